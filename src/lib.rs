@@ -1,0 +1,5 @@
+//! Impasto.
+pub mod config;
+pub mod error;
+pub mod picture;
+pub use error::{Error, Result};
