@@ -62,6 +62,8 @@ pub struct Config {
     pub init: Init,
     /// Seed of every random number in the run.
     pub seed: u64,
+    /// The most pixels an input picture may have; more is refused before decoding.
+    pub max_pixels: u64,
     /// Worker threads; 0 uses every core the process may use.
     pub threads: usize,
     /// Arithmetic of the network.
@@ -294,6 +296,7 @@ impl Preset {
             pooling: Pooling::Max,
             init: Init::Content,
             seed: 0,
+            max_pixels: DEFAULT_MAX_PIXELS,
             threads: 0,
             precision: Precision::Auto,
             weights: None,

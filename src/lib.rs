@@ -2,4 +2,5 @@
 pub mod config;
 pub mod error;
 pub mod picture;
+pub mod transfer;
 pub use error::{Error, Result};

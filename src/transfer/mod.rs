@@ -1,0 +1,5 @@
+//! The optimisation loop.
+
+mod step;
+
+pub use step::{End, Outcome, Step};
