@@ -1,6 +1,10 @@
 //! Impasto.
+pub mod autograd;
 pub mod config;
 pub mod error;
+pub mod kernels;
+pub mod ops;
 pub mod picture;
+pub mod tensor;
 pub mod transfer;
 pub use error::{Error, Result};
