@@ -4,6 +4,8 @@ pub mod config;
 pub mod error;
 pub mod kernels;
 pub mod ops;
+pub mod objective;
+pub mod optim;
 pub mod picture;
 pub mod tensor;
 pub mod transfer;
