@@ -9,4 +9,5 @@ pub mod optim;
 pub mod picture;
 pub mod tensor;
 pub mod transfer;
+pub mod vgg;
 pub use error::{Error, Result};
