@@ -6,8 +6,8 @@ make pictures. This program shares no line with it, only the formulas and the
 half-precision weight file, and lets PyTorch do the differentiation. Whatever both
 print must agree. `make_fixtures.py` and `bench_pytorch.py` are built on it.
 
-  x picture, P content, S style picture in [0, 1]; F, P, S their feature maps with
-  N channels and M pixels; G = F F^T, A = S S^T the Gram matrices
+  x is the picture; F, P, S are the feature maps (N channels, M pixels) of picture,
+  content and style; G = F F^T and A = S S^T are Gram matrices
 
   content = 1/2 sum (F - P)^2                                        at relu3_3
   style   = sum_l w_l / (4 N^2) sum (G / M_x - A / M_s)^2            w_l = 1/4
@@ -37,6 +37,8 @@ from safetensors.torch import load_file
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "vgg16-imagenet.safetensors"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
+STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
+
 # Convolutions in each of VGG16's five blocks; a pooling stands before every block but the first.
 BLOCKS = (2, 2, 3, 3, 3)
 LAYERS = tuple(f"relu{b}_{i}" for b, count in enumerate(BLOCKS, 1) for i in range(1, count + 1))
@@ -47,7 +49,7 @@ class Paper:
     """The numbers of the preset; the three weights are the ones the fixtures use."""
 
     content_layer: str = "relu3_3"
-    style_layers: dict = field(default_factory=lambda: dict.fromkeys(("relu1_2", "relu2_2", "relu3_3", "relu4_3"), 0.25))
+    style_layers: dict = field(default_factory=lambda: dict.fromkeys(STYLE_LAYERS, 0.25))
     content_weight: float = 2e-7
     style_weight: float = 1.5
     tv_weight: float = 3e-6
