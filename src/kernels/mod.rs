@@ -10,4 +10,6 @@ pub mod gemm;
 pub mod gram;
 pub mod pool;
 pub mod reduce;
+pub(crate) mod scratch;
+pub mod simd;
 pub mod variation;

@@ -17,10 +17,10 @@
 //! Source: Chellapilla, Puri & Simard 2006, "High performance convolutional
 //! neural networks for document processing".
 
-use ndarray::{Array2, Array3, Array4, ArrayView1, ArrayView2, ArrayViewMut2, ArrayViewMut4, Axis, s};
+use ndarray::{Array2, Array3, Array4, ArrayView2, ArrayViewMut2, ArrayViewMut4, Axis, s};
 use rayon::prelude::*;
 
-use super::{Direction, Shape};
+use super::{Direction, Into, Shape};
 use crate::kernels::gemm::gemm;
 use crate::tensor::FeatureMap;
 
@@ -51,15 +51,6 @@ pub fn pack(weight: &Array4<f32>, direction: Direction) -> Packed {
     Packed { rows }
 }
 
-/// What the products are added to.
-#[derive(Clone, Copy)]
-pub enum Into<'a> {
-    /// The output is overwritten: bias plus products.
-    Bias(ArrayView1<'a, f32>),
-    /// The output is multiplied by β, then added to.
-    Scaled(f32),
-}
-
 /// Runs a convolution of `shape` in the direction its filters were packed for.
 pub fn run(shape: &Shape, x: &FeatureMap, packed: &Packed, into: Into<'_>, y: &mut FeatureMap) {
     let channels = shape.out_channels;
@@ -68,7 +59,7 @@ pub fn run(shape: &Shape, x: &FeatureMap, packed: &Packed, into: Into<'_>, y: &m
         let mut y = ArrayViewMut2::from_shape((pixels, channels), y).expect("whole pixels");
         let beta = match into {
             Into::Bias(bias) => {
-                y.rows_mut().into_iter().for_each(|mut pixel| pixel.assign(&bias));
+                y.rows_mut().into_iter().for_each(|mut pixel| pixel.assign(&ndarray::ArrayView1::from(bias)));
                 1.0
             }
             Into::Scaled(beta) => beta,

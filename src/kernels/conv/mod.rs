@@ -16,13 +16,24 @@
 
 pub mod im2col;
 pub mod reference;
+pub mod winograd;
 
 use std::sync::{Arc, OnceLock};
 
 use ndarray::{Array4, ArrayView1, ArrayViewMut1, ArrayViewMut4};
 use serde::Serialize;
 
+use crate::kernels::simd::Isa;
 use crate::tensor::FeatureMap;
+
+/// What a convolution's sums are added to.
+#[derive(Clone, Copy, Debug)]
+pub enum Into<'a> {
+    /// The output is overwritten: bias (one per channel) plus sums.
+    Bias(&'a [f32]),
+    /// The output is multiplied by β, then added to.
+    Scaled(f32),
+}
 
 /// How a convolution is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -32,6 +43,8 @@ pub enum Algorithm {
     Reference,
     /// Patches copied into the rows of a matrix, then a matrix product.
     Im2col,
+    /// Winograd's F(4×4, 3×3): a quarter of the multiplications.
+    Winograd,
 }
 
 /// Which way data flows through a convolution.
@@ -82,7 +95,11 @@ impl Shape {
 /// Picks the algorithm for a shape, unless one is asked for.
 #[must_use]
 pub fn choose(_shape: &Shape, _direction: Direction, requested: Option<Algorithm>) -> Algorithm {
-    requested.unwrap_or(Algorithm::Im2col)
+    requested.unwrap_or(if _shape.in_channels.min(_shape.out_channels) < 16 {
+        Algorithm::Im2col
+    } else {
+        Algorithm::Winograd
+    })
 }
 
 /// A convolution's weights, with what the kernels made of them.
@@ -99,6 +116,7 @@ pub struct Filter {
 #[derive(Debug, Default)]
 struct Packed {
     im2col: [OnceLock<im2col::Packed>; 2],
+    winograd: [OnceLock<winograd::Packed>; 2],
 }
 
 impl Filter {
@@ -136,6 +154,10 @@ impl Filter {
         }
     }
 
+    fn winograd(&self, direction: Direction) -> &winograd::Packed {
+        self.packed.winograd[direction as usize].get_or_init(|| winograd::pack(&self.weight, direction, Isa::detect()))
+    }
+
     fn im2col(&self, direction: Direction) -> &im2col::Packed {
         self.packed.im2col[direction as usize].get_or_init(|| im2col::pack(&self.weight, direction))
     }
@@ -151,7 +173,20 @@ pub fn forward(x: &FeatureMap, filter: &Filter, bias: ArrayView1<'_, f32>, paddi
     assert_eq!(bias.len(), shape.out_channels, "one bias per output channel");
     match choose(&shape, Direction::Forward, filter.algorithm) {
         Algorithm::Reference => reference::forward(x, &filter.weight, bias, padding, y),
-        Algorithm::Im2col => im2col::run(&shape, x, filter.im2col(Direction::Forward), im2col::Into::Bias(bias), y),
+        Algorithm::Im2col => im2col::run(
+            &shape,
+            x,
+            filter.im2col(Direction::Forward),
+            Into::Bias(bias.as_slice().expect("a bias is contiguous")),
+            y,
+        ),
+        Algorithm::Winograd => winograd::run(
+            &shape,
+            x,
+            filter.winograd(Direction::Forward),
+            Into::Bias(bias.as_slice().expect("a bias is contiguous")),
+            y,
+        ),
     }
 }
 
@@ -165,7 +200,10 @@ pub fn backward_input(d_y: &FeatureMap, filter: &Filter, padding: usize, beta: f
     match choose(&shape, Direction::BackwardInput, filter.algorithm) {
         Algorithm::Reference => reference::backward_input(d_y, &filter.weight, padding, beta, d_x),
         Algorithm::Im2col => {
-            im2col::run(&shape, d_y, filter.im2col(Direction::BackwardInput), im2col::Into::Scaled(beta), d_x);
+            im2col::run(&shape, d_y, filter.im2col(Direction::BackwardInput), Into::Scaled(beta), d_x);
+        }
+        Algorithm::Winograd => {
+            winograd::run(&shape, d_y, filter.winograd(Direction::BackwardInput), Into::Scaled(beta), d_x)
         }
     }
 }

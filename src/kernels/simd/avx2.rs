@@ -1,0 +1,117 @@
+//! AVX2 with FMA: 16 registers of 8 lanes.
+
+#![allow(unsafe_code)]
+
+use std::arch::x86_64::*;
+
+use super::{Kernel, Simd, gemm};
+
+/// Proof that the CPU has AVX2 and FMA.
+#[derive(Clone, Copy)]
+pub struct Avx2(());
+
+impl Avx2 {
+    /// Asks the CPU.
+    pub fn detect() -> Option<Self> {
+        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Avx2(()))
+    }
+
+    /// Runs a kernel compiled for these instructions.
+    pub fn enter<K: Kernel>(self, kernel: K) -> K::Output {
+        #[target_feature(enable = "avx2,fma")]
+        fn compiled<K: Kernel>(token: Avx2, kernel: K) -> K::Output {
+            kernel.run(token)
+        }
+        // SAFETY: the token proves that the CPU has these instructions.
+        unsafe { compiled(self, kernel) }
+    }
+}
+
+// Every method below executes instructions whose presence the token proves; loads and stores go
+// through references to arrays of LANES elements.
+impl Simd for Avx2 {
+    const LANES: usize = 8;
+    const TILE_ROWS: usize = 6;
+    const TILE_VECTORS: usize = 2;
+    type Vector = __m256;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m256 {
+        // SAFETY: the token.
+        unsafe { _mm256_set1_ps(x) }
+    }
+    #[inline(always)]
+    fn load(self, from: &[f32]) -> __m256 {
+        let from: &[f32; 8] = from.first_chunk().expect("LANES elements");
+        // SAFETY: the token; `from` is LANES elements long.
+        unsafe { _mm256_loadu_ps(from.as_ptr()) }
+    }
+    #[inline(always)]
+    unsafe fn load_from(self, from: *const f32) -> __m256 {
+        // SAFETY: the token, and the caller's promise.
+        unsafe { _mm256_loadu_ps(from) }
+    }
+    #[inline(always)]
+    unsafe fn store_to(self, vector: __m256, to: *mut f32) {
+        // SAFETY: the token, and the caller's promise.
+        unsafe { _mm256_storeu_ps(to, vector) }
+    }
+    #[inline(always)]
+    fn store(self, vector: __m256, to: &mut [f32]) {
+        let to: &mut [f32; 8] = to.first_chunk_mut().expect("LANES elements");
+        // SAFETY: the token; `to` is LANES elements long.
+        unsafe { _mm256_storeu_ps(to.as_mut_ptr(), vector) }
+    }
+    #[inline(always)]
+    fn select(self, bits: u32, vector: __m256) -> __m256 {
+        // SAFETY: the token.
+        unsafe {
+            let lane_bits = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+            let chosen = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(bits as i32), lane_bits), lane_bits);
+            _mm256_and_ps(vector, _mm256_castsi256_ps(chosen))
+        }
+    }
+    #[inline(always)]
+    fn positive(self, vector: __m256) -> u32 {
+        // SAFETY: the token.
+        unsafe {
+            let above = _mm256_cmp_ps::<_CMP_GT_OQ>(vector, _mm256_setzero_ps());
+            _mm256_movemask_ps(above) as u32
+        }
+    }
+    #[inline(always)]
+    fn add(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: the token.
+        unsafe { _mm256_add_ps(a, b) }
+    }
+    #[inline(always)]
+    fn sub(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: the token.
+        unsafe { _mm256_sub_ps(a, b) }
+    }
+    #[inline(always)]
+    fn mul(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: the token.
+        unsafe { _mm256_mul_ps(a, b) }
+    }
+    #[inline(always)]
+    fn fma(self, a: __m256, b: __m256, c: __m256) -> __m256 {
+        // SAFETY: the token.
+        unsafe { _mm256_fmadd_ps(a, b, c) }
+    }
+    #[inline(always)]
+    fn max(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: the token.
+        unsafe { _mm256_max_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn tile(self, rows: usize, operands: gemm::Operands) {
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn of<const ROWS: usize>(token: Avx2, operands: gemm::Operands) {
+            // SAFETY: the caller's promise.
+            unsafe { gemm::tile::<Avx2, ROWS, 2>(token, operands) }
+        }
+        // SAFETY: the token, and the caller's promise.
+        unsafe { gemm::of_rows!(of, self, rows, operands, 1 2 3 4 5 6) }
+    }
+}

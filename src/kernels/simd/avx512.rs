@@ -1,0 +1,115 @@
+//! AVX-512: 32 registers of 16 lanes, and masks.
+
+#![allow(unsafe_code)]
+
+use std::arch::x86_64::*;
+
+use super::{Kernel, Simd, gemm};
+
+/// Proof that the CPU has AVX-512 (F, DQ, BW, VL) and FMA.
+#[derive(Clone, Copy)]
+pub struct Avx512(());
+
+impl Avx512 {
+    /// Asks the CPU.
+    pub fn detect() -> Option<Self> {
+        (is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("fma"))
+        .then_some(Avx512(()))
+    }
+
+    /// Runs a kernel compiled for these instructions.
+    pub fn enter<K: Kernel>(self, kernel: K) -> K::Output {
+        #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
+        fn compiled<K: Kernel>(token: Avx512, kernel: K) -> K::Output {
+            kernel.run(token)
+        }
+        // SAFETY: the token proves that the CPU has these instructions.
+        unsafe { compiled(self, kernel) }
+    }
+}
+
+// Every method below executes instructions whose presence the token proves; loads and stores go
+// through references to arrays of LANES elements.
+impl Simd for Avx512 {
+    const LANES: usize = 16;
+    const TILE_ROWS: usize = 14;
+    const TILE_VECTORS: usize = 2;
+    type Vector = __m512;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m512 {
+        // SAFETY: the token.
+        unsafe { _mm512_set1_ps(x) }
+    }
+    #[inline(always)]
+    fn load(self, from: &[f32]) -> __m512 {
+        let from: &[f32; 16] = from.first_chunk().expect("LANES elements");
+        // SAFETY: the token; `from` is LANES elements long.
+        unsafe { _mm512_loadu_ps(from.as_ptr()) }
+    }
+    #[inline(always)]
+    unsafe fn load_from(self, from: *const f32) -> __m512 {
+        // SAFETY: the token, and the caller's promise.
+        unsafe { _mm512_loadu_ps(from) }
+    }
+    #[inline(always)]
+    unsafe fn store_to(self, vector: __m512, to: *mut f32) {
+        // SAFETY: the token, and the caller's promise.
+        unsafe { _mm512_storeu_ps(to, vector) }
+    }
+    #[inline(always)]
+    fn store(self, vector: __m512, to: &mut [f32]) {
+        let to: &mut [f32; 16] = to.first_chunk_mut().expect("LANES elements");
+        // SAFETY: the token; `to` is LANES elements long.
+        unsafe { _mm512_storeu_ps(to.as_mut_ptr(), vector) }
+    }
+    #[inline(always)]
+    fn select(self, bits: u32, vector: __m512) -> __m512 {
+        // SAFETY: the token.
+        unsafe { _mm512_maskz_mov_ps(bits as __mmask16, vector) }
+    }
+    #[inline(always)]
+    fn positive(self, vector: __m512) -> u32 {
+        // SAFETY: the token.
+        unsafe { u32::from(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(vector, _mm512_setzero_ps())) }
+    }
+    #[inline(always)]
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the token.
+        unsafe { _mm512_add_ps(a, b) }
+    }
+    #[inline(always)]
+    fn sub(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the token.
+        unsafe { _mm512_sub_ps(a, b) }
+    }
+    #[inline(always)]
+    fn mul(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the token.
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+    #[inline(always)]
+    fn fma(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        // SAFETY: the token.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+    #[inline(always)]
+    fn max(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the token.
+        unsafe { _mm512_max_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn tile(self, rows: usize, operands: gemm::Operands) {
+        #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
+        unsafe fn of<const ROWS: usize>(token: Avx512, operands: gemm::Operands) {
+            // SAFETY: the caller's promise.
+            unsafe { gemm::tile::<Avx512, ROWS, 2>(token, operands) }
+        }
+        // SAFETY: the token, and the caller's promise.
+        unsafe { gemm::of_rows!(of, self, rows, operands, 1 2 3 4 5 6 7 8 9 10 11 12 13 14) }
+    }
+}

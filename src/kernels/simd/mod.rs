@@ -1,0 +1,223 @@
+//! Vectors of `f32` in whatever width the CPU has: every `unsafe` line of the
+//! project is below this module.
+//!
+//! ```text
+//!   Isa::detect ──▶ a token, Avx512 | Avx2 | Neon | Scalar ──▶ Kernel::run::<token>
+//! ```
+//!
+//! A kernel is written once, generic over [`Simd`]. A value of a token type can
+//! only be had by asking the CPU, so holding one proves that its instructions
+//! may be executed, and the methods are safe. [`Isa::dispatch`] enters the
+//! kernel through a function compiled for those instructions, into which
+//! everything is inlined.
+//!
+//! `IMPASTO_ISA=scalar|avx2|avx512|neon` asks for a lesser set than the CPU has.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod gemm;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod scalar;
+
+use std::fmt;
+use std::sync::OnceLock;
+
+pub use gemm::{Panels, gemm_block, panel_width};
+
+/// Vectors of `f32` of one instruction set. A value of the type proves that the CPU has it.
+pub trait Simd: Copy + Send + Sync + 'static {
+    /// Elements in a vector.
+    const LANES: usize;
+    /// Rows of the matrix product's register tile.
+    const TILE_ROWS: usize;
+    /// Vectors in a row of the register tile. TILE_ROWS × TILE_VECTORS accumulators, the row's
+    /// vectors and a broadcast fill the register file.
+    const TILE_VECTORS: usize;
+    /// The vector.
+    type Vector: Copy;
+
+    /// All lanes `x`.
+    fn splat(self, x: f32) -> Self::Vector;
+    /// The first [`Simd::LANES`] elements. Panics if there are fewer.
+    fn load(self, from: &[f32]) -> Self::Vector;
+    /// Writes [`Simd::LANES`] elements. Panics if there is no room.
+    fn store(self, vector: Self::Vector, to: &mut [f32]);
+    /// The elements whose bit is set, 0 elsewhere. Lane i is bit i.
+    fn select(self, bits: u32, vector: Self::Vector) -> Self::Vector;
+    /// Bit i is set where lane i is above 0.
+    fn positive(self, vector: Self::Vector) -> u32;
+    /// a + b.
+    fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// a − b.
+    fn sub(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// a · b.
+    fn mul(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// a · b + c, rounded once where the hardware does so.
+    fn fma(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+    /// The larger of each pair.
+    fn max(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// Loads LANES elements.
+    ///
+    /// # Safety
+    /// All of them can be read.
+    #[allow(unsafe_code)]
+    unsafe fn load_from(self, from: *const f32) -> Self::Vector;
+    /// Stores LANES elements.
+    ///
+    /// # Safety
+    /// All of them can be written.
+    #[allow(unsafe_code)]
+    unsafe fn store_to(self, vector: Self::Vector, to: *mut f32);
+    /// Calls the register-tile product of `rows` ≤ [`Simd::TILE_ROWS`] rows, see [`gemm_block`].
+    ///
+    /// # Safety
+    /// As for `gemm::tile`.
+    #[allow(unsafe_code)]
+    unsafe fn tile(self, rows: usize, operands: gemm::Operands);
+
+    /// The elements of `from`, at most [`Simd::LANES`], and zeros.
+    #[inline(always)]
+    fn load_partial(self, from: &[f32]) -> Self::Vector {
+        if from.len() >= Self::LANES {
+            return self.load(from);
+        }
+        let mut buffer = [0.0; 16];
+        buffer[..from.len()].copy_from_slice(from);
+        self.load(&buffer)
+    }
+
+    /// Fills `to`, at most [`Simd::LANES`] elements.
+    #[inline(always)]
+    fn store_partial(self, vector: Self::Vector, to: &mut [f32]) {
+        if to.len() >= Self::LANES {
+            return self.store(vector, to);
+        }
+        let mut buffer = [0.0; 16];
+        self.store(vector, &mut buffer);
+        to.copy_from_slice(&buffer[..to.len()]);
+    }
+
+    /// The sum of the lanes, always in the same order.
+    #[inline(always)]
+    fn sum(self, vector: Self::Vector) -> f32 {
+        let mut lanes = [0.0; 16];
+        self.store(vector, &mut lanes);
+        for half in [8, 4, 2, 1] {
+            for i in 0..half {
+                lanes[i] += lanes[i + half];
+            }
+        }
+        lanes[0]
+    }
+}
+
+/// Work that is generic over the instruction set.
+pub trait Kernel {
+    /// What it returns.
+    type Output;
+    /// Does it. Must be `#[inline(always)]`, or it is compiled for the least common CPU.
+    fn run<S: Simd>(self, simd: S) -> Self::Output;
+}
+
+/// An instruction set that this CPU has.
+#[derive(Clone, Copy)]
+pub enum Isa {
+    /// Plain Rust, which the compiler vectorises as far as the target's baseline goes.
+    Scalar(scalar::Scalar),
+    /// x86-64 with AVX2 and FMA: vectors of 8.
+    #[cfg(target_arch = "x86_64")]
+    Avx2(avx2::Avx2),
+    /// x86-64 with AVX-512: vectors of 16.
+    #[cfg(target_arch = "x86_64")]
+    Avx512(avx512::Avx512),
+    /// aarch64: vectors of 4.
+    #[cfg(target_arch = "aarch64")]
+    Neon(neon::Neon),
+}
+
+impl Isa {
+    /// Every set this CPU has, best first.
+    #[must_use]
+    pub fn available() -> Vec<Isa> {
+        let mut sets = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            sets.extend(avx512::Avx512::detect().map(Isa::Avx512));
+            sets.extend(avx2::Avx2::detect().map(Isa::Avx2));
+        }
+        #[cfg(target_arch = "aarch64")]
+        sets.extend(neon::Neon::detect().map(Isa::Neon));
+        sets.push(Isa::Scalar(scalar::Scalar));
+        sets
+    }
+
+    /// The set that kernels use: the best one, or what `IMPASTO_ISA` names if the CPU has it. Asked once.
+    #[must_use]
+    pub fn detect() -> Isa {
+        static BEST: OnceLock<Isa> = OnceLock::new();
+        *BEST.get_or_init(|| {
+            let available = Isa::available();
+            let wanted = std::env::var("IMPASTO_ISA").ok();
+            let found = wanted.and_then(|name| available.iter().copied().find(|isa| isa.name() == name));
+            found.unwrap_or(available[0])
+        })
+    }
+
+    /// Its name, as `IMPASTO_ISA` takes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Isa::Scalar(_) => "scalar",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(_) => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(_) => "avx512",
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon(_) => "neon",
+        }
+    }
+
+    /// Elements in a vector.
+    #[must_use]
+    pub fn lanes(self) -> usize {
+        self.dispatch(Sizes).0
+    }
+
+    /// Columns of a panel of B, see [`Panels`].
+    #[must_use]
+    pub fn panel_width(self) -> usize {
+        self.dispatch(Sizes).1
+    }
+
+    /// Runs a kernel compiled for this set.
+    pub fn dispatch<K: Kernel>(self, kernel: K) -> K::Output {
+        match self {
+            Isa::Scalar(token) => kernel.run(token),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(token) => token.enter(kernel),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(token) => token.enter(kernel),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon(token) => token.enter(kernel),
+        }
+    }
+}
+
+struct Sizes;
+
+impl Kernel for Sizes {
+    type Output = (usize, usize);
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> (usize, usize) {
+        (S::LANES, panel_width::<S>())
+    }
+}
+
+impl fmt::Debug for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
