@@ -34,6 +34,11 @@ pub enum Algorithm {
     Im2col,
 }
 
+impl Algorithm {
+    /// Every algorithm, the oracle first.
+    pub const ALL: [Algorithm; 2] = [Algorithm::Reference, Algorithm::Im2col];
+}
+
 /// Which way data flows through a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
