@@ -1,0 +1,207 @@
+//! `impasto stylize`: refuse what cannot work before the work, do it, and leave
+//! the picture whatever ends the run.
+
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use impasto::config::Config;
+use impasto::picture::{self, Picture, SaveOptions};
+use impasto::transfer::{self, End, Outcome};
+use impasto::{Error, Result};
+
+use super::eta::Work;
+use super::options::Options;
+use super::previews::Previews;
+use super::progress::Progress;
+use super::report::{Table, bytes, duration};
+use super::signals::Signals;
+use super::trace::{Header, Source, Trace};
+use super::watch::Watch;
+use super::{presets, say};
+
+/// Everything known before the first iteration.
+struct Job<'a> {
+    options: &'a Options,
+    config: Config,
+    output: PathBuf,
+    save: SaveOptions,
+    content: Picture,
+    style: Picture,
+}
+
+pub fn run(options: &Options) -> Result<u8> {
+    let start = Instant::now();
+    let job = prepare(options)?;
+    let mut watch = watch(&job)?;
+    if options.verbose {
+        describe(&job);
+    }
+    let outcome = impasto::stylize(&job.config, &job.content, &job.style, |step| watch.step(step));
+    watch.progress.finish();
+    let outcome = outcome?;
+    picture::save(&outcome.picture, &job.output, job.save.clone())?;
+    if !options.quiet {
+        say::text(watch.table.lines());
+        say::text(closing_line(&job, &outcome, start.elapsed().as_secs_f64()));
+    }
+    if options.verbose {
+        describe_peak();
+    }
+    exit_code(&job, watch, outcome)
+}
+
+/// Reads what is to be read and refuses what would fail later.
+fn prepare(options: &Options) -> Result<Job<'_>> {
+    let config = options.config()?;
+    let output = options.output();
+    let inputs = options.inputs();
+    picture::check_output(&output, &inputs)?;
+    if let Some(path) = &options.trace {
+        Trace::check(path, &output, &inputs)?;
+    }
+    let save = SaveOptions {
+        sixteen_bit: options.bits == Some(16),
+        description: Some(description(&config, &options.content, &options.style)),
+    };
+    let content = picture::load(&options.content, config.max_pixels)?;
+    let style = picture::load(&options.style, config.max_pixels)?;
+    Ok(Job { options, config, output, save, content, style })
+}
+
+/// The recipe that goes into the file: enough to make the picture again. Names
+/// of folders, which are nobody's business, and what does not change the
+/// picture are left out.
+fn description(config: &Config, content: &Path, style: &Path) -> String {
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let changes_nothing = Config::default();
+    let mut recipe = Config { threads: changes_nothing.threads, max_pixels: changes_nothing.max_pixels, ..config.clone() };
+    recipe.weights = recipe.weights.map(|path| name(&path).into());
+    if let impasto::config::Init::File(path) = &mut recipe.init {
+        *path = name(path).into();
+    }
+    let values = serde_json::to_string(&recipe).expect("a configuration with Unicode names is JSON");
+    format!("impasto {} stylize {} {} {values}", env!("CARGO_PKG_VERSION"), name(content), name(style))
+}
+
+fn watch(job: &Job<'_>) -> Result<Watch> {
+    let Job { options, config, output, .. } = job;
+    let inputs = options.inputs();
+    let previews = options
+        .save_every
+        .and_then(NonZeroU32::new)
+        .map(|every| Previews::new(every, config.iterations, output, job.save.clone(), &inputs))
+        .transpose()?;
+    let trace = options.trace.as_ref().map(|path| {
+        let content = Source::new(&options.content, &job.content);
+        let style = Source::new(&options.style, &job.style);
+        Trace::create(path, &Header::new(config, content, style, output))
+    });
+    let signals = Signals::install().unwrap_or_else(|cause| {
+        say::note(format_args!("warning: Ctrl-C will not save the picture so far: {cause}"));
+        Signals::default()
+    });
+    Ok(Watch {
+        trace: trace.transpose()?,
+        previews,
+        progress: Progress::new(options.quiet, plan(job)),
+        signals,
+        table: Table::default(),
+        failure: None,
+        stopped_by: None,
+    })
+}
+
+fn plan(job: &Job<'_>) -> Vec<Work> {
+    let (height, width, _) = job.content.rgb.dim();
+    transfer::scales(&job.config, height, width)
+        .iter()
+        .map(|scale| Work { pixels: (scale.height * scale.width) as u64, iterations: scale.iterations })
+        .collect()
+}
+
+/// `out.png  512×384  300 iterations  2 min 5 s`
+fn closing_line(job: &Job<'_>, outcome: &Outcome, seconds: f64) -> String {
+    let (height, width, _) = outcome.picture.rgb.dim();
+    let plural = if outcome.iterations == 1 { "" } else { "s" };
+    format!(
+        "{}  {width}×{height}  {} iteration{plural}  {}\n",
+        job.output.display(),
+        outcome.iterations,
+        duration(seconds)
+    )
+}
+
+fn exit_code(job: &Job<'_>, watch: Watch, outcome: Outcome) -> Result<u8> {
+    let note = |line: String| {
+        if !job.options.quiet {
+            say::note(line);
+        }
+    };
+    let output = job.output.display();
+    match (outcome.end, watch.stopped_by, watch.failure) {
+        (End::Diverged(error), ..) => {
+            note(format!("the last finite picture is in {output}"));
+            Err(error)
+        }
+        (End::Stopped, Some(signal), _) => {
+            let (done, all) = (outcome.iterations, job.config.iterations);
+            note(format!("stopped by {} after {done} of {all} iterations; the picture so far is in {output}", signal.name()));
+            Ok(signal.exit_code())
+        }
+        (_, _, Some(failure)) => Err(failure),
+        _ => Ok(0),
+    }
+}
+
+/// What `-v` says before the run.
+fn describe(job: &Job<'_>) {
+    let Job { options, config, .. } = job;
+    for (name, path, picture) in
+        [("content", &options.content, &job.content), ("style", &options.style, &job.style)]
+    {
+        let (height, width, _) = picture.rgb.dim();
+        say::note(format_args!("{name:<16}{} {width}×{height}", path.display()));
+    }
+    say::note(format_args!("{:<16}{}", "preset", config.preset.name()));
+    for (name, value) in presets::rows(config) {
+        say::note(format_args!("{name:<16}{value}"));
+    }
+    let (height, width, _) = job.content.rgb.dim();
+    for (i, scale) in transfer::scales(config, height, width).iter().enumerate() {
+        let (number, iterations) = (i + 1, scale.iterations);
+        say::note(format_args!("scale {number:<10}{}×{}, {iterations} iterations", scale.width, scale.height));
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    say::note(format_args!("{:<16}{cores}", "cores"));
+    let mut system = sysinfo::System::new();
+    system.refresh_memory();
+    let limit = system.cgroup_limits();
+    let total = limit.as_ref().map_or(system.total_memory(), |limit| limit.total_memory);
+    let free = limit.as_ref().map_or(system.available_memory(), |limit| limit.free_memory);
+    say::note(format_args!("{:<16}{} of {} free", "memory", bytes(free.min(system.available_memory())), bytes(total)));
+}
+
+/// What `-v` says after the run: the most memory it had, where the system tells.
+fn describe_peak() {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+    if let Some(kib) = peak.and_then(|kib| kib.trim().parse::<u64>().ok()) {
+        say::note(format_args!("{:<16}{}", "peak memory", bytes(kib * 1024)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_recipe_in_the_file_does_not_depend_on_threads_or_folders() {
+        let text = |threads, folder: &str| {
+            let config = Config { threads, weights: Some(format!("{folder}/w.safetensors").into()), ..Config::default() };
+            description(&config, &Path::new(folder).join("c.jpg"), Path::new("s.jpg"))
+        };
+        assert_eq!(text(1, "/home/someone"), text(2, "."));
+        assert!(text(1, ".").contains("stylize c.jpg s.jpg {\"preset\":\"default\""), "{}", text(1, "."));
+    }
+}
