@@ -4,7 +4,7 @@ use clap_complete::Shell;
 
 use super::say;
 
-/// Print the completion script of a shell.
+/// Print the completion script of a shell
 ///
 /// For bash, for example:
 ///   impasto completions bash > ~/.local/share/bash-completion/completions/impasto

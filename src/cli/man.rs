@@ -7,7 +7,7 @@ use impasto::{Error, Result};
 
 use super::say;
 
-/// Print the man pages, or write them into a folder.
+/// Print the man pages, or write them into a folder
 ///
 /// To read them: impasto man | man -l -
 #[derive(Debug, clap::Args)]

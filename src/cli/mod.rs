@@ -20,6 +20,7 @@
 //! [`Preset::config`]: impasto::config::Preset::config
 
 mod completions;
+mod details;
 mod eta;
 mod man;
 mod options;

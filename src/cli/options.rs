@@ -24,7 +24,8 @@ const MOST_THREADS: u64 = 4096;
 #[derive(Debug, clap::Args)]
 #[command(
     args_override_self = true,
-    after_help = "See --help for every value, the presets spelled out and the exit codes.",
+    disable_help_flag = true,
+    after_help = "More options, the presets spelled out and the exit codes: --help",
     after_long_help = format!("{}\n{EXIT_CODES}", presets::table()),
 )]
 pub struct Options {
@@ -34,9 +35,9 @@ pub struct Options {
     /// The picture whose manner to take
     pub style: PathBuf,
 
-    /// The picture to write [default: CONTENT-STYLE.png beside CONTENT]
+    /// The picture to write [default: beside CONTENT]
     ///
-    /// The extension names the format: png, jpg, webp, tif and others.
+    /// Without it the name is made of both pictures', CONTENT-STYLE.png. The extension names the format: png, jpg, webp, tif and others.
     #[arg(short, long, value_name = "OUT", help_heading = OUTPUT)]
     pub output: Option<PathBuf>,
 
@@ -53,20 +54,25 @@ pub struct Options {
     pub save_every: Option<u32>,
 
     #[arg(long, value_name = "PIXELS", help_heading = SIZE, allow_negative_numbers = true)]
-    #[arg(help = with_default("Longest side of the result, 0: CONTENT's own", "size"))]
+    #[arg(help = with_default("Longest side of the result", "size"))]
+    #[arg(long_help = with_default("Longest side of the result; 0 keeps CONTENT's own size", "size"))]
     pub size: Option<u32>,
 
     #[arg(long, value_name = "PIXELS", help_heading = SIZE, allow_negative_numbers = true)]
-    #[arg(help = with_default("Longest side of STYLE, 0: its own", "style-size"))]
+    #[arg(help = with_default("Longest side of STYLE", "style-size"))]
+    #[arg(long_help = with_default("Longest side STYLE is brought to; 0 keeps its own size", "style-size"))]
     pub style_size: Option<u32>,
 
     #[arg(long, value_name = "N", value_parser = values::pixels, help_heading = SIZE, allow_negative_numbers = true)]
-    #[arg(help = with_default("Refuse larger input pictures", "max-pixels"))]
-    #[arg(long_help = with_default(
+    #[arg(hide_short_help = true)]
+    #[arg(help = with_default(
         "Refuse larger input pictures, before decoding them; 100000000, 100M and 100MP are the same", "max-pixels"))]
     pub max_pixels: Option<u64>,
 
-    /// Values for all options below [default: default]
+    /// default or paper: a value for every option
+    ///
+    /// The presets are spelled out below; an option given explicitly wins.
+    /// Without this option it is the one called default.
     #[arg(long, value_parser = values::preset(), hide_possible_values = true, help_heading = LOOK)]
     pub preset: Option<Preset>,
 
@@ -79,28 +85,30 @@ pub struct Options {
     pub style_weight: Option<f64>,
 
     #[arg(long, value_name = "γ", help_heading = LOOK, allow_negative_numbers = true)]
-    #[arg(help = with_default("Weight of smoothness (total variation)", "tv-weight"))]
+    #[arg(help = with_default("Weight of smoothness", "tv-weight"))]
+    #[arg(long_help = with_default("Weight of smoothness: the total variation, or \"denoise\"", "tv-weight"))]
     pub tv_weight: Option<f64>,
 
     #[arg(long, value_name = "L[:w],…", value_delimiter = ',', help_heading = LOOK)]
-    #[arg(help = "Layers compared with CONTENT, with weights")]
-    #[arg(long_help = with_default(
+    #[arg(hide_short_help = true)]
+    #[arg(help = with_default(
         "Layers compared with CONTENT, each with its weight (1 if left out)", "content-layer"))]
     pub content_layer: Option<Vec<LayerWeight>>,
 
     #[arg(long, value_name = "L[:w],…", value_delimiter = ',', help_heading = LOOK)]
-    #[arg(help = "Layers compared with STYLE, with weights")]
-    #[arg(long_help = with_default(
+    #[arg(hide_short_help = true)]
+    #[arg(help = with_default(
         "Layers compared with STYLE, each with its weight (1 if left out)", "style-layer"))]
     pub style_layer: Option<Vec<LayerWeight>>,
 
     #[arg(long, value_parser = values::pooling(), hide_possible_values = true, help_heading = LOOK)]
-    #[arg(help = with_default("How the network halves: max or avg", "pooling"))]
+    #[arg(help = with_default("How the network halves: max|avg", "pooling"))]
+    #[arg(long_help = with_default(&values::poolings("How the network halves its maps:"), "pooling"))]
     pub pooling: Option<Pooling>,
 
     #[arg(long, value_parser = values::tone(), hide_possible_values = true, help_heading = LOOK)]
-    #[arg(help = with_default("auto, content, style or off", "tone"))]
-    #[arg(long_help = with_default("Brightness and contrast of the finished picture", "tone"))]
+    #[arg(help = with_default("auto|content|style|off", "tone"))]
+    #[arg(long_help = with_default(&values::tones("Brightness and contrast of the finished picture:"), "tone"))]
     pub tone: Option<Tone>,
 
     #[arg(long, value_name = "N", help_heading = OPTIMISATION, allow_negative_numbers = true)]
@@ -108,11 +116,12 @@ pub struct Options {
     pub iterations: Option<u32>,
 
     #[arg(long, value_name = "RATE", help_heading = OPTIMISATION, allow_negative_numbers = true)]
-    #[arg(help = with_default("Adam's step, 1: black to white", "learning-rate"))]
+    #[arg(hide_short_help = true)]
+    #[arg(help = with_default("Adam's step size, where 1 is the way from black to white", "learning-rate"))]
     pub learning_rate: Option<f64>,
 
     #[arg(long, value_name = "START", value_parser = values::init(), help_heading = OPTIMISATION)]
-    #[arg(help = with_default("content, noise or a picture FILE", "init"))]
+    #[arg(help = with_default("Start from content|noise|FILE", "init"))]
     #[arg(long_help = with_default(
         "Where to start: content, noise, or a picture FILE (./noise, if it has such a name)", "init"))]
     pub init: Option<Init>,
@@ -123,11 +132,13 @@ pub struct Options {
 
     #[arg(long, value_name = "N", help_heading = MACHINE, allow_negative_numbers = true)]
     #[arg(value_parser = clap::value_parser!(u64).range(..=MOST_THREADS))]
-    #[arg(help = with_default("Threads; the result does not depend on it", "threads"))]
+    #[arg(help = with_default("Threads", "threads"))]
+    #[arg(long_help = with_default("Threads; the picture does not depend on them", "threads"))]
     pub threads: Option<u64>,
 
     #[arg(long, value_parser = values::precision(), hide_possible_values = true, help_heading = MACHINE)]
-    #[arg(help = with_default("Arithmetic: auto or f32", "precision"))]
+    #[arg(hide_short_help = true)]
+    #[arg(help = with_default(&values::precisions("Arithmetic of the network:"), "precision"))]
     pub precision: Option<Precision>,
 
     #[arg(long, value_name = "FILE", help_heading = MACHINE)]
@@ -151,6 +162,10 @@ pub struct Options {
     /// Print the configuration, sizes, threads and memory too
     #[arg(short, long, help_heading = REPORTING)]
     pub verbose: bool,
+
+    /// Print help: -h a summary, --help everything
+    #[arg(short, long, action = clap::ArgAction::Help, help_heading = REPORTING)]
+    help: Option<bool>,
 }
 
 impl Options {

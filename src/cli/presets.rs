@@ -5,6 +5,9 @@
 use impasto::config::{Config, Init, LayerWeight, Preset, Pyramid};
 use serde::Serialize;
 
+/// Width of a preset's column in the table.
+const COLUMN: usize = 24;
+
 /// Every value of `config` with the name of its option; what has no option
 /// belongs to the preset and is named in words.
 pub fn rows(config: &Config) -> Vec<(&'static str, String)> {
@@ -69,7 +72,7 @@ pub fn table() -> String {
     let columns: Vec<_> = Preset::ALL.iter().map(|preset| rows(&preset.config())).collect();
     let mut text = String::from("Presets (an option given explicitly wins, wherever it stands):\n");
     for preset in Preset::ALL {
-        text += &format!("  {:<10}{}\n", preset.name(), preset.summary());
+        text += &format!("{}:\n  {}\n", preset.name(), preset.summary());
     }
     let headings: Vec<_> = Preset::ALL.iter().map(|preset| preset.name()).collect();
     text += &format!("\n{}", line("", &headings));
@@ -94,7 +97,7 @@ fn cell_line(cell: &[&str], row: usize) -> String {
 }
 
 fn line(name: &str, values: &[&str]) -> String {
-    let cells: String = values.iter().map(|value| format!("{value:<24}")).collect();
+    let cells: String = values.iter().map(|value| format!("{value:<COLUMN$}")).collect();
     format!("{}\n", format!("  {name:<18}{cells}").trim_end())
 }
 
@@ -114,7 +117,8 @@ pub fn with_default(help: &str, option: &str) -> String {
         .filter(|(_, value)| *value != usual)
         .map(|(preset, value)| format!("; {}: {value}", preset.name()))
         .collect();
-    format!("{help} [default: {usual}{others}]")
+    let gap = if help.ends_with('\n') { "" } else { " " };
+    format!("{help}{gap}[default: {usual}{others}]")
 }
 
 /// The name of an enum's value in the trace, which is also its name on the command line.
@@ -143,7 +147,7 @@ fn start(init: &Init) -> String {
 fn scales(pyramid: &Pyramid) -> String {
     match pyramid {
         Pyramid::Single => "one".into(),
-        Pyramid::From { smallest } => format!("from {smallest} px, each √2 larger"),
+        Pyramid::From { smallest } => format!("from {smallest} px by √2"),
     }
 }
 
@@ -179,7 +183,8 @@ mod tests {
         let table = table();
         for (name, value) in Preset::ALL.iter().flat_map(|preset| rows(&preset.config())) {
             assert!(table.lines().any(|line| line.trim_start().starts_with(name)), "{name}");
-            assert!(value.split(", ").all(|part| table.contains(part)), "{name} {value}");
+            assert!(value.split(", ").all(|part| table.contains(&format!(" {part}"))), "{name} {value}");
+            assert!(value.split(", relu").all(|part| part.chars().count() < COLUMN), "{name} {value}");
         }
         assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
     }

@@ -47,6 +47,6 @@ impl Previews {
         if step.last || !step.iteration.is_multiple_of(self.every.get()) {
             return Ok(());
         }
-        picture::save(&step.picture(), &numbered(&self.output, step.iteration), self.options.clone())
+        picture::save(&step.picture(), &numbered(&self.output, step.iteration), &self.options)
     }
 }

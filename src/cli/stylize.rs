@@ -5,29 +5,29 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use impasto::config::Config;
+use impasto::Result;
+use impasto::config::{Config, Init};
 use impasto::picture::{self, Picture, SaveOptions};
 use impasto::transfer::{self, End, Outcome};
-use impasto::{Error, Result};
 
 use super::eta::Work;
 use super::options::Options;
 use super::previews::Previews;
 use super::progress::Progress;
-use super::report::{Table, bytes, duration};
+use super::report::{Table, duration};
 use super::signals::Signals;
 use super::trace::{Header, Source, Trace};
 use super::watch::Watch;
-use super::{presets, say};
+use super::{details, say};
 
 /// Everything known before the first iteration.
-struct Job<'a> {
-    options: &'a Options,
-    config: Config,
-    output: PathBuf,
-    save: SaveOptions,
-    content: Picture,
-    style: Picture,
+pub struct Job<'a> {
+    pub options: &'a Options,
+    pub config: Config,
+    pub output: PathBuf,
+    pub save: SaveOptions,
+    pub content: Picture,
+    pub style: Picture,
 }
 
 pub fn run(options: &Options) -> Result<u8> {
@@ -35,18 +35,18 @@ pub fn run(options: &Options) -> Result<u8> {
     let job = prepare(options)?;
     let mut watch = watch(&job)?;
     if options.verbose {
-        describe(&job);
+        details::before(&job);
     }
     let outcome = impasto::stylize(&job.config, &job.content, &job.style, |step| watch.step(step));
     watch.progress.finish();
     let outcome = outcome?;
-    picture::save(&outcome.picture, &job.output, job.save.clone())?;
+    picture::save(&outcome.picture, &job.output, &job.save)?;
     if !options.quiet {
         say::text(watch.table.lines());
         say::text(closing_line(&job, &outcome, start.elapsed().as_secs_f64()));
     }
     if options.verbose {
-        describe_peak();
+        details::after();
     }
     exit_code(&job, watch, outcome)
 }
@@ -75,9 +75,10 @@ fn prepare(options: &Options) -> Result<Job<'_>> {
 fn description(config: &Config, content: &Path, style: &Path) -> String {
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let changes_nothing = Config::default();
-    let mut recipe = Config { threads: changes_nothing.threads, max_pixels: changes_nothing.max_pixels, ..config.clone() };
+    let mut recipe =
+        Config { threads: changes_nothing.threads, max_pixels: changes_nothing.max_pixels, ..config.clone() };
     recipe.weights = recipe.weights.map(|path| name(&path).into());
-    if let impasto::config::Init::File(path) = &mut recipe.init {
+    if let Init::File(path) = &mut recipe.init {
         *path = name(path).into();
     }
     let values = serde_json::to_string(&recipe).expect("a configuration with Unicode names is JSON");
@@ -146,48 +147,14 @@ fn exit_code(job: &Job<'_>, watch: Watch, outcome: Outcome) -> Result<u8> {
         }
         (End::Stopped, Some(signal), _) => {
             let (done, all) = (outcome.iterations, job.config.iterations);
-            note(format!("stopped by {} after {done} of {all} iterations; the picture so far is in {output}", signal.name()));
+            note(format!(
+                "stopped by {} after {done} of {all} iterations; the picture so far is in {output}",
+                signal.name()
+            ));
             Ok(signal.exit_code())
         }
         (_, _, Some(failure)) => Err(failure),
         _ => Ok(0),
-    }
-}
-
-/// What `-v` says before the run.
-fn describe(job: &Job<'_>) {
-    let Job { options, config, .. } = job;
-    for (name, path, picture) in
-        [("content", &options.content, &job.content), ("style", &options.style, &job.style)]
-    {
-        let (height, width, _) = picture.rgb.dim();
-        say::note(format_args!("{name:<16}{} {width}×{height}", path.display()));
-    }
-    say::note(format_args!("{:<16}{}", "preset", config.preset.name()));
-    for (name, value) in presets::rows(config) {
-        say::note(format_args!("{name:<16}{value}"));
-    }
-    let (height, width, _) = job.content.rgb.dim();
-    for (i, scale) in transfer::scales(config, height, width).iter().enumerate() {
-        let (number, iterations) = (i + 1, scale.iterations);
-        say::note(format_args!("scale {number:<10}{}×{}, {iterations} iterations", scale.width, scale.height));
-    }
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    say::note(format_args!("{:<16}{cores}", "cores"));
-    let mut system = sysinfo::System::new();
-    system.refresh_memory();
-    let limit = system.cgroup_limits();
-    let total = limit.as_ref().map_or(system.total_memory(), |limit| limit.total_memory);
-    let free = limit.as_ref().map_or(system.available_memory(), |limit| limit.free_memory);
-    say::note(format_args!("{:<16}{} of {} free", "memory", bytes(free.min(system.available_memory())), bytes(total)));
-}
-
-/// What `-v` says after the run: the most memory it had, where the system tells.
-fn describe_peak() {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
-    if let Some(kib) = peak.and_then(|kib| kib.trim().parse::<u64>().ok()) {
-        say::note(format_args!("{:<16}{}", "peak memory", bytes(kib * 1024)));
     }
 }
 
@@ -198,7 +165,8 @@ mod tests {
     #[test]
     fn the_recipe_in_the_file_does_not_depend_on_threads_or_folders() {
         let text = |threads, folder: &str| {
-            let config = Config { threads, weights: Some(format!("{folder}/w.safetensors").into()), ..Config::default() };
+            let config =
+                Config { threads, weights: Some(format!("{folder}/w.safetensors").into()), ..Config::default() };
             description(&config, &Path::new(folder).join("c.jpg"), Path::new("s.jpg"))
         };
         assert_eq!(text(1, "/home/someone"), text(2, "."));

@@ -17,6 +17,12 @@ fn one_of<T: Copy + Send + Sync + 'static>(
     })
 }
 
+/// `help`, and below it each word with what it means.
+fn listed<T>(help: &str, choices: &[(&str, &str, T)]) -> String {
+    let lines = choices.iter().map(|(word, meaning, _)| format!("{word:<9}{meaning}\n"));
+    format!("{help}\n\n{}\n", lines.collect::<String>())
+}
+
 const POOLINGS: &[(&str, &str, Pooling)] = &[
     ("max", "the largest of four, as the network was trained", Pooling::Max),
     ("avg", "the mean of four, which is smoother", Pooling::Avg),
@@ -34,8 +40,7 @@ const TONES: &[(&str, &str, Tone)] = &[
     ("off", "leave the picture as optimised", Tone::Off),
 ];
 
-const BITS: &[(&str, &str, u8)] =
-    &[("8", "every format", 8), ("16", "PNG and TIFF: no banding in later edits", 16)];
+const BITS: &[(&str, &str, u8)] = &[("8", "every format", 8), ("16", "PNG and TIFF: no banding in later edits", 16)];
 
 pub fn preset() -> impl TypedValueParser<Value = Preset> {
     let words = Preset::ALL.map(|preset| PossibleValue::new(preset.name()).help(preset.summary()));
@@ -54,6 +59,21 @@ pub fn precision() -> impl TypedValueParser<Value = Precision> {
 
 pub fn tone() -> impl TypedValueParser<Value = Tone> {
     one_of(TONES)
+}
+
+/// The values of `--pooling`, explained after `help`.
+pub fn poolings(help: &str) -> String {
+    listed(help, POOLINGS)
+}
+
+/// The values of `--precision`, explained after `help`.
+pub fn precisions(help: &str) -> String {
+    listed(help, PRECISIONS)
+}
+
+/// The values of `--tone`, explained after `help`.
+pub fn tones(help: &str) -> String {
+    listed(help, TONES)
 }
 
 pub fn bits() -> impl TypedValueParser<Value = u8> {

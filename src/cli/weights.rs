@@ -59,7 +59,10 @@ fn described(info: &Info) -> String {
     fact("sha256", &info.sha256);
     info.metadata.iter().for_each(|(name, value)| fact(name, value));
     let widest = info.tensors.iter().map(|tensor| tensor.name.len()).max().unwrap_or(0);
-    text += &format!("\n  {:<widest$}  {:<16} {:<5} {:>10} {:>10} {:>10}\n", "tensor", "shape", "type", "min", "mean", "max");
+    text += &format!(
+        "\n  {:<widest$}  {:<16} {:<5} {:>10} {:>10} {:>10}\n",
+        "tensor", "shape", "type", "min", "mean", "max"
+    );
     for tensor in &info.tensors {
         let shape = tensor.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("×");
         let (name, dtype) = (&tensor.name, &tensor.dtype);
