@@ -1,0 +1,122 @@
+//! The gradient checker: one line in the test of any op.
+//!
+//! For a function f, a random upstream gradient u and a random direction v, the
+//! reverse mode must satisfy ⟨v, vjp(u)⟩ = ⟨u, (f(x + hv) − f(x − hv))/2h⟩. One
+//! number checks every element at once, because an error in any of them would
+//! have to be orthogonal to both random vectors.
+
+use rand::{Rng, RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use super::{Tape, Value, Var};
+use crate::kernels::conv::Filter;
+use crate::tensor::Pool;
+
+/// How far x is moved each way. Every op here is linear or quadratic between
+/// its kinks, where a central difference has no truncation error, so the step is
+/// as large as the inputs' distance from their kinks allows.
+const STEP: f32 = 1.0 / 64.0;
+
+/// Rounding of the f32 forwards, divided by the step: 6e-8 · 64 per element, and room for sums.
+const RELATIVE: f64 = 1e-3;
+
+/// Checks the gradient of `op` with respect to each of `inputs` in turn, the others being constant,
+/// and with respect to all at once.
+///
+/// # Panics
+/// If a gradient is missing or differs from the finite difference by more than 1e-3 of the
+/// larger of it and its expected size.
+pub fn check(inputs: &[Value], op: impl Fn(&mut Tape<'_>, &[Var]) -> Var) {
+    let mut rng = ChaCha8Rng::seed_from_u64(0x1A57);
+    for chosen in 0..=inputs.len() {
+        let varies = |index: usize| chosen == inputs.len() || chosen == index;
+        let directions: Vec<Value> = inputs
+            .iter()
+            .enumerate()
+            .map(|(i, x)| random_like(x, &mut rng, if varies(i) { 1.0 } else { 0.0 }))
+            .collect();
+        check_direction(inputs, &directions, varies, &op, &mut rng);
+    }
+}
+
+fn check_direction(
+    inputs: &[Value],
+    directions: &[Value],
+    varies: impl Fn(usize) -> bool,
+    op: &impl Fn(&mut Tape<'_>, &[Var]) -> Var,
+    rng: &mut ChaCha8Rng,
+) {
+    let mut pool = Pool::new();
+    let mut tape = Tape::new(&mut pool);
+    let vars: Vec<Var> = inputs
+        .iter()
+        .enumerate()
+        .map(|(i, x)| if varies(i) { tape.variable(x.clone()) } else { tape.constant(x.clone().into()) })
+        .collect();
+    let out = op(&mut tape, &vars);
+    let upstream = random_like(tape.value(out), rng, 1.0);
+    let mut gradients = tape.backward_from(out, upstream.clone());
+
+    let (mut analytic, mut magnitude) = (0.0, 0.0);
+    for (i, (&var, direction)) in vars.iter().zip(directions).enumerate() {
+        let gradient = gradients.take(var);
+        assert_eq!(gradient.is_some(), varies(i), "input {i}: gradients are for variables only");
+        if let Some(gradient) = gradient {
+            assert_eq!(gradient.shape(), direction.shape(), "input {i}: a gradient has its input's shape");
+            analytic += dot(&gradient, direction);
+            magnitude += (dot(&gradient, &gradient)).sqrt();
+        }
+    }
+    let moved = |sign: f32| {
+        let mut pool = Pool::new();
+        let mut tape = Tape::new(&mut pool);
+        let vars: Vec<Var> =
+            inputs.iter().zip(directions).map(|(x, v)| tape.constant(step(x, v, sign * STEP).into())).collect();
+        let out = op(&mut tape, &vars);
+        dot(tape.value(out), &upstream)
+    };
+    let numeric = (moved(1.0) - moved(-1.0)) / (2.0 * f64::from(STEP));
+    assert!(
+        (analytic - numeric).abs() <= RELATIVE * (magnitude + numeric.abs()),
+        "reverse mode says {analytic}, finite difference {numeric} (|gradient| {magnitude})"
+    );
+}
+
+/// Values of the same shape, uniform in ±`scale`.
+fn random_like(value: &Value, rng: &mut impl Rng, scale: f32) -> Value {
+    match value {
+        Value::Scalar(_) => Value::Scalar(f64::from(scale) * rng.random_range(-1.0..=1.0)),
+        other => with_elements(other, other.as_slice().iter().map(|_| scale * rng.random_range(-1.0..=1.0)).collect()),
+    }
+}
+
+fn step(x: &Value, direction: &Value, h: f32) -> Value {
+    match (x, direction) {
+        (Value::Scalar(x), Value::Scalar(v)) => Value::Scalar(x + f64::from(h) * v),
+        (x, v) => with_elements(x, x.as_slice().iter().zip(v.as_slice()).map(|(x, v)| x + h * v).collect()),
+    }
+}
+
+fn with_elements(like: &Value, elements: Vec<f32>) -> Value {
+    match like {
+        Value::Map(map) => {
+            let (height, width, channels) = map.dim();
+            Value::Map(crate::tensor::FeatureMap::from_vec(height, width, channels, elements))
+        }
+        Value::Tensor(tensor) => {
+            Value::Tensor(ndarray::ArrayD::from_shape_vec(tensor.shape(), elements).expect("same shape"))
+        }
+        Value::Filter(filter) => {
+            let weight = ndarray::Array4::from_shape_vec(filter.weight().dim(), elements).expect("same shape");
+            Value::Filter(Filter::new(weight, filter.algorithm()))
+        }
+        Value::Scalar(_) => unreachable!("scalars are handled by the callers"),
+    }
+}
+
+fn dot(a: &Value, b: &Value) -> f64 {
+    match (a, b) {
+        (Value::Scalar(a), Value::Scalar(b)) => a * b,
+        (a, b) => a.as_slice().iter().zip(b.as_slice()).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum(),
+    }
+}

@@ -1,0 +1,298 @@
+//! The tape: recording and differentiating.
+
+use std::sync::Arc;
+
+use ndarray::ArrayD;
+
+use super::Value;
+use crate::kernels::conv::Filter;
+use crate::tensor::{FeatureMap, Pool};
+
+/// A node of a [`Tape`], by its position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Var(usize);
+
+/// Turns the gradient of a node's output into gradients of its parents.
+type Rule = Box<dyn FnOnce(Value, &mut Backward<'_>)>;
+
+enum Slot {
+    Owned(Value),
+    Shared(Arc<Value>),
+    /// Overwritten in place by a later op, or given back after its rule ran.
+    Gone,
+}
+
+struct Node {
+    value: Slot,
+    needs_gradient: bool,
+    rule: Option<Rule>,
+}
+
+/// A recorded computation.
+///
+/// The tape borrows a [`Pool`] for as long as it lives; what it allocated goes
+/// back there, whether it is differentiated or dropped.
+pub struct Tape<'p> {
+    nodes: Vec<Node>,
+    pool: &'p mut Pool,
+}
+
+impl<'p> Tape<'p> {
+    /// An empty tape.
+    #[must_use]
+    pub fn new(pool: &'p mut Pool) -> Self {
+        Tape { nodes: Vec::new(), pool }
+    }
+
+    /// Records a leaf that is differentiated.
+    pub fn variable(&mut self, value: Value) -> Var {
+        self.push(Slot::Owned(value), true, None)
+    }
+
+    /// Records a leaf that is not differentiated. It is shared, never copied, and costs nothing in the backward pass.
+    pub fn constant(&mut self, value: Arc<Value>) -> Var {
+        self.push(Slot::Shared(value), false, None)
+    }
+
+    /// Records the result of an op. The rule is kept only if one of the `parents` needs a gradient.
+    pub fn record(
+        &mut self,
+        value: Value,
+        parents: &[Var],
+        rule: impl FnOnce(Value, &mut Backward<'_>) + 'static,
+    ) -> Var {
+        let needs_gradient = parents.iter().any(|parent| self.nodes[parent.0].needs_gradient);
+        self.push(Slot::Owned(value), needs_gradient, needs_gradient.then(|| Box::new(rule) as Rule))
+    }
+
+    fn push(&mut self, value: Slot, needs_gradient: bool, rule: Option<Rule>) -> Var {
+        self.nodes.push(Node { value, needs_gradient, rule });
+        Var(self.nodes.len() - 1)
+    }
+
+    /// The value of a node.
+    #[must_use]
+    pub fn value(&self, var: Var) -> &Value {
+        value(&self.nodes, var)
+    }
+
+    /// The value of a node that is a feature map.
+    #[must_use]
+    pub fn map(&self, var: Var) -> &FeatureMap {
+        map(&self.nodes, var)
+    }
+
+    /// The value of a node that is a small tensor.
+    #[must_use]
+    pub fn tensor(&self, var: Var) -> &ArrayD<f32> {
+        match self.value(var) {
+            Value::Tensor(tensor) => tensor,
+            other => panic!("node {} is {:?}, not a tensor", var.0, other.shape()),
+        }
+    }
+
+    /// The value of a node that is a filter.
+    #[must_use]
+    pub fn filter(&self, var: Var) -> &Filter {
+        filter(&self.nodes, var)
+    }
+
+    /// The value of a node that is a scalar.
+    #[must_use]
+    pub fn scalar(&self, var: Var) -> f64 {
+        match self.value(var) {
+            Value::Scalar(scalar) => *scalar,
+            other => panic!("node {} is {:?}, not a scalar", var.0, other.shape()),
+        }
+    }
+
+    /// A map with a buffer of the pool, its contents unspecified.
+    #[must_use]
+    pub fn allocate(&mut self, height: usize, width: usize, channels: usize) -> FeatureMap {
+        FeatureMap::from_pool(self.pool, height, width, channels)
+    }
+
+    /// Takes a node's map away so that an op may overwrite it in place.
+    ///
+    /// # Panics
+    /// If the node is a leaf: leaves belong to the caller.
+    pub(crate) fn take_map(&mut self, var: Var) -> FeatureMap {
+        let node = &mut self.nodes[var.0];
+        assert!(node.rule.is_some() || !node.needs_gradient, "node {} is a leaf; it is not overwritten", var.0);
+        match std::mem::replace(&mut node.value, Slot::Gone) {
+            Slot::Owned(Value::Map(map)) => map,
+            _ => panic!("node {} holds no map of its own to overwrite", var.0),
+        }
+    }
+
+    /// Differentiates the scalar `root` with respect to every variable.
+    ///
+    /// Walks the nodes from last to first. A node's gradient is taken out of the
+    /// store, handed to its rule, and its value is given back to the pool as soon
+    /// as the rule has run: nothing earlier on the tape can need it.
+    #[must_use]
+    pub fn backward(self, root: Var) -> Gradients {
+        assert!(matches!(self.value(root), Value::Scalar(_)), "backward starts at a scalar; seed others explicitly");
+        self.backward_from(root, Value::Scalar(1.0))
+    }
+
+    /// [`Tape::backward`] from a node of any shape, given the gradient `d_root` of some later scalar.
+    #[must_use]
+    pub fn backward_from(mut self, root: Var, d_root: Value) -> Gradients {
+        assert_eq!(self.value(root).shape(), d_root.shape(), "the upstream gradient has the node's shape");
+        let mut gradients: Vec<Option<Value>> = (0..=root.0).map(|_| None).collect();
+        gradients[root.0] = Some(d_root);
+        for later in self.nodes.drain(root.0 + 1..) {
+            recycle(later, self.pool);
+        }
+        for index in (0..=root.0).rev() {
+            let mut node = self.nodes.pop().expect("one node per index");
+            if let Some(rule) = node.rule.take() {
+                // The node goes back for a moment: its rule may read its own value.
+                self.nodes.push(node);
+                if let Some(d_out) = gradients[index].take() {
+                    rule(d_out, &mut Backward { nodes: &self.nodes, gradients: &mut gradients, pool: self.pool });
+                }
+                node = self.nodes.pop().expect("pushed above");
+            }
+            recycle(node, self.pool);
+        }
+        Gradients { gradients }
+    }
+}
+
+impl Drop for Tape<'_> {
+    fn drop(&mut self) {
+        for node in self.nodes.drain(..) {
+            recycle(node, self.pool);
+        }
+    }
+}
+
+fn recycle(node: Node, pool: &mut Pool) {
+    if let Slot::Owned(value) = node.value {
+        value.recycle(pool);
+    }
+}
+
+fn value(nodes: &[Node], var: Var) -> &Value {
+    match &nodes[var.0].value {
+        Slot::Owned(value) => value,
+        Slot::Shared(value) => value,
+        Slot::Gone => panic!("node {} was overwritten in place by a later op", var.0),
+    }
+}
+
+fn map(nodes: &[Node], var: Var) -> &FeatureMap {
+    match value(nodes, var) {
+        Value::Map(map) => map,
+        other => panic!("node {} is {:?}, not a feature map", var.0, other.shape()),
+    }
+}
+
+fn filter(nodes: &[Node], var: Var) -> &Filter {
+    match value(nodes, var) {
+        Value::Filter(filter) => filter,
+        other => panic!("node {} is {:?}, not a filter", var.0, other.shape()),
+    }
+}
+
+/// What a rule sees of the tape while it is differentiated: the values, and
+/// the store of gradients.
+///
+/// A rule asks for a parent's gradient buffer with [`Backward::gradient_of`],
+/// writes into it (β = 0) or adds to it (β = 1), as in GEMM, and stores it; or
+/// it passes on a whole gradient with [`Backward::give`].
+pub struct Backward<'a> {
+    nodes: &'a [Node],
+    gradients: &'a mut [Option<Value>],
+    pool: &'a mut Pool,
+}
+
+impl<'a> Backward<'a> {
+    /// Whether anything wants this node's gradient.
+    #[must_use]
+    pub fn needs(&self, var: Var) -> bool {
+        self.nodes[var.0].needs_gradient
+    }
+
+    /// The value of a node.
+    #[must_use]
+    pub fn value(&self, var: Var) -> &'a Value {
+        value(self.nodes, var)
+    }
+
+    /// The value of the node whose rule is running.
+    #[must_use]
+    pub fn output(&self) -> &'a Value {
+        value(self.nodes, Var(self.nodes.len() - 1))
+    }
+
+    /// The value of a node that is a feature map.
+    #[must_use]
+    pub fn map(&self, var: Var) -> &'a FeatureMap {
+        map(self.nodes, var)
+    }
+
+    /// The value of a node that is a filter.
+    #[must_use]
+    pub fn filter(&self, var: Var) -> &'a Filter {
+        filter(self.nodes, var)
+    }
+
+    /// Takes the gradient buffer of a node of shape `dim` out of the store: with β = 1 what has been
+    /// gathered so far, to be added to; with β = 0 a fresh buffer of unspecified contents, to be
+    /// overwritten. [`Backward::give`] it back when done.
+    #[must_use]
+    pub fn gradient_of(&mut self, var: Var, (height, width, channels): (usize, usize, usize)) -> (FeatureMap, f32) {
+        match self.gradients[var.0].take() {
+            Some(Value::Map(map)) => {
+                assert_eq!(map.dim(), (height, width, channels), "gradient of node {}", var.0);
+                (map, 1.0)
+            }
+            Some(other) => panic!("the gradient of node {} is {:?}, not a map", var.0, other.shape()),
+            None => (FeatureMap::from_pool(self.pool, height, width, channels), 0.0),
+        }
+    }
+
+    /// Adds `gradient` to a node's gradient; the first one is stored as it is.
+    pub fn give(&mut self, var: Var, gradient: Value) {
+        match &mut self.gradients[var.0] {
+            Some(sum) => {
+                sum.add_assign(&gradient);
+                gradient.recycle(self.pool);
+            }
+            empty => *empty = Some(gradient),
+        }
+    }
+
+    /// Gives a spent gradient's buffer back to the pool.
+    pub fn recycle(&mut self, spent: Value) {
+        spent.recycle(self.pool);
+    }
+}
+
+/// The gradients of a differentiated tape's variables.
+pub struct Gradients {
+    gradients: Vec<Option<Value>>,
+}
+
+impl Gradients {
+    /// Takes the gradient of a variable; `None` where the root does not depend on it.
+    #[must_use]
+    pub fn take(&mut self, var: Var) -> Option<Value> {
+        self.gradients.get_mut(var.0)?.take()
+    }
+
+    /// Takes the gradient of a variable that is a feature map or a picture.
+    ///
+    /// # Panics
+    /// If the root does not depend on it.
+    #[must_use]
+    pub fn take_map(&mut self, var: Var) -> FeatureMap {
+        match self.take(var) {
+            Some(Value::Map(map)) => map,
+            other => panic!("node {} has no map for its gradient but {:?}", var.0, other.map(|v| v.shape())),
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! 3×3 convolution, stride 1, as cross-correlation:
+//!
+//! ```text
+//! y[i, j, o] = b[o] + Σ_{u,v∈0..3} Σ_c  x[i + u − p, j + v − p, c] · w[o, c, u, v]
+//! ```
+//!
+//! with zeros outside x. Maps are (H, W, C); weights (out, in, 3, 3), as PyTorch
+//! stores them. The padding p is 1 for VGG (the map keeps its size).
+//!
+//! The gradient with respect to x is the same operation on d_y, with padding
+//! 2 − p, the filters rotated by 180° and their channels exchanged: one kernel
+//! serves both directions, see [`Direction`].
+//!
+//! [`choose`] decides, [`forward`] and [`backward_input`] execute: the decision
+//! is a pure function that can be read, tested and overridden.
+
+pub mod im2col;
+pub mod reference;
+
+use std::sync::{Arc, OnceLock};
+
+use ndarray::{Array4, ArrayView1, ArrayViewMut1, ArrayViewMut4};
+use serde::Serialize;
+
+use crate::tensor::FeatureMap;
+
+/// How a convolution is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Algorithm {
+    /// Seven plain loops with sums in `f64`: the definition, and the tests' oracle.
+    Reference,
+    /// Patches copied into the rows of a matrix, then a matrix product.
+    Im2col,
+}
+
+/// Which way data flows through a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// Input to output.
+    Forward,
+    /// Gradient of the output to gradient of the input.
+    BackwardInput,
+}
+
+/// The sizes of a convolution, seen in the direction it is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Shape {
+    /// Height of the map that is read.
+    pub height: usize,
+    /// Width of the map that is read.
+    pub width: usize,
+    /// Channels read.
+    pub in_channels: usize,
+    /// Channels written.
+    pub out_channels: usize,
+    /// Rows and columns of zeros on each side of the map that is read: 0, 1 or 2.
+    pub padding: usize,
+}
+
+impl Shape {
+    /// Height of the map that is written.
+    #[must_use]
+    pub fn out_height(&self) -> usize {
+        (self.height + 2 * self.padding).saturating_sub(2)
+    }
+
+    /// Width of the map that is written.
+    #[must_use]
+    pub fn out_width(&self) -> usize {
+        (self.width + 2 * self.padding).saturating_sub(2)
+    }
+
+    /// Floating-point operations of a direct convolution: a multiplication and an addition per tap.
+    #[must_use]
+    pub fn flops(&self) -> u64 {
+        18 * (self.out_height() * self.out_width() * self.in_channels * self.out_channels) as u64
+    }
+}
+
+/// Picks the algorithm for a shape, unless one is asked for.
+#[must_use]
+pub fn choose(_shape: &Shape, _direction: Direction, requested: Option<Algorithm>) -> Algorithm {
+    requested.unwrap_or(Algorithm::Im2col)
+}
+
+/// A convolution's weights, with what the kernels made of them.
+///
+/// Packing depends on the weights alone, and weights are frozen, so it is done
+/// once per run, by whoever needs it first.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    weight: Array4<f32>,
+    algorithm: Option<Algorithm>,
+    packed: Arc<Packed>,
+}
+
+#[derive(Debug, Default)]
+struct Packed {
+    im2col: [OnceLock<im2col::Packed>; 2],
+}
+
+impl Filter {
+    /// Wraps weights (out × in × 3 × 3); `algorithm` overrides [`choose`].
+    ///
+    /// # Panics
+    /// If the last two axes are not 3 × 3.
+    #[must_use]
+    pub fn new(weight: Array4<f32>, algorithm: Option<Algorithm>) -> Self {
+        assert_eq!(weight.shape()[2..], [3, 3], "filters are (out × in × 3 × 3)");
+        Filter { weight: weight.as_standard_layout().into_owned(), algorithm, packed: Arc::default() }
+    }
+
+    /// The weights (out × in × 3 × 3).
+    #[must_use]
+    pub fn weight(&self) -> &Array4<f32> {
+        &self.weight
+    }
+
+    /// The algorithm asked for, if any.
+    #[must_use]
+    pub fn algorithm(&self) -> Option<Algorithm> {
+        self.algorithm
+    }
+
+    /// The shape of this convolution on a map of `height` × `width`, seen in `direction`, `padding` being the forward's.
+    #[must_use]
+    pub fn shape(&self, direction: Direction, height: usize, width: usize, padding: usize) -> Shape {
+        let (out, input, ..) = self.weight.dim();
+        match direction {
+            Direction::Forward => Shape { height, width, in_channels: input, out_channels: out, padding },
+            Direction::BackwardInput => {
+                Shape { height, width, in_channels: out, out_channels: input, padding: 2 - padding }
+            }
+        }
+    }
+
+    fn im2col(&self, direction: Direction) -> &im2col::Packed {
+        self.packed.im2col[direction as usize].get_or_init(|| im2col::pack(&self.weight, direction))
+    }
+}
+
+/// `y ← conv(x, filter) + bias`. Shapes: x (H × W × in), bias (out), y (H+2p−2 × W+2p−2 × out).
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn forward(x: &FeatureMap, filter: &Filter, bias: ArrayView1<'_, f32>, padding: usize, y: &mut FeatureMap) {
+    let shape = filter.shape(Direction::Forward, x.height(), x.width(), padding);
+    assert_shapes(&shape, x, y);
+    assert_eq!(bias.len(), shape.out_channels, "one bias per output channel");
+    match choose(&shape, Direction::Forward, filter.algorithm) {
+        Algorithm::Reference => reference::forward(x, &filter.weight, bias, padding, y),
+        Algorithm::Im2col => im2col::run(&shape, x, filter.im2col(Direction::Forward), im2col::Into::Bias(bias), y),
+    }
+}
+
+/// `d_x ← β·d_x + ∂y/∂xᵀ d_y`. Shapes: d_y (H+2p−2 × W+2p−2 × out), d_x (H × W × in); `padding` is the forward's p.
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn backward_input(d_y: &FeatureMap, filter: &Filter, padding: usize, beta: f32, d_x: &mut FeatureMap) {
+    let shape = filter.shape(Direction::BackwardInput, d_y.height(), d_y.width(), padding);
+    assert_shapes(&shape, d_y, d_x);
+    match choose(&shape, Direction::BackwardInput, filter.algorithm) {
+        Algorithm::Reference => reference::backward_input(d_y, &filter.weight, padding, beta, d_x),
+        Algorithm::Im2col => {
+            im2col::run(&shape, d_y, filter.im2col(Direction::BackwardInput), im2col::Into::Scaled(beta), d_x);
+        }
+    }
+}
+
+/// `d_w ← Σ over pixels`, the gradient of the weights (out × in × 3 × 3), overwritten.
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn backward_weight(
+    x: &FeatureMap,
+    d_y: &FeatureMap,
+    padding: usize,
+    algorithm: Option<Algorithm>,
+    d_w: ArrayViewMut4<'_, f32>,
+) {
+    let shape = Shape {
+        height: x.height(),
+        width: x.width(),
+        in_channels: x.channels(),
+        out_channels: d_y.channels(),
+        padding,
+    };
+    assert_shapes(&shape, x, d_y);
+    assert_eq!(d_w.dim(), (d_y.channels(), x.channels(), 3, 3), "d_w is (out × in × 3 × 3)");
+    match algorithm {
+        Some(Algorithm::Reference) => reference::backward_weight(x, d_y, padding, d_w),
+        _ => im2col::backward_weight(&shape, x, d_y, d_w),
+    }
+}
+
+/// `d_b ← Σ over pixels of d_y`, the gradient of the bias (out), overwritten. Sums in `f64`.
+pub fn backward_bias(d_y: &FeatureMap, mut d_b: ArrayViewMut1<'_, f32>) {
+    assert_eq!(d_b.len(), d_y.channels(), "one bias per output channel");
+    for (o, d_b) in d_b.iter_mut().enumerate() {
+        let channel = d_y.as_slice().iter().skip(o).step_by(d_y.channels());
+        *d_b = channel.map(|&d| f64::from(d)).sum::<f64>() as f32;
+    }
+}
+
+fn assert_shapes(shape: &Shape, x: &FeatureMap, y: &FeatureMap) {
+    assert!(shape.padding <= 2, "padding {} is not 0, 1 or 2", shape.padding);
+    assert_eq!(x.dim(), (shape.height, shape.width, shape.in_channels), "map read by a convolution");
+    assert_eq!(y.dim(), (shape.out_height(), shape.out_width(), shape.out_channels), "map written by a convolution");
+}

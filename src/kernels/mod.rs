@@ -1,0 +1,13 @@
+//! The loops that do the work. They know shapes and slices, no tape.
+//!
+//! Every fast kernel has a plain twin that tests hold it against. Work is cut
+//! into blocks whose size depends on the shapes alone, never on the number of
+//! threads, and partial sums are merged in block order, so that every thread
+//! count gives the same bytes.
+
+pub mod conv;
+pub mod gemm;
+pub mod gram;
+pub mod pool;
+pub mod reduce;
+pub mod variation;

@@ -1,0 +1,47 @@
+use crate::autograd::{Tape, Value, Var};
+use crate::kernels::pool;
+
+/// 2×2 average-pooling, stride 2, floor: `y[i,j] = mean x[2i..2i+2, 2j..2j+2]`.
+///
+/// Shapes: (H × W × C) → (⌊H/2⌋ × ⌊W/2⌋ × C). Saves nothing.
+/// Backward: `dx += d_y / 4` at each of the block's pixels.
+/// Source: Gatys, Ecker & Bethge 2015, arXiv:1505.07376, who found it to give smoother textures.
+pub fn avg_pool2d(tape: &mut Tape<'_>, x: Var) -> Var {
+    let dim = tape.map(x).dim();
+    let (height, width, channels) = pool::pooled_dim(dim);
+    let mut y = tape.allocate(height, width, channels);
+    pool::avg_forward(tape.map(x), &mut y);
+    tape.record(Value::Map(y), &[x], move |d_out, back| {
+        let Value::Map(d_y) = d_out else { panic!("the gradient of a map is a map") };
+        let (mut d_x, beta) = back.gradient_of(x, dim);
+        pool::avg_backward(&d_y, beta, &mut d_x);
+        back.give(x, Value::Map(d_x));
+        back.recycle(Value::Map(d_y));
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::autograd::gradcheck;
+    use crate::ops::testing::{map, map_of, random_map};
+    use crate::tensor::Pool;
+
+    #[test]
+    fn averages_and_leaves_an_odd_edge_out() {
+        let mut pool = Pool::new();
+        let mut tape = Tape::new(&mut pool);
+        let x = tape.variable(map(map_of(&[[1.0, 2.0, 9.0], [3.0, 6.0, 9.0], [9.0, 9.0, 9.0]])));
+        let y = avg_pool2d(&mut tape, x);
+        assert_eq!(tape.map(y).as_slice(), [3.0]);
+        let mut gradients = tape.backward_from(y, map(map_of(&[[2.0]])));
+        assert_eq!(gradients.take_map(x).as_slice(), [0.5, 0.5, 0.0, 0.5, 0.5, 0.0, 0.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn gradient_is_right_with_odd_sizes() {
+        for (height, width) in [(4, 6), (5, 7), (2, 3)] {
+            gradcheck::check(&[map(random_map(height, width, 3, 1))], |tape, x| avg_pool2d(tape, x[0]));
+        }
+    }
+}

@@ -1,0 +1,101 @@
+use ndarray::{ArrayD, ArrayView1, Ix1};
+
+use crate::autograd::{Tape, Value, Var};
+use crate::kernels::conv;
+
+/// 3×3 convolution, stride 1, zero padding p: `y = w ⋆ x + b`, see [`crate::kernels::conv`].
+///
+/// Shapes: x (H × W × in), w a filter (out × in × 3 × 3), b (out) → (H+2p−2 × W+2p−2 × out);
+/// VGG has p = 1.
+/// Saves nothing but its inputs, which are on the tape. Backward: `dx += wᵀ ⋆ d_y`, and, only
+/// where w and b are variables, `dw = Σ x ⊗ d_y` and `db = Σ d_y` over the pixels.
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn conv2d(tape: &mut Tape<'_>, x: Var, w: Var, b: Var, padding: usize) -> Var {
+    let (height, width, _) = tape.map(x).dim();
+    let shape = tape.filter(w).shape(conv::Direction::Forward, height, width, padding);
+    let mut y = tape.allocate(shape.out_height(), shape.out_width(), shape.out_channels);
+    conv::forward(tape.map(x), tape.filter(w), vector(tape.value(b)), padding, &mut y);
+    tape.record(Value::Map(y), &[x, w, b], move |d_out, back| {
+        let Value::Map(d_y) = d_out else { panic!("the gradient of a map is a map") };
+        if back.needs(w) {
+            let filter = back.filter(w);
+            let mut d_w = ndarray::Array4::zeros(filter.weight().dim());
+            conv::backward_weight(back.map(x), &d_y, padding, filter.algorithm(), d_w.view_mut());
+            back.give(w, Value::Tensor(d_w.into_dyn()));
+        }
+        if back.needs(b) {
+            let mut d_b = ndarray::Array1::zeros(d_y.channels());
+            conv::backward_bias(&d_y, d_b.view_mut());
+            back.give(b, Value::Tensor(d_b.into_dyn()));
+        }
+        if back.needs(x) {
+            let (mut d_x, beta) = back.gradient_of(x, back.map(x).dim());
+            conv::backward_input(&d_y, back.filter(w), padding, beta, &mut d_x);
+            back.give(x, Value::Map(d_x));
+        }
+        back.recycle(Value::Map(d_y));
+    })
+}
+
+fn vector(value: &Value) -> ArrayView1<'_, f32> {
+    let tensor: Option<&ArrayD<f32>> = if let Value::Tensor(tensor) = value { Some(tensor) } else { None };
+    let vector = tensor.and_then(|tensor| tensor.view().into_dimensionality::<Ix1>().ok());
+    vector.unwrap_or_else(|| panic!("a bias is a vector, not {:?}", value.shape()))
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array4;
+
+    use super::*;
+    use crate::autograd::gradcheck;
+    use crate::kernels::conv::{Algorithm, Filter};
+    use crate::ops::testing::{map, map_of, random_map, random_tensor};
+    use crate::tensor::Pool;
+
+    #[test]
+    fn is_a_cross_correlation_with_zeros_around() {
+        let mut pool = Pool::new();
+        let mut tape = Tape::new(&mut pool);
+        let x = tape.variable(map(map_of(&[[1.0, 2.0], [3.0, 4.0]])));
+        // Taps numbered in reading order: 1 2 3 / 4 5 6 / 7 8 9.
+        let w = Array4::from_shape_fn((1, 1, 3, 3), |(.., u, v)| (3 * u + v + 1) as f32);
+        let w = tape.variable(Value::Filter(Filter::new(w, None)));
+        let b = tape.variable(Value::Tensor(ndarray::arr1(&[0.5]).into_dyn()));
+        let y = conv2d(&mut tape, x, w, b, 1);
+        // Top left: 5·1 + 6·2 + 8·3 + 9·4 + ½.
+        assert_eq!(tape.map(y).as_slice(), [77.5, 67.5, 47.5, 37.5]);
+    }
+
+    #[test]
+    fn gradients_of_input_weights_and_bias_are_right() {
+        for algorithm in [Algorithm::Reference, Algorithm::Im2col] {
+            for padding in [0, 1, 2] {
+                let w = random_tensor(&[4, 3, 3, 3], 2).into_dimensionality().unwrap();
+                let inputs = [
+                    map(random_map(5, 4, 3, 1)),
+                    Value::Filter(Filter::new(w, Some(algorithm))),
+                    Value::Tensor(random_tensor(&[4], 3)),
+                ];
+                gradcheck::check(&inputs, |tape, x| conv2d(tape, x[0], x[1], x[2], padding));
+            }
+        }
+    }
+
+    #[test]
+    fn two_uses_of_one_map_add_their_gradients() {
+        let filter = |seed| {
+            let w = random_tensor(&[2, 2, 3, 3], seed).into_dimensionality().unwrap();
+            Value::Filter(Filter::new(w, None))
+        };
+        let inputs = [map(random_map(4, 6, 2, 1)), filter(2), Value::Tensor(random_tensor(&[2], 4))];
+        gradcheck::check(&inputs, |tape, x| {
+            let once = conv2d(tape, x[0], x[1], x[2], 1);
+            let sum = crate::ops::squared_error(tape, once, x[0]);
+            let again = crate::ops::squared_error(tape, x[0], once);
+            crate::ops::add(tape, &[sum, again])
+        });
+    }
+}

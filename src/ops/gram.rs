@@ -1,0 +1,44 @@
+use ndarray::Ix2;
+
+use crate::autograd::{Tape, Value, Var};
+use crate::kernels;
+
+/// Gram matrix `G = FᵀF`: which channels fire together, wherever in the picture.
+///
+/// Shapes: F (H × W × N), a matrix of M = H·W rows → G (N × N), symmetric.
+/// Saves nothing but F. Backward: `dF += F (dG + dGᵀ)`.
+/// Source: Gatys, Ecker & Bethge 2015, arXiv:1508.06576, eq. 3.
+pub fn gram(tape: &mut Tape<'_>, features: Var) -> Var {
+    let g = kernels::gram::gram(tape.map(features));
+    tape.record(Value::Tensor(g.into_dyn()), &[features], move |d_out, back| {
+        let Value::Tensor(d_g) = d_out else { panic!("the gradient of a matrix is a matrix") };
+        let d_g = d_g.into_dimensionality::<Ix2>().expect("N × N");
+        let f = back.map(features);
+        let (mut d_f, beta) = back.gradient_of(features, f.dim());
+        kernels::gram::backward(f, (&d_g + &d_g.t()).view(), beta, &mut d_f);
+        back.give(features, Value::Map(d_f));
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::autograd::gradcheck;
+    use crate::ops::testing::{map, random_map};
+    use crate::tensor::{FeatureMap, Pool};
+
+    #[test]
+    fn multiplies_channels_pixel_by_pixel() {
+        let mut pool = Pool::new();
+        let mut tape = Tape::new(&mut pool);
+        let x = tape.variable(map(FeatureMap::from_vec(1, 2, 2, vec![1.0, 2.0, 3.0, 4.0])));
+        let g = gram(&mut tape, x);
+        // Channel 0 is (1, 3), channel 1 is (2, 4).
+        assert_eq!(tape.tensor(g).as_slice().unwrap(), [10.0, 14.0, 14.0, 20.0]);
+    }
+
+    #[test]
+    fn gradient_is_right() {
+        gradcheck::check(&[map(random_map(3, 5, 4, 1))], |tape, x| gram(tape, x[0]));
+    }
+}

@@ -1,0 +1,83 @@
+use crate::autograd::{Tape, Value, Var};
+use crate::kernels::variation::{self, Neighbour};
+
+/// Total variation, "denoise": `y = Σ (x[i+1,j] − x[i,j])² + Σ (x[i,j+1] − x[i,j])²`.
+///
+/// Shapes: (H × W × C) → scalar. Saves nothing but x.
+/// Backward: `dx += 2 d_y · (` x minus each of its four neighbours `)`.
+/// Source: Rudin, Osher & Fatemi 1992; squared as in Mahendran & Vedaldi 2015, arXiv:1412.0035, β = 2.
+pub fn total_variation(tape: &mut Tape<'_>, x: Var) -> Var {
+    variation(tape, x, vec![(1, 0, 1.0), (0, 1, 1.0)])
+}
+
+/// Total variation over the nine-point stencil, as a mean:
+/// `y = 2 (mean ∂→² / 3 + mean ∂↓² / 3 + mean ∂↘² / 12 + mean ∂↙² / 12)`.
+///
+/// Shapes: (H × W × C) → scalar. The diagonals keep the penalty from preferring edges along the
+/// axes. Pairs across the border count as 0, as if the edge pixel were repeated.
+/// Backward: as [`total_variation`], with these weights.
+/// Source: the total variation of K. Crowson's style-transfer-pytorch.
+pub fn total_variation9(tape: &mut Tape<'_>, x: Var) -> Var {
+    let (height, width, channels) = tape.map(x).dim();
+    let mean = 2.0 / (height * width * channels) as f64;
+    let (axis, diagonal) = (mean / 3.0, mean / 12.0);
+    variation(tape, x, vec![(1, 0, axis), (0, 1, axis), (1, 1, diagonal), (1, -1, diagonal)])
+}
+
+fn variation(tape: &mut Tape<'_>, x: Var, neighbours: Vec<Neighbour>) -> Var {
+    let y = variation::sum(tape.map(x), &neighbours);
+    tape.record(Value::Scalar(y), &[x], move |d_out, back| {
+        let Value::Scalar(d_y) = d_out else { panic!("the gradient of a scalar is a scalar") };
+        let (mut d_x, beta) = back.gradient_of(x, back.map(x).dim());
+        variation::backward(back.map(x), &neighbours, d_y, beta, &mut d_x);
+        back.give(x, Value::Map(d_x));
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::autograd::gradcheck;
+    use crate::ops::testing::{map, map_of, random_map};
+    use crate::ops::{add, scale};
+    use crate::tensor::Pool;
+
+    #[test]
+    fn sums_squared_steps_down_and_right() {
+        let mut pool = Pool::new();
+        let mut tape = Tape::new(&mut pool);
+        let x = tape.variable(map(map_of(&[[1.0, 3.0], [0.0, 7.0]])));
+        let y = total_variation(&mut tape, x);
+        assert_eq!(tape.scalar(y), 1.0 + 16.0 + 4.0 + 49.0);
+        // At 1: 2·((1 − 0) + (1 − 3)).
+        assert_eq!(tape.backward(y).take_map(x).as_slice(), [-2.0, -4.0, -16.0, 22.0]);
+    }
+
+    #[test]
+    fn nine_points_add_the_diagonals() {
+        let mut pool = Pool::new();
+        let mut tape = Tape::new(&mut pool);
+        let x = tape.variable(map(map_of(&[[1.0, 3.0], [0.0, 7.0]])));
+        let y = total_variation9(&mut tape, x);
+        let expected = 2.0 / 4.0 * (70.0 / 3.0 + (36.0 + 9.0) / 12.0);
+        assert!((tape.scalar(y) - expected).abs() < 1e-12 * expected);
+    }
+
+    #[test]
+    fn gradients_are_right_down_to_a_single_row_or_column() {
+        for (height, width) in [(4, 5), (1, 6), (6, 1), (2, 2), (1, 1)] {
+            let x = [map(random_map(height, width, 3, 1))];
+            gradcheck::check(&x, |tape, x| total_variation(tape, x[0]));
+            gradcheck::check(&x, |tape, x| total_variation9(tape, x[0]));
+        }
+    }
+
+    #[test]
+    fn gradient_is_added_to_what_is_there() {
+        gradcheck::check(&[map(random_map(3, 4, 2, 1))], |tape, x| {
+            let (a, b) = (total_variation(tape, x[0]), total_variation(tape, x[0]));
+            let b = scale(tape, b, 0.5);
+            add(tape, &[a, b])
+        });
+    }
+}
