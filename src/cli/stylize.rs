@@ -54,18 +54,18 @@ pub fn run(options: &Options) -> Result<u8> {
 /// Reads what is to be read and refuses what would fail later.
 fn prepare(options: &Options) -> Result<Job<'_>> {
     let config = options.config()?;
-    let output = options.output();
-    let inputs = options.inputs();
-    picture::check_output(&output, &inputs)?;
-    if let Some(path) = &options.trace {
-        Trace::check(path, &output, &inputs)?;
-    }
+    // First the inputs: without an output's name its place is the content picture's, which may not exist.
+    let content = picture::load(&options.content, config.max_pixels)?;
+    let style = picture::load(&options.style, config.max_pixels)?;
     let save = SaveOptions {
         sixteen_bit: options.bits == Some(16),
         description: Some(description(&config, &options.content, &options.style)),
     };
-    let content = picture::load(&options.content, config.max_pixels)?;
-    let style = picture::load(&options.style, config.max_pixels)?;
+    let (output, inputs) = (options.output(), options.inputs());
+    picture::check_output(&output, &save, &inputs)?;
+    if let Some(path) = &options.trace {
+        Trace::check(path, &output, &inputs)?;
+    }
     Ok(Job { options, config, output, save, content, style })
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use impasto::Result;
-use impasto::vgg::{Info, Weights};
+use impasto::vgg::weights::{Info, Weights};
 
 use super::{EXIT_CODES, say};
 
