@@ -53,6 +53,7 @@ Exit codes:
     6  the optimisation diverged; the last finite picture was written
   130  stopped by Ctrl-C (SIGINT); the picture so far was written
   143  stopped by SIGTERM; the picture so far was written
+
 A second Ctrl-C or SIGTERM stops at once and writes nothing.";
 
 /// Neural style transfer for CPUs: a photograph repainted in the manner of a painting.

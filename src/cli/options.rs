@@ -65,7 +65,7 @@ pub struct Options {
 
     #[arg(long, value_name = "N", value_parser = values::pixels, help_heading = SIZE, allow_negative_numbers = true)]
     #[arg(hide_short_help = true)]
-    #[arg(help = with_default(
+    #[arg(long_help = with_default(
         "Refuse larger input pictures, before decoding them; 100000000, 100M and 100MP are the same", "max-pixels"))]
     pub max_pixels: Option<u64>,
 
@@ -91,13 +91,13 @@ pub struct Options {
 
     #[arg(long, value_name = "L[:w],…", value_delimiter = ',', help_heading = LOOK)]
     #[arg(hide_short_help = true)]
-    #[arg(help = with_default(
+    #[arg(long_help = with_default(
         "Layers compared with CONTENT, each with its weight (1 if left out)", "content-layer"))]
     pub content_layer: Option<Vec<LayerWeight>>,
 
     #[arg(long, value_name = "L[:w],…", value_delimiter = ',', help_heading = LOOK)]
     #[arg(hide_short_help = true)]
-    #[arg(help = with_default(
+    #[arg(long_help = with_default(
         "Layers compared with STYLE, each with its weight (1 if left out)", "style-layer"))]
     pub style_layer: Option<Vec<LayerWeight>>,
 
@@ -117,7 +117,7 @@ pub struct Options {
 
     #[arg(long, value_name = "RATE", help_heading = OPTIMISATION, allow_negative_numbers = true)]
     #[arg(hide_short_help = true)]
-    #[arg(help = with_default("Adam's step size, where 1 is the way from black to white", "learning-rate"))]
+    #[arg(long_help = with_default("Adam's step size, where 1 is the way from black to white", "learning-rate"))]
     pub learning_rate: Option<f64>,
 
     #[arg(long, value_name = "START", value_parser = values::init(), help_heading = OPTIMISATION)]
@@ -138,7 +138,7 @@ pub struct Options {
 
     #[arg(long, value_parser = values::precision(), hide_possible_values = true, help_heading = MACHINE)]
     #[arg(hide_short_help = true)]
-    #[arg(help = with_default(&values::precisions("Arithmetic of the network:"), "precision"))]
+    #[arg(long_help = with_default(&values::precisions("Arithmetic of the network:"), "precision"))]
     pub precision: Option<Precision>,
 
     #[arg(long, value_name = "FILE", help_heading = MACHINE)]
