@@ -99,11 +99,8 @@ impl Objective {
         let mut tape = Tape::new(pool);
         let mut copy = tape.allocate(x.height(), x.width(), x.channels());
         copy.as_mut_slice().copy_from_slice(x.as_slice());
-        let picture = if differentiate {
-            tape.variable(Value::Map(copy))
-        } else {
-            tape.constant(Arc::new(Value::Map(copy)))
-        };
+        let picture =
+            if differentiate { tape.variable(Value::Map(copy)) } else { tape.constant(Arc::new(Value::Map(copy))) };
         let tv = tv::loss(&mut tape, self.losses, picture);
         let (mut content, mut style) = (Vec::new(), Vec::new());
         self.vgg.forward(&mut tape, picture, |tape, layer, features| {
@@ -121,8 +118,11 @@ impl Objective {
         let style = weighted_sum(&mut tape, &style);
         let terms = [(self.content_weight, content), (self.style_weight, style), (self.tv_weight, tv)];
         // A loss of weight 0 is measured but not differentiated.
-        let terms: Vec<Var> =
-            terms.iter().filter(|(weight, _)| *weight > 0.0).map(|&(weight, loss)| scale(&mut tape, loss, weight)).collect();
+        let terms: Vec<Var> = terms
+            .iter()
+            .filter(|(weight, _)| *weight > 0.0)
+            .map(|&(weight, loss)| scale(&mut tape, loss, weight))
+            .collect();
         let total = add(&mut tape, &terms);
         let mut evaluation = Evaluation {
             content: tape.scalar(content),

@@ -1,6 +1,32 @@
 //! Pictures: files in, files out.
+//!
+//! Everything outside this module sees one kind of picture, sRGB in [0, 1] with
+//! optional opacity. What a file really was (inks, palettes, sixteen bits, a
+//! camera's colour space, a sensor held sideways) is settled here, once:
+//!
+//! ```text
+//! file ─ decode ─ color (to sRGB) ─ orientation ─→ Picture ─ resize ─→ network
+//!                                                  Picture ─ tone ─ encode ─→ file
+//! ```
+//!
+//! Two rules hold throughout: nothing in a file makes the program panic or
+//! allocate without bound, and nothing is left behind when writing fails.
+
+mod color;
+mod contain;
+mod decode;
+mod encode;
+mod jpeg;
+mod output;
+mod resize;
+pub mod tone;
 
 use ndarray::{Array2, Array3};
+
+pub use decode::{check_sides, load};
+pub use encode::{OutputFormat, SaveOptions};
+pub use output::{check_output, save};
+pub use resize::{Filter, fit, resize_map};
 
 /// A picture in memory.
 ///
@@ -12,4 +38,28 @@ pub struct Picture {
     pub rgb: Array3<f32>,
     /// Opacity, (H × W) in [0, 1]; `None` for an opaque picture.
     pub alpha: Option<Array2<f32>>,
+}
+
+impl Picture {
+    /// An opaque picture from (H × W × 3) sRGB-encoded values in [0, 1].
+    ///
+    /// # Panics
+    /// If the last axis is not 3 long.
+    #[must_use]
+    pub fn from_rgb(rgb: Array3<f32>) -> Self {
+        assert_eq!(rgb.dim().2, 3, "a picture is (H × W × 3), not {:?}", rgb.dim());
+        Picture { rgb, alpha: None }
+    }
+
+    /// Rows of pixels.
+    #[must_use]
+    pub fn height(&self) -> usize {
+        self.rgb.dim().0
+    }
+
+    /// Pixels in a row.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.rgb.dim().1
+    }
 }

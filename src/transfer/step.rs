@@ -2,14 +2,11 @@
 //! the end. Progress displays, traces and previews are built from these alone,
 //! so the loop knows no terminal and no file.
 
-use ndarray::Array3;
-
 use crate::config::Layer;
 use crate::error::Error;
 use crate::picture::Picture;
 
 /// One iteration: the losses measured before its update, the picture after it.
-#[derive(Debug)]
 pub struct Step<'a> {
     /// The iteration, from 1, counted through all scales. The measurement after the
     /// last update has the number `iterations + 1` and [`Step::last`] set.
@@ -38,14 +35,14 @@ pub struct Step<'a> {
     pub seconds: f64,
     /// True for the one measurement after the last update, which updates nothing.
     pub last: bool,
-    pub(super) rgb: &'a Array3<f32>,
+    pub(super) result: &'a (dyn Fn() -> Picture + Sync),
 }
 
 impl Step<'_> {
     /// The picture after this iteration's update, at this scale's size, without tone or alpha.
     #[must_use]
     pub fn picture(&self) -> Picture {
-        Picture { rgb: self.rgb.clone(), alpha: None }
+        (self.result)()
     }
 }
 

@@ -14,10 +14,13 @@
 //! H × W         64 channels   H/2 × W/2   128      H/4 × W/4   256 …
 //! ```
 //!
-//! Reading order: [`layers`] is the shape of the network, [`weights`] its numbers.
+//! Reading order: [`layers`] is the shape of the network, [`weights`] its numbers,
+//! [`network`] its evaluation.
 
 pub mod layers;
+pub mod network;
 pub mod weights;
 
 pub use layers::{Architecture, Stage};
+pub use network::Vgg;
 pub use weights::Weights;

@@ -1,0 +1,341 @@
+//! Reading a picture file.
+//!
+//! The format is told by the file's first bytes, never by its name. The size is
+//! read from the header and judged before a pixel is decoded, and the decoder
+//! runs under allocation limits and with its panics contained: a picture from
+//! strangers can be refused, but cannot take the program down.
+
+use std::fs::File;
+use std::io::{Cursor, ErrorKind, Read};
+use std::path::Path;
+
+use image::metadata::Orientation;
+use image::{ColorType, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+use ndarray::{Array, Array2, Array3, Axis, Dimension, RemoveAxis};
+use rayon::prelude::*;
+
+use super::Picture;
+use super::color::{Model, ToSrgb, unit};
+use super::contain::contain;
+use super::jpeg;
+use crate::config::SMALLEST_SIDE;
+use crate::error::{Error, Result};
+
+/// Room for what a decoder needs besides the pixels: colour profiles, code tables, metadata.
+const WORKING_MEMORY: u64 = 256 << 20;
+
+/// The most bytes one pixel takes in a decoder: four 32-bit channels.
+const BYTES_PER_PIXEL: u64 = 16;
+
+const FORMATS: &str = "JPEG, PNG, WebP, TIFF, BMP, GIF, QOI or PNM";
+
+/// Reads the picture at `path`: any of JPEG (grey, colour, ink), PNG, WebP,
+/// TIFF, BMP, GIF (its first frame), QOI and PNM, told by content.
+///
+/// Orientation from the metadata is applied, colours are converted to sRGB (an
+/// unusable ICC profile is ignored), sixteen bits keep their precision. `alpha`
+/// is `None` where every pixel turns out to be opaque.
+///
+/// # Errors
+/// [`Error::Picture`] where the file cannot be opened, is no picture, is damaged
+/// or truncated, has more than `max_pixels` pixels, or a side below
+/// [`SMALLEST_SIDE`].
+pub fn load(path: &Path, max_pixels: u64) -> Result<Picture> {
+    let wrap = |cause: String| Error::Picture { path: path.to_owned(), cause };
+    let file = read(path, max_pixels).map_err(wrap)?;
+    contain(|| decode(file, max_pixels).and_then(Raster::into_picture))
+        .unwrap_or_else(|panic| {
+            Err(format!("the decoder gave up on this file ({panic}): open it in an image editor and save it again"))
+        })
+        .map_err(wrap)
+}
+
+/// Checks that the network can look at a picture of this size.
+///
+/// [`load`] checks what it reads; this is for a size that [`super::fit`] made of it.
+///
+/// # Errors
+/// [`Error::Picture`] naming `path` where a side is below [`SMALLEST_SIDE`].
+pub fn check_sides(path: &Path, height: usize, width: usize) -> Result<()> {
+    too_small(height as u64, width as u64).map_or(Ok(()), |cause| Err(Error::Picture { path: path.to_owned(), cause }))
+}
+
+fn too_small(height: u64, width: u64) -> Option<String> {
+    (height.min(width) < SMALLEST_SIDE as u64).then(|| {
+        format!(
+            "{width} × {height} pixels is too small: the network halves a picture four times, so each side \
+             needs at least {SMALLEST_SIDE} pixels; use a larger picture or a larger --size"
+        )
+    })
+}
+
+/// Height and width as a file's header states them.
+#[derive(Clone, Copy)]
+pub(super) struct Sides {
+    pub(super) height: u64,
+    pub(super) width: u64,
+}
+
+impl Sides {
+    fn admit(self, max_pixels: u64) -> Result<(), String> {
+        let Sides { height, width } = self;
+        if let Some(cause) = too_small(height, width) {
+            return Err(cause);
+        }
+        // Formats state sides in 32 bits at most.
+        if height * width > max_pixels {
+            return Err(format!(
+                "{width} × {height} pixels is more than the limit of {max_pixels}: \
+                 use a smaller picture, or raise the limit with --max-pixels {}",
+                height * width
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Samples as a file stores them, interleaved.
+pub(super) enum Samples {
+    Eight(Vec<u8>),
+    Sixteen(Vec<u16>),
+    Float(Vec<f32>),
+}
+
+impl Samples {
+    /// Row `y` of `samples` values each, scaled to [0, 1].
+    fn row(&self, y: usize, samples: usize) -> Vec<f32> {
+        let range = y * samples..(y + 1) * samples;
+        match self {
+            Samples::Eight(v) => v[range].iter().map(|&v| f32::from(v) / 255.0).collect(),
+            Samples::Sixteen(v) => v[range].iter().map(|&v| f32::from(v) / 65_535.0).collect(),
+            Samples::Float(v) => v[range].iter().map(|&v| unit(v)).collect(),
+        }
+    }
+}
+
+/// What a decoder delivers: pixels in the file's own terms.
+pub(super) struct Raster {
+    pub(super) height: usize,
+    pub(super) width: usize,
+    pub(super) model: Model,
+    /// Whether each pixel's colour is followed by its opacity.
+    pub(super) has_alpha: bool,
+    pub(super) samples: Samples,
+    pub(super) icc: Option<Vec<u8>>,
+    pub(super) orientation: Orientation,
+}
+
+impl Raster {
+    fn into_picture(self) -> Result<Picture, String> {
+        let (height, width, colours) = (self.height, self.width, self.model.channels());
+        let channels = colours + usize::from(self.has_alpha);
+        let to_srgb = ToSrgb::new(self.model, self.icc.as_deref());
+        let mut rgb = buffer(3 * (height * width) as u64)?;
+        let mut alpha = buffer(if self.has_alpha { height * width } else { 0 } as u64)?;
+        rgb.par_chunks_exact_mut(3 * width).enumerate().for_each(|(y, rgb)| {
+            let row = self.samples.row(y, channels * width);
+            if self.has_alpha {
+                let colour: Vec<f32> =
+                    row.chunks_exact(channels).flat_map(|pixel| &pixel[..colours]).copied().collect();
+                to_srgb.row(&colour, rgb);
+            } else {
+                to_srgb.row(&row, rgb);
+            }
+        });
+        // Without opacity this buffer is empty and has no rows.
+        alpha.par_chunks_exact_mut(width).enumerate().for_each(|(y, alpha)| {
+            let row = self.samples.row(y, channels * width);
+            alpha.iter_mut().zip(row.chunks_exact(channels)).for_each(|(a, pixel)| *a = pixel[colours]);
+        });
+        let opaque = alpha.iter().all(|&a| a >= 1.0);
+        let rgb = Array3::from_shape_vec((height, width, 3), rgb).map_err(|e| e.to_string())?;
+        let alpha = if opaque { None } else { Array2::from_shape_vec((height, width), alpha).ok() };
+        Ok(Picture { rgb: upright(rgb, self.orientation), alpha: alpha.map(|a| upright(a, self.orientation)) })
+    }
+}
+
+/// Turns rows (axis 0) and columns (axis 1) the way the metadata says they should be looked at.
+fn upright<D: Dimension + RemoveAxis>(mut picture: Array<f32, D>, orientation: Orientation) -> Array<f32, D> {
+    use Orientation::{
+        FlipHorizontal, FlipVertical, NoTransforms, Rotate90, Rotate90FlipH, Rotate180, Rotate270, Rotate270FlipH,
+    };
+    if orientation == NoTransforms {
+        return picture;
+    }
+    // Every orientation is a transposition, or not, and then mirrors.
+    if matches!(orientation, Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH) {
+        picture.swap_axes(0, 1);
+    }
+    if matches!(orientation, FlipVertical | Rotate180 | Rotate270 | Rotate270FlipH) {
+        picture.invert_axis(Axis(0));
+    }
+    if matches!(orientation, FlipHorizontal | Rotate180 | Rotate90 | Rotate270FlipH) {
+        picture.invert_axis(Axis(1));
+    }
+    picture.as_standard_layout().into_owned()
+}
+
+/// A zeroed buffer, or the reason why there is none.
+pub(super) fn buffer<T: Clone + Default>(length: u64) -> Result<Vec<T>, String> {
+    let mut buffer = Vec::new();
+    usize::try_from(length)
+        .ok()
+        .and_then(|length| {
+            buffer.try_reserve_exact(length).ok()?;
+            buffer.resize(length, T::default());
+            Some(buffer)
+        })
+        .ok_or_else(|| format!("decoding needs {length} values in memory, more than there is: use a smaller picture"))
+}
+
+/// The whole file, if its first bytes are those of a picture.
+///
+/// Looking at them first keeps devices and mistaken gigabytes out of memory.
+fn read(path: &Path, max_pixels: u64) -> Result<Vec<u8>, String> {
+    let mut file = File::open(path).map_err(unreadable)?;
+    if file.metadata().map_err(unreadable)?.is_dir() {
+        return Err("is a directory: give a picture file".into());
+    }
+    let mut bytes = Vec::new();
+    file.by_ref().take(16).read_to_end(&mut bytes).map_err(unreadable)?;
+    format_of(&bytes)?;
+    let most = max_pixels.saturating_mul(BYTES_PER_PIXEL).saturating_add(WORKING_MEMORY);
+    file.take(most).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 >= most {
+        return Err(format!("the file is larger than {most} bytes: use a smaller picture, or raise --max-pixels"));
+    }
+    Ok(bytes)
+}
+
+fn unreadable(error: std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => "no such file: check the path".into(),
+        ErrorKind::PermissionDenied => "may not be read: check the file's permissions".into(),
+        _ => format!("cannot be read ({error}): check the file and its disk"),
+    }
+}
+
+fn format_of(start: &[u8]) -> Result<ImageFormat, String> {
+    match image::guess_format(start) {
+        _ if start.is_empty() => Err("the file is empty: copy it again from its source".into()),
+        Ok(format) if format.reading_enabled() => Ok(format),
+        Ok(format) => {
+            Err(format!("is a picture of a format that cannot be read ({format:?}): convert it to {FORMATS}"))
+        }
+        Err(_) => Err(format!("is not a picture that can be read: give a {FORMATS} file")),
+    }
+}
+
+fn decode(file: Vec<u8>, max_pixels: u64) -> Result<Raster, String> {
+    let format = format_of(&file[..file.len().min(16)])?;
+    if format == ImageFormat::Jpeg {
+        return jpeg::decode(&file, |sides| sides.admit(max_pixels));
+    }
+    let wrap = |error| undecodable(format, &error);
+    let mut reader = ImageReader::with_format(Cursor::new(file), format);
+    reader.limits(limits(WORKING_MEMORY));
+    let mut decoder = reader.into_decoder().map_err(wrap)?;
+    let (width, height) = decoder.dimensions();
+    Sides { height: height.into(), width: width.into() }.admit(max_pixels)?;
+    let pixels = u64::from(width) * u64::from(height);
+    decoder.set_limits(limits(pixels * BYTES_PER_PIXEL + WORKING_MEMORY)).map_err(wrap)?;
+
+    // Metadata that cannot be read is no reason to refuse a picture that can.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let icc = decoder.icc_profile().ok().flatten();
+    let color_type = decoder.color_type();
+    let (model, has_alpha) = match color_type.channel_count() {
+        1 => (Model::Grey, false),
+        2 => (Model::Grey, true),
+        3 => (Model::Rgb, false),
+        _ => (Model::Rgb, true),
+    };
+    let samples = read_samples(decoder, color_type, pixels).map_err(|error| match error {
+        Undecoded::Memory(cause) => cause,
+        Undecoded::Decoder(error) => undecodable(format, &error),
+    })?;
+    Ok(Raster { height: height as usize, width: width as usize, model, has_alpha, samples, icc, orientation })
+}
+
+fn limits(max_alloc: u64) -> Limits {
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(max_alloc);
+    limits
+}
+
+enum Undecoded {
+    Memory(String),
+    Decoder(ImageError),
+}
+
+/// Decodes into a buffer of the file's own sample type.
+fn read_samples(decoder: impl ImageDecoder, color_type: ColorType, pixels: u64) -> Result<Samples, Undecoded> {
+    fn fill<T: Clone + Default + bytemuck::Pod>(decoder: impl ImageDecoder, length: u64) -> Result<Vec<T>, Undecoded> {
+        let mut samples: Vec<T> = buffer(length).map_err(Undecoded::Memory)?;
+        decoder.read_image(bytemuck::cast_slice_mut(&mut samples)).map_err(Undecoded::Decoder)?;
+        Ok(samples)
+    }
+    let length = pixels * u64::from(color_type.channel_count());
+    match color_type.bytes_per_pixel() / color_type.channel_count() {
+        1 => fill(decoder, length).map(Samples::Eight),
+        2 => fill(decoder, length).map(Samples::Sixteen),
+        _ => fill(decoder, length).map(Samples::Float),
+    }
+}
+
+fn undecodable(format: ImageFormat, error: &ImageError) -> String {
+    let name = format.extensions_str().first().unwrap_or(&"picture").to_uppercase();
+    match error {
+        ImageError::Unsupported(e) => format!("a kind of {name} that cannot be read ({e}): convert it to PNG or JPEG"),
+        ImageError::Limits(e) => {
+            format!(
+                "decoding this {name} takes more memory than a picture should ({e}): open it in an image editor and save it again"
+            )
+        }
+        _ => format!("the {name} file is damaged or truncated ({error}): copy it again from its source"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn every_orientation_is_undone() {
+        // 1 2 3
+        // 4 5 6
+        let stored = array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
+        let expected = [
+            array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]],
+            array![[3.0, 2.0, 1.0], [6.0, 5.0, 4.0]],
+            array![[6.0, 5.0, 4.0], [3.0, 2.0, 1.0]],
+            array![[4.0, 5.0, 6.0], [1.0, 2.0, 3.0]],
+            array![[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]],
+            array![[4.0, 1.0], [5.0, 2.0], [6.0, 3.0]],
+            array![[6.0, 3.0], [5.0, 2.0], [4.0, 1.0]],
+            array![[3.0, 6.0], [2.0, 5.0], [1.0, 4.0]],
+        ];
+        for (exif, expected) in (1..).zip(expected) {
+            let turned = upright(stored.clone(), Orientation::from_exif(exif).unwrap());
+            assert_eq!(turned, expected, "EXIF orientation {exif}");
+            assert!(turned.is_standard_layout());
+        }
+    }
+
+    #[test]
+    fn the_smallest_side_is_admitted_and_one_less_is_not() {
+        let side = SMALLEST_SIDE as u64;
+        assert!(Sides { height: side, width: side }.admit(side * side).is_ok());
+        assert!(Sides { height: side - 1, width: 100 }.admit(1 << 20).unwrap_err().contains("too small"));
+        assert!(Sides { height: 100, width: 1 }.admit(1 << 20).unwrap_err().contains("1 × 100"));
+        assert!(check_sides(Path::new("a.png"), 16, 15).unwrap_err().to_string().starts_with("a.png: 15 × 16"));
+    }
+
+    #[test]
+    fn too_many_pixels_names_the_option_and_the_value_that_would_do() {
+        let cause = Sides { height: 1000, width: 300 }.admit(299_999).unwrap_err();
+        assert!(cause.contains("--max-pixels 300000"), "{cause}");
+        assert!(Sides { height: u32::MAX.into(), width: u32::MAX.into() }.admit(u64::MAX).is_ok());
+    }
+}
