@@ -90,7 +90,9 @@ pub struct Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Failure { message: error.to_string(), code: error.exit_code() }
+        // A library's cause may have lines of its own; a user gets one.
+        let words: Vec<_> = error.to_string().split_whitespace().map(str::to_owned).collect();
+        Failure { message: words.join(" "), code: error.exit_code() }
     }
 }
 
