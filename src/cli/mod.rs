@@ -91,8 +91,9 @@ pub struct Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         // A library's cause may have lines of its own; a user gets one.
-        let words: Vec<_> = error.to_string().split_whitespace().map(str::to_owned).collect();
-        Failure { message: words.join(" "), code: error.exit_code() }
+        let message = error.to_string();
+        let lines: Vec<_> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        Failure { message: lines.join(" "), code: error.exit_code() }
     }
 }
 
@@ -119,6 +120,12 @@ mod tests {
     #[test]
     fn the_declarations_are_consistent() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn an_error_is_one_line_and_its_paths_keep_their_spaces() {
+        let error = Error::Picture { path: "my  photo.jpg".into(), cause: "not\n  enough\n\n".into() };
+        assert_eq!(Failure::from(error).message, "my  photo.jpg: not enough");
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub fn run(options: &Options) -> Result<u8> {
     }
     let outcome = impasto::stylize(&job.config, &job.content, &job.style, |step| watch.step(step));
     watch.progress.finish();
-    let outcome = outcome?;
+    let outcome = outcome.inspect_err(|_| watch.discard_trace())?;
     picture::save(&outcome.picture, &job.output, &job.save)?;
     if !options.quiet {
         say::text(watch.table.lines());
@@ -93,14 +93,14 @@ fn watch(job: &Job<'_>) -> Result<Watch> {
         .and_then(NonZeroU32::new)
         .map(|every| Previews::new(every, config.iterations, output, job.save.clone(), &inputs))
         .transpose()?;
+    let signals = Signals::install().unwrap_or_else(|cause| {
+        say::note(format_args!("warning: Ctrl-C will not save the picture so far: {cause}"));
+        Signals::default()
+    });
     let trace = options.trace.as_ref().map(|path| {
         let content = Source::new(&options.content, &job.content);
         let style = Source::new(&options.style, &job.style);
         Trace::create(path, &Header::new(config, content, style, output))
-    });
-    let signals = Signals::install().unwrap_or_else(|cause| {
-        say::note(format_args!("warning: Ctrl-C will not save the picture so far: {cause}"));
-        Signals::default()
     });
     Ok(Watch {
         trace: trace.transpose()?,

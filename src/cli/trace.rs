@@ -139,6 +139,14 @@ impl Trace {
             .map_err(|cause| Error::Output { path: self.path.clone(), cause: format!("{cause}; the trace ends here") })
     }
 
+    /// Takes the file away again: the run was refused, and there is nothing to trace.
+    pub fn discard(self) {
+        // Not a device or a pipe, which are not ours.
+        if self.path.symlink_metadata().is_ok_and(|there| there.is_file()) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+
     /// One line in one write, without a buffer that could keep it back.
     fn write(&mut self, line: &impl Serialize) -> io::Result<()> {
         let mut text = serde_json::to_vec(line)?;
