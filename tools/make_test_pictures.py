@@ -55,14 +55,14 @@ def text_tag(text):
     return b"mluc\0\0\0\0" + struct.pack(">II", 1, 12) + b"enUS" + struct.pack(">II", len(text), 28) + text
 
 
-def profile(device_class, space, pcs, tags):
+def profile(device_class, space, pcs, tags, version=0x04200000):
     tags = {"desc": text_tag("test"), "cprt": text_tag("no rights reserved"), "wtpt": xyz_tag(D50), **tags}
     offset, table, body = 128 + 4 + 12 * len(tags), b"", b""
     for name, data in tags.items():
         table += name.encode() + struct.pack(">II", offset + len(body), len(data))
         body += data + b"\0" * (-len(data) % 4)
     body = struct.pack(">I", len(tags)) + table + body
-    header = struct.pack(">I4sI", 128 + len(body), b"\0\0\0\0", 0x04200000)
+    header = struct.pack(">I4sI", 128 + len(body), b"\0\0\0\0", version)
     header += device_class + space + pcs + struct.pack(">6H", 2026, 1, 1, 0, 0, 0) + b"acsp"
     header = header.ljust(68, b"\0") + b"".join(fixed(v) for v in D50)
     return header.ljust(128, b"\0") + body
@@ -83,8 +83,12 @@ def rgb_profile(primaries, curve):
 
 
 def ink_profile():
-    """A press whose inks are not the textbook's: Neugebauer primaries as a 5-point table to Lab."""
-    paper, inks = np.array([0.80, 0.82, 0.66]), np.array([[0.14, 0.22, 0.58], [0.32, 0.17, 0.12], [0.70, 0.76, 0.08], [0.02, 0.02, 0.02]])
+    """A press whose inks are not the textbook's, as a 5-point table to Lab; white is the paper's, as profiles have it.
+
+    Version 2, in which no black point is prescribed that readers would correct for or not.
+    """
+    paper = D50
+    inks = np.array([[0.14, 0.22, 0.58], [0.32, 0.17, 0.12], [0.70, 0.76, 0.08], [0.02, 0.02, 0.02]])
     steps = np.linspace(0, 1, 5) ** 0.8  # dot gain
     grid = np.stack(np.meshgrid(steps, steps, steps, steps, indexing="ij"), -1).reshape(-1, 4)
     xyz = paper * np.prod(1 - grid[:, :, None] * (1 - inks / paper), axis=1)
@@ -95,7 +99,7 @@ def ink_profile():
     line = struct.pack(">2H", 0, 65535)
     lut = b"mft2\0\0\0\0" + bytes([4, 3, 5, 0]) + b"".join(fixed(v) for v in np.eye(3).ravel())
     lut += struct.pack(">2H", 2, 2) + line * 4 + table.tobytes() + line * 3
-    return profile(b"prtr", b"CMYK", b"Lab ", {"A2B0": lut})
+    return profile(b"prtr", b"CMYK", b"Lab ", {"A2B0": lut}, version=0x02400000)
 
 
 # --- files -----------------------------------------------------------------------
@@ -122,7 +126,8 @@ def patches(colours):
 RGB = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (128, 128, 128),
        (200, 120, 60), (60, 200, 120), (120, 60, 200), (250, 240, 10), (20, 30, 40), (230, 180, 170)]
 INK = [(255, 0, 0, 0), (0, 255, 0, 0), (0, 0, 255, 0), (0, 0, 0, 0), (0, 0, 0, 255), (128, 128, 128, 0),
-       (60, 120, 200, 20), (200, 60, 120, 40), (120, 200, 60, 60), (10, 20, 230, 0), (180, 170, 160, 100), (25, 75, 85, 5)]
+       (60, 120, 200, 20), (200, 60, 120, 40), (120, 200, 60, 60), (10, 20, 230, 0), (180, 170, 160, 100),
+       (25, 75, 85, 5)]
 
 expected = {}
 
@@ -176,6 +181,7 @@ def main():
     save("subsampled.jpg", rgb, 3.0, quality=95, subsampling=2)
     save("progressive.jpg", rgb, 2.0, quality=95, subsampling=0, progressive=True)
     save("cmyk.jpg", ink, 2.0, quality=95)
+    save("cmyk-subsampled.jpg", ink, 3.0, quality=95, subsampling=2)
 
     # Other formats. Lossy WebP shares chroma among four pixels and leaves upsampling to the decoder.
     save("lossless.webp", rgb, lossless=True)
@@ -192,11 +198,11 @@ def main():
     save_tagged("display-p3.png", rgb, p3, 2.0)
     save_tagged("adobe-rgb.png", rgb, rgb_profile(ADOBE, gamma_tag(563 / 256)), 2.0)
     save_tagged("grey-gamma.png", grey, profile(b"mntr", b"GRAY", b"XYZ ", {"kTRC": gamma_tag(1.8)}), 2.0)
-    # Between the table's points LittleCMS interpolates in tetrahedra, we linearly: a few steps on strong inks.
-    save_tagged("cmyk-profile.jpg", ink, ink_profile(), 4.0, quality=95)
+    # Between the table's points LittleCMS interpolates in tetrahedra, we in hypercubes: a step or two more.
+    save_tagged("cmyk-profile.jpg", ink, ink_profile(), 3.0, quality=95)
     save("broken-profile.png", rgb, icc_profile=p3[:300])
 
-    # Orientation: stored turned so that every file but the first should come out the same way up as itself read by Pillow.
+    # Orientation: the same stored pixels, to be shown in eight ways.
     for orientation in range(1, 9):
         exif = Image.Exif()
         exif[0x0112] = orientation

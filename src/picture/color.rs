@@ -101,8 +101,7 @@ impl ToSrgb {
 
 /// `v` confined to [0, 1]; 0 if it is not a number.
 pub(super) fn unit(v: f32) -> f32 {
-    // f32::max returns its other argument when one is NaN; clamp would pass NaN on.
-    v.max(0.0).min(1.0)
+    if v.is_nan() { 0.0 } else { v.clamp(0.0, 1.0) }
 }
 
 /// The transform to sRGB, or `None` where the profile cannot or need not be used.

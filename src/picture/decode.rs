@@ -238,7 +238,7 @@ fn decode(file: Vec<u8>, max_pixels: u64) -> Result<Raster, String> {
     let (width, height) = decoder.dimensions();
     Sides { height: height.into(), width: width.into() }.admit(max_pixels)?;
     let pixels = u64::from(width) * u64::from(height);
-    decoder.set_limits(limits(pixels * BYTES_PER_PIXEL + WORKING_MEMORY)).map_err(wrap)?;
+    decoder.set_limits(limits(pixels.saturating_mul(BYTES_PER_PIXEL).saturating_add(WORKING_MEMORY))).map_err(wrap)?;
 
     // Metadata that cannot be read is no reason to refuse a picture that can.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
@@ -275,7 +275,7 @@ fn read_samples(decoder: impl ImageDecoder, color_type: ColorType, pixels: u64) 
         decoder.read_image(bytemuck::cast_slice_mut(&mut samples)).map_err(Undecoded::Decoder)?;
         Ok(samples)
     }
-    let length = pixels * u64::from(color_type.channel_count());
+    let length = pixels.saturating_mul(color_type.channel_count().into());
     match color_type.bytes_per_pixel() / color_type.channel_count() {
         1 => fill(decoder, length).map(Samples::Eight),
         2 => fill(decoder, length).map(Samples::Sixteen),
@@ -289,7 +289,8 @@ fn undecodable(format: ImageFormat, error: &ImageError) -> String {
         ImageError::Unsupported(e) => format!("a kind of {name} that cannot be read ({e}): convert it to PNG or JPEG"),
         ImageError::Limits(e) => {
             format!(
-                "decoding this {name} takes more memory than a picture should ({e}): open it in an image editor and save it again"
+                "decoding this {name} takes more memory than a picture should ({e}): \
+                 open it in an image editor and save it again"
             )
         }
         _ => format!("the {name} file is damaged or truncated ({error}): copy it again from its source"),

@@ -174,7 +174,10 @@ mod tests {
 
         #[test]
         fn a_resized_picture_stays_in_range_and_a_flat_one_stays_flat(
-            from in (1usize..40, 1usize..40), to in (1usize..40, 1usize..40), level in 0.0f32..=1.0, seed in any::<u32>(),
+            from in (1usize..40, 1usize..40),
+            to in (1usize..40, 1usize..40),
+            level in 0.0f32..=1.0,
+            seed in any::<u32>(),
         ) {
             let noise = Array3::from_shape_fn((from.0, from.1, 3), |(y, x, c)| {
                 let hash = (seed ^ (y * 977 + x * 31 + c) as u32).wrapping_mul(2_654_435_761);
