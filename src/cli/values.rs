@@ -17,9 +17,9 @@ fn one_of<T: Copy + Send + Sync + 'static>(
     })
 }
 
-/// `help`, and below it each word with what it means.
+/// `help`, and below it each word with what it means; indented, which keeps man from joining the lines.
 fn listed<T>(help: &str, choices: &[(&str, &str, T)]) -> String {
-    let lines = choices.iter().map(|(word, meaning, _)| format!("{word:<9}{meaning}\n"));
+    let lines = choices.iter().map(|(word, meaning, _)| format!("  {word:<9}{meaning}\n"));
     format!("{help}\n\n{}\n", lines.collect::<String>())
 }
 
