@@ -361,8 +361,11 @@ impl Config {
         if self.content_weight == 0.0 && self.style_weight == 0.0 && self.tv_weight == 0.0 {
             return Err(Error::Usage("all three loss weights are 0: there is nothing to optimise".into()));
         }
-        if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
-            return Err(Error::Usage(format!("--learning-rate {}: give a number above 0", self.learning_rate)));
+        if !(self.learning_rate > 0.0 && self.learning_rate <= 1.0) {
+            return Err(Error::Usage(format!(
+                "--learning-rate {}: give a number above 0 and at most 1, the way from black to white",
+                self.learning_rate
+            )));
         }
         if self.iterations == 0 {
             return Err(Error::Usage("--iterations 0: give at least 1".into()));
@@ -418,6 +421,8 @@ mod tests {
         assert!(wrong(|c| c.size = 15).contains("--size"));
         assert!(wrong(|c| c.style_size = Some(3)).contains("--style-size"));
         assert!(wrong(|c| c.learning_rate = 0.0).contains("--learning-rate"));
+        assert!(wrong(|c| c.learning_rate = 10.0).contains("--learning-rate 10"));
+        assert!(wrong(|c| c.learning_rate = f64::NAN).contains("--learning-rate NaN"));
         assert!(wrong(|c| c.tv_weight = f64::NAN).contains("--tv-weight"));
         assert!(wrong(|c| c.iterations = 0).contains("--iterations"));
         assert!(wrong(|c| c.style_layers.clear()).contains("--style-layer"));

@@ -1,1 +1,15 @@
-fn main() {}
+//! The `impasto` program: parse the command line, run it, print the error, set the exit code.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::panics::caught(cli::run) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            cli::say::error(&error.message);
+            ExitCode::from(error.code)
+        }
+    }
+}

@@ -6,8 +6,9 @@
 //! multiplied in beforehand and divided out afterwards, so that the colours
 //! nobody sees do not bleed into the ones around them.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{F32x3, F32x4};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use ndarray::{Array2, Array3, Zip};
 
 use super::Picture;
@@ -118,22 +119,27 @@ fn resample(map: &Array3<f32>, height: usize, width: usize) -> Array3<f32> {
 
 /// (H × W × 3 or 4) → (`height` × `width` × same).
 fn convolve(map: &Array3<f32>, height: usize, width: usize, filter: FilterType) -> Array3<f32> {
-    let (from_height, from_width, channels) = map.dim();
-    let pixel = match channels {
-        3 => PixelType::F32x3,
-        4 => PixelType::F32x4,
-        _ => panic!("a map to resize has 3 or 4 channels, not {:?}", map.dim()),
-    };
-    let side = |length: usize| u32::try_from(length).expect("sides of a picture fit 32 bits");
     assert!(height > 0 && width > 0, "cannot resize to {height} × {width}");
+    match map.dim().2 {
+        3 => convolve_pixels::<F32x3>(map, height, width, filter),
+        4 => convolve_pixels::<F32x4>(map, height, width, filter),
+        _ => panic!("a map to resize has 3 or 4 channels, not {:?}", map.dim()),
+    }
+}
+
+/// [`convolve`] for one type of pixel: naming it keeps the code for all others out of the program.
+fn convolve_pixels<P: PixelTrait>(map: &Array3<f32>, height: usize, width: usize, filter: FilterType) -> Array3<f32> {
+    let (from_height, from_width, channels) = map.dim();
+    let side = |length: usize| u32::try_from(length).expect("sides of a picture fit 32 bits");
     let source = map.as_standard_layout();
     let bytes = bytemuck::cast_slice(source.as_slice().expect("standard layout is contiguous"));
-    let source = ImageRef::new(side(from_width), side(from_height), bytes, pixel).expect("the buffer fits its size");
+    let source = TypedImageRef::<P>::from_buffer(side(from_width), side(from_height), bytes);
+    let source = source.expect("the buffer fits its size");
     let mut resized = Array3::zeros((height, width, channels));
     let bytes = bytemuck::cast_slice_mut(resized.as_slice_mut().expect("a new array is contiguous"));
-    let mut target = Image::from_slice_u8(side(width), side(height), bytes, pixel).expect("the buffer fits its size");
+    let mut target = TypedImage::<P>::from_buffer(side(width), side(height), bytes).expect("the buffer fits its size");
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).use_alpha(false);
-    Resizer::new().resize(&source, &mut target, &options).expect("same pixel type on both sides");
+    Resizer::new().resize_typed(&source, &mut target, &options).expect("both sides are whole pictures");
     resized
 }
 

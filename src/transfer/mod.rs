@@ -219,8 +219,10 @@ fn not_finite(evaluation: &Evaluation) -> Option<String> {
     let loss = losses.iter().find(|(_, value)| !value.is_finite()).map(|(name, _)| (*name).to_owned());
     loss.or_else(|| {
         let gradient = evaluation.gradient.as_ref()?;
-        let finite = gradient.as_slice().iter().all(|g| g.is_finite());
-        (!finite).then(|| "the picture's gradient".to_owned())
+        let all = |f: fn(f32) -> f32| gradient.as_slice().iter().all(|&g| f(g).is_finite());
+        // Adam divides by the root of g²: where that overflows, the picture would stand still without a word.
+        let what = if !all(|g| g) { "the picture's gradient" } else { "the square of the picture's gradient" };
+        (!all(|g| g * g)).then(|| what.to_owned())
     })
 }
 

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! The whole patch matrix would be nine times the map. Instead, blocks of
-//! [`BLOCK`] pixels are expanded one kernel row at a time, and the three
+//! 512 pixels are expanded one kernel row at a time, and the three
 //! products of a block are summed in place. With channels innermost, the three
 //! neighbouring pixels of a patch row are one contiguous copy.
 //!

@@ -47,6 +47,11 @@ pub enum Algorithm {
     Winograd,
 }
 
+impl Algorithm {
+    /// Every algorithm, the oracle first.
+    pub const ALL: [Algorithm; 2] = [Algorithm::Reference, Algorithm::Im2col];
+}
+
 /// Which way data flows through a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]

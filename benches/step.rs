@@ -1,0 +1,80 @@
+//! One iteration of the preset `paper`: losses, the picture's gradient, and Adam's update.
+//!
+//! `cargo bench --bench step`. Throughput is in floating-point operations of the
+//! convolutions as direct ones, forward and backward to the picture: Gelem/s are
+//! GFLOP/s of the whole step. That the step is right is what `tests/pytorch.rs`
+//! shows; before it is timed, its losses are held against that record here too.
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{Fixtures, Tolerance, fixtures, random, vgg16};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use impasto::config::{Config, Layer, Pooling, Preset};
+use impasto::kernels::conv::Shape;
+use impasto::objective::Objective;
+use impasto::optim::{Adam, AdamOptions};
+use impasto::tensor::{FeatureMap, Pool};
+use impasto::vgg::{Stage, Vgg};
+
+/// Numbers in [0, 1], as a picture.
+fn picture(side: usize, seed: u64) -> FeatureMap {
+    let values = random(side * side * 3, seed).into_iter().map(|v| 0.5 + 0.5 * v).collect();
+    FeatureMap::from_vec(side, side, 3, values)
+}
+
+/// Floating-point operations of a step's convolutions: forward, and as many backward.
+fn flops(vgg: &Vgg, side: usize) -> u64 {
+    let mut side = side;
+    let per_stage = vgg.stages().iter().map(|stage| match *stage {
+        Stage::Pool => {
+            side /= 2;
+            0
+        }
+        Stage::Convolution { in_channels, out_channels, .. } => {
+            2 * Shape { height: side, width: side, in_channels, out_channels, padding: 1 }.flops()
+        }
+    });
+    per_stage.sum()
+}
+
+fn verify(vgg: &Arc<Vgg>, config: &Config) {
+    let (pictures, expected) = (Fixtures::open("pictures"), &fixtures()["losses"]["max"]);
+    let mut pool = Pool::new();
+    let objective = Objective::new(vgg.clone(), config, &pictures.map("content"), &pictures.map("style"), &mut pool);
+    let losses = objective.evaluate(&pictures.map("start"), &mut pool);
+    let tolerance = Tolerance { atol: 0.0, rtol: 1e-5 };
+    for (name, loss) in [("content", losses.content), ("style", losses.style), ("tv", losses.tv)] {
+        tolerance.check_scalar(name, loss, expected[name].as_f64().unwrap());
+    }
+}
+
+fn step(criterion: &mut Criterion) {
+    let config = Preset::Paper.config();
+    let vgg = Arc::new(vgg16(Layer::relu(4, 3), Pooling::Max));
+    verify(&vgg, &config);
+    let mut group = criterion.benchmark_group("step/paper");
+    group.sample_size(10).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(5));
+    for side in [256, 512] {
+        let mut pool = Pool::new();
+        let objective = Objective::new(vgg.clone(), &config, &picture(side, 1), &picture(side, 2), &mut pool);
+        let mut x = picture(side, 3);
+        let Config { learning_rate, beta1, beta2, epsilon, .. } = config;
+        let mut adam = Adam::new(AdamOptions { learning_rate, beta1, beta2, epsilon }, x.as_slice().len());
+        group.throughput(Throughput::Elements(flops(&vgg, side)));
+        group.bench_function(format!("{side}×{side}"), |bencher| {
+            bencher.iter(|| {
+                let gradient = objective.evaluate(&x, &mut pool).gradient.expect("evaluated with its gradient");
+                adam.step(x.as_mut_slice(), gradient.as_slice());
+                x.as_mut_slice().iter_mut().for_each(|x| *x = x.clamp(0.0, 1.0));
+                pool.put(gradient.into_vec());
+            });
+        });
+    }
+}
+
+criterion_group!(benches, step);
+criterion_main!(benches);

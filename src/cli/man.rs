@@ -1,0 +1,52 @@
+//! `impasto man [DIR]`.
+
+use std::path::{Path, PathBuf};
+
+use clap_mangen::Man;
+use impasto::{Error, Result};
+
+use super::say;
+
+/// Print the man pages, or write them into a folder
+///
+/// To read them: impasto man | man -l -
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Options {
+    /// The folder to write impasto.1, impasto-stylize.1 and the others into [default: print them all]
+    #[arg(value_name = "DIR")]
+    folder: Option<PathBuf>,
+}
+
+pub fn run(options: &Options) -> Result<u8> {
+    let mut command = super::command();
+    command.build();
+    let mut pages = Vec::new();
+    collect(&command, &mut pages);
+    match &options.folder {
+        None => pages.iter().for_each(|(_, page)| say::text(page)),
+        Some(folder) => {
+            std::fs::create_dir_all(folder).map_err(|cause| not_written(folder, &cause))?;
+            for (name, page) in &pages {
+                let path = folder.join(name);
+                std::fs::write(&path, page).map_err(|cause| not_written(&path, &cause))?;
+            }
+        }
+    }
+    Ok(0)
+}
+
+fn not_written(path: &Path, cause: &std::io::Error) -> Error {
+    Error::Output { path: path.to_owned(), cause: cause.to_string() }
+}
+
+/// The page of `command` and those of its subcommands, each with its file name.
+fn collect(command: &clap::Command, pages: &mut Vec<(String, Vec<u8>)>) {
+    let man = Man::new(command.clone());
+    let mut page = Vec::new();
+    man.render(&mut page).expect("writing to memory does not fail");
+    pages.push((man.get_filename(), page));
+    for subcommand in command.get_subcommands().filter(|s| !s.is_hide_set()) {
+        collect(subcommand, pages);
+    }
+}

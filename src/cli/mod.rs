@@ -1,0 +1,137 @@
+//! The command line: what may be asked, and who answers.
+//!
+//! Everything a user can type is declared once, with clap's derive, in the
+//! file of its subcommand. Help, shell completions and man pages come from
+//! these declarations; defaults come from [`Preset::config`]. Nothing is
+//! computed here: a subcommand reads its options, calls the library and shows
+//! what came back.
+//!
+//! ```text
+//! stylize ── options ── values      flags -> Config; how values are read and shown
+//!    └────── watch ─┬── progress ── eta
+//!                   ├── trace
+//!                   ├── previews
+//!                   └── signals
+//! weights   completions   man
+//! say                               every line printed, closed pipes survived
+//! panics                            a bug becomes one line
+//! ```
+//!
+//! [`Preset::config`]: impasto::config::Preset::config
+
+mod completions;
+mod details;
+mod eta;
+mod man;
+mod options;
+pub mod panics;
+mod paths;
+mod presets;
+mod previews;
+mod progress;
+mod report;
+pub mod say;
+mod signals;
+mod stylize;
+mod trace;
+mod values;
+mod watch;
+mod weights;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use impasto::Error;
+
+/// The exit codes, as help and man pages list them.
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  done
+    1  a result could not be written, or an internal error
+    2  usage: an option, or a path to write to, cannot be used
+    3  an input picture cannot be used
+    4  the network's weights cannot be used
+    5  the run does not fit in memory
+    6  the optimisation diverged; the last finite picture was written
+  130  stopped by Ctrl-C (SIGINT); the picture so far was written
+  143  stopped by SIGTERM; the picture so far was written
+
+A second Ctrl-C or SIGTERM stops at once and writes nothing.";
+
+/// Neural style transfer for CPUs: a photograph repainted in the manner of a painting.
+#[derive(Debug, Parser)]
+#[command(
+    name = "impasto",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_help = "Example: impasto stylize photo.jpg painting.jpg -o out.png",
+    after_long_help = format!("Example:\n  impasto stylize photo.jpg painting.jpg -o out.png\n\n{EXIT_CODES}"),
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Stylize(Box<options::Options>),
+    Weights(weights::Options),
+    Completions(completions::Options),
+    Man(man::Options),
+}
+
+/// Why the program ends early: the line to print and the exit code.
+pub struct Failure {
+    /// One message: the cause and the remedy.
+    pub message: String,
+    /// The exit code.
+    pub code: u8,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        // A library's cause may have lines of its own; a user gets one.
+        let message = error.to_string();
+        let lines: Vec<_> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        Failure { message: lines.join(" "), code: error.exit_code() }
+    }
+}
+
+/// Does what the command line asks and returns the exit code.
+pub fn run() -> Result<u8, Failure> {
+    let code = match Cli::parse().command {
+        Command::Stylize(options) => stylize::run(&options)?,
+        Command::Weights(options) => weights::run(&options)?,
+        Command::Completions(options) => completions::run(&options),
+        Command::Man(options) => man::run(&options)?,
+    };
+    Ok(code)
+}
+
+/// The declarations as clap's command, from which completions and man pages are made.
+fn command() -> clap::Command {
+    Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_declarations_are_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn an_error_is_one_line_and_its_paths_keep_their_spaces() {
+        let error = Error::Picture { path: "my  photo.jpg".into(), cause: "not\n  enough\n\n".into() };
+        assert_eq!(Failure::from(error).message, "my  photo.jpg: not enough");
+    }
+
+    #[test]
+    fn every_exit_code_of_an_error_is_documented() {
+        for code in 1..=6 {
+            assert!(EXIT_CODES.lines().any(|line| line.trim().starts_with(&format!("{code}  "))), "{code}");
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! What `impasto stylize` may be told, and how it becomes a [`Config`]: the
+//! preset first, then every option that was given, so that their order on the
+//! command line does not matter.
+
+use std::path::{Path, PathBuf};
+
+use impasto::Result;
+use impasto::config::{Config, Init, LayerWeight, Pooling, Precision, Preset, Tone};
+
+use super::presets::with_default;
+use super::{EXIT_CODES, paths, presets, values};
+
+const OUTPUT: &str = "Output";
+const SIZE: &str = "Size";
+const LOOK: &str = "Look";
+const OPTIMISATION: &str = "Optimisation";
+const MACHINE: &str = "Machine";
+const REPORTING: &str = "Reporting";
+
+/// More threads than any machine has cores would only waste memory.
+const MOST_THREADS: u64 = 4096;
+
+/// Repaint a photograph in the manner of a painting.
+#[derive(Debug, clap::Args)]
+#[command(
+    args_override_self = true,
+    disable_help_flag = true,
+    after_help = "More options, the presets spelled out and the exit codes: --help",
+    after_long_help = format!("{}\n{EXIT_CODES}", presets::table()),
+)]
+pub struct Options {
+    /// The picture to repaint
+    pub content: PathBuf,
+
+    /// The picture whose manner to take
+    pub style: PathBuf,
+
+    /// The picture to write [default: beside CONTENT]
+    ///
+    /// Without it the name is made of both pictures', CONTENT-STYLE.png. The extension names the format: png, jpg, webp, tif and others.
+    #[arg(short, long, value_name = "OUT", help_heading = OUTPUT)]
+    pub output: Option<PathBuf>,
+
+    /// Bits per colour, 8 or 16 (PNG, TIFF) [default: 8]
+    #[arg(long, value_name = "BITS", value_parser = values::bits(), hide_possible_values = true, help_heading = OUTPUT)]
+    pub bits: Option<u8>,
+
+    /// Also write the picture after every N iterations
+    ///
+    /// The files lie beside OUT: out-0010.png, out-0020.png and so on, each as
+    /// large as the scale that was being worked on.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = OUTPUT)]
+    #[arg(allow_negative_numbers = true)]
+    pub save_every: Option<u32>,
+
+    #[arg(long, value_name = "PIXELS", help_heading = SIZE, allow_negative_numbers = true)]
+    #[arg(help = with_default("Longest side of the result", "size"))]
+    #[arg(long_help = with_default("Longest side of the result; 0 keeps CONTENT's own size", "size"))]
+    pub size: Option<u32>,
+
+    #[arg(long, value_name = "PIXELS", help_heading = SIZE, allow_negative_numbers = true)]
+    #[arg(help = with_default("Longest side of STYLE", "style-size"))]
+    #[arg(long_help = with_default("Longest side STYLE is brought to; 0 keeps its own size", "style-size"))]
+    pub style_size: Option<u32>,
+
+    #[arg(long, value_name = "N", value_parser = values::pixels, help_heading = SIZE, allow_negative_numbers = true)]
+    #[arg(hide_short_help = true)]
+    #[arg(long_help = with_default(
+        "Refuse larger input pictures, before decoding them; 100000000, 100M and 100MP are the same", "max-pixels"))]
+    pub max_pixels: Option<u64>,
+
+    /// default or paper: a value for every option
+    ///
+    /// The presets are spelled out below; an option given explicitly wins.
+    /// Without this option it is the one called default.
+    #[arg(long, value_parser = values::preset(), hide_possible_values = true, help_heading = LOOK)]
+    pub preset: Option<Preset>,
+
+    #[arg(long, value_name = "α", help_heading = LOOK, allow_negative_numbers = true)]
+    #[arg(help = with_default("Weight of the content", "content-weight"))]
+    pub content_weight: Option<f64>,
+
+    #[arg(long, value_name = "β", help_heading = LOOK, allow_negative_numbers = true)]
+    #[arg(help = with_default("Weight of the style", "style-weight"))]
+    pub style_weight: Option<f64>,
+
+    #[arg(long, value_name = "γ", help_heading = LOOK, allow_negative_numbers = true)]
+    #[arg(help = with_default("Weight of smoothness", "tv-weight"))]
+    #[arg(long_help = with_default("Weight of smoothness: the total variation, or \"denoise\"", "tv-weight"))]
+    pub tv_weight: Option<f64>,
+
+    #[arg(long, value_name = "L[:w],…", value_delimiter = ',', help_heading = LOOK)]
+    #[arg(hide_short_help = true)]
+    #[arg(long_help = with_default(
+        "Layers compared with CONTENT, each with its weight (1 if left out)", "content-layer"))]
+    pub content_layer: Option<Vec<LayerWeight>>,
+
+    #[arg(long, value_name = "L[:w],…", value_delimiter = ',', help_heading = LOOK)]
+    #[arg(hide_short_help = true)]
+    #[arg(long_help = with_default(
+        "Layers compared with STYLE, each with its weight (1 if left out)", "style-layer"))]
+    pub style_layer: Option<Vec<LayerWeight>>,
+
+    #[arg(long, value_parser = values::pooling(), hide_possible_values = true, help_heading = LOOK)]
+    #[arg(help = with_default("How the network halves: max|avg", "pooling"))]
+    #[arg(long_help = with_default(&values::poolings("How the network halves its maps:"), "pooling"))]
+    pub pooling: Option<Pooling>,
+
+    #[arg(long, value_parser = values::tone(), hide_possible_values = true, help_heading = LOOK)]
+    #[arg(help = with_default("auto|content|style|off", "tone"))]
+    #[arg(long_help = with_default(&values::tones("Brightness and contrast of the finished picture:"), "tone"))]
+    pub tone: Option<Tone>,
+
+    #[arg(long, value_name = "N", help_heading = OPTIMISATION, allow_negative_numbers = true)]
+    #[arg(help = with_default("Iterations, in all scales", "iterations"))]
+    pub iterations: Option<u32>,
+
+    #[arg(long, value_name = "RATE", help_heading = OPTIMISATION, allow_negative_numbers = true)]
+    #[arg(hide_short_help = true)]
+    #[arg(long_help = with_default("Adam's step size, where 1 is the way from black to white", "learning-rate"))]
+    pub learning_rate: Option<f64>,
+
+    #[arg(long, value_name = "START", value_parser = values::init(), help_heading = OPTIMISATION)]
+    #[arg(help = with_default("Start from content|noise|FILE", "init"))]
+    #[arg(long_help = with_default(
+        "Where to start: content, noise, or a picture FILE (./noise, if it has such a name)", "init"))]
+    pub init: Option<Init>,
+
+    #[arg(long, value_name = "N", help_heading = OPTIMISATION, allow_negative_numbers = true)]
+    #[arg(help = with_default("Seed of all random numbers", "seed"))]
+    pub seed: Option<u64>,
+
+    #[arg(long, value_name = "N", help_heading = MACHINE, allow_negative_numbers = true)]
+    #[arg(value_parser = clap::value_parser!(u64).range(..=MOST_THREADS))]
+    #[arg(help = with_default("Threads", "threads"))]
+    #[arg(long_help = with_default("Threads; the picture does not depend on them", "threads"))]
+    pub threads: Option<u64>,
+
+    #[arg(long, value_parser = values::precision(), hide_possible_values = true, help_heading = MACHINE)]
+    #[arg(hide_short_help = true)]
+    #[arg(long_help = with_default(&values::precisions("Arithmetic of the network:"), "precision"))]
+    pub precision: Option<Precision>,
+
+    #[arg(long, value_name = "FILE", help_heading = MACHINE)]
+    #[arg(help = with_default("VGG weights, a safetensors file", "weights"))]
+    #[arg(long_help = with_default(
+        "VGG16 or VGG19 weights: a safetensors file with torchvision's names", "weights"))]
+    pub weights: Option<PathBuf>,
+
+    /// Write every iteration's losses as JSON Lines
+    ///
+    /// The first line holds the whole configuration, then comes a line per
+    /// iteration with the losses before its update, and a last one, marked
+    /// "final", with the losses after the last update.
+    #[arg(long, value_name = "FILE", help_heading = REPORTING)]
+    pub trace: Option<PathBuf>,
+
+    /// Print nothing but errors
+    #[arg(short, long, conflicts_with = "verbose", help_heading = REPORTING)]
+    pub quiet: bool,
+
+    /// Print the configuration, sizes, threads and memory too
+    #[arg(short, long, help_heading = REPORTING)]
+    pub verbose: bool,
+
+    /// Print help: -h a summary, --help everything
+    #[arg(short, long, action = clap::ArgAction::Help, help_heading = REPORTING)]
+    help: Option<bool>,
+}
+
+impl Options {
+    /// The configuration asked for, checked.
+    ///
+    /// # Errors
+    /// [`impasto::Error::Usage`] for values that make no sense.
+    pub fn config(&self) -> Result<Config> {
+        let mut config = self.preset.unwrap_or(Preset::Default).config();
+        set(&mut config.size, &self.size);
+        set(&mut config.iterations, &self.iterations);
+        set(&mut config.content_layers, &self.content_layer);
+        set(&mut config.style_layers, &self.style_layer);
+        set(&mut config.content_weight, &self.content_weight);
+        set(&mut config.style_weight, &self.style_weight);
+        set(&mut config.tv_weight, &self.tv_weight);
+        set(&mut config.learning_rate, &self.learning_rate);
+        set(&mut config.pooling, &self.pooling);
+        set(&mut config.init, &self.init);
+        set(&mut config.seed, &self.seed);
+        set(&mut config.max_pixels, &self.max_pixels);
+        set(&mut config.precision, &self.precision);
+        set(&mut config.tone, &self.tone);
+        config.style_size = self.style_size.or(config.style_size);
+        config.weights = self.weights.clone().or(config.weights);
+        config.threads = self.threads.map_or(config.threads, |n| n as usize);
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Where the result goes.
+    pub fn output(&self) -> PathBuf {
+        self.output.clone().unwrap_or_else(|| paths::default_output(&self.content, &self.style))
+    }
+
+    /// Every file the run reads.
+    pub fn inputs(&self) -> Vec<&Path> {
+        let start = match &self.init {
+            Some(Init::File(path)) => Some(path),
+            _ => None,
+        };
+        [Some(&self.content), Some(&self.style), start, self.weights.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(PathBuf::as_path)
+            .collect()
+    }
+}
+
+fn set<T: Clone>(field: &mut T, given: &Option<T>) {
+    if let Some(value) = given {
+        field.clone_from(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use impasto::config::Layer;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn parsed(flags: &[&str]) -> Result<Options, clap::Error> {
+        let words = ["impasto", "content.jpg", "style.jpg"].iter().chain(flags);
+        Program::try_parse_from(words).map(|program| program.options)
+    }
+
+    fn config(flags: &[&str]) -> Config {
+        parsed(flags).unwrap().config().unwrap()
+    }
+
+    #[test]
+    fn without_options_every_value_is_the_presets() {
+        assert_eq!(config(&[]), Preset::Default.config());
+        assert_eq!(config(&["--preset", "paper"]), Preset::Paper.config());
+    }
+
+    #[test]
+    fn an_explicit_option_wins_wherever_it_stands() {
+        let before = config(&["--iterations", "7", "--tone", "off", "--preset", "paper"]);
+        let after = config(&["--preset", "paper", "--tone", "off", "--iterations", "7"]);
+        assert_eq!(before, after);
+        assert_eq!((before.iterations, before.tone), (7, Tone::Off));
+        assert_eq!(before.style_layers, Preset::Paper.config().style_layers);
+    }
+
+    #[test]
+    fn every_option_reaches_its_value() {
+        let all = config(&[
+            "--size=64",
+            "--style-size=0",
+            "--max-pixels=2M",
+            "--content-weight=3",
+            "--style-weight=4",
+            "--tv-weight=5",
+            "--content-layer=relu4_1",
+            "--style-layer=relu1_1:0.5,relu2_1",
+            "--pooling=avg",
+            "--tone=style",
+            "--iterations=9",
+            "--learning-rate=0.5",
+            "--init=noise",
+            "--seed=11",
+            "--threads=3",
+            "--precision=f32",
+            "--weights=w.safetensors",
+        ]);
+        let layer = |block, weight| LayerWeight { layer: Layer::relu(block, 1), weight };
+        let expected = Config {
+            size: 64,
+            style_size: Some(0),
+            max_pixels: 2_000_000,
+            content_weight: 3.0,
+            style_weight: 4.0,
+            tv_weight: 5.0,
+            content_layers: vec![layer(4, 1.0)],
+            style_layers: vec![layer(1, 0.5), layer(2, 1.0)],
+            pooling: Pooling::Avg,
+            tone: Tone::Style,
+            iterations: 9,
+            learning_rate: 0.5,
+            init: Init::Noise,
+            seed: 11,
+            threads: 3,
+            precision: Precision::F32,
+            weights: Some("w.safetensors".into()),
+            ..Config::default()
+        };
+        assert_eq!(all, expected);
+    }
+
+    #[test]
+    fn the_last_of_repeated_options_counts() {
+        assert_eq!(config(&["--size", "64", "--size", "96"]).size, 96);
+    }
+
+    #[test]
+    fn a_start_that_is_neither_content_nor_noise_is_a_file() {
+        let options = parsed(&["--init", "./noise"]).unwrap();
+        assert_eq!(options.init, Some(Init::File("./noise".into())));
+        assert!(options.inputs().contains(&Path::new("./noise")));
+    }
+
+    #[test]
+    fn a_wrong_value_names_its_option_and_what_would_do() {
+        for (flags, option, remedy) in [
+            (["--pooling", "min"], "--pooling", "max"),
+            (["--preset", "papyrus"], "--preset", "paper"),
+            (["--bits", "12"], "--bits", "16"),
+            (["--max-pixels", "many"], "--max-pixels", "100M"),
+            (["--style-layer", "relu9_1"], "--style-layer", "relu5_1"),
+            (["--size", "big"], "--size", "invalid digit"),
+            (["--iterations", "-5"], "--iterations", "0..="),
+            (["--save-every", "0"], "--save-every", "1.."),
+        ] {
+            let message = parsed(&flags).unwrap_err().to_string();
+            assert!(message.contains(option) && message.contains(remedy), "{message}");
+        }
+        let message = parsed(&["--learning-rate", "-1"]).unwrap().config().unwrap_err().to_string();
+        assert!(message.contains("--learning-rate -1"), "{message}");
+    }
+}

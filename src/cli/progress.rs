@@ -1,0 +1,164 @@
+//! The run while it goes on, on standard error: a bar where someone watches a
+//! terminal, a line now and then where the output goes to a file.
+
+use std::fmt::Display;
+use std::io::{IsTerminal, stderr};
+use std::time::{Duration, Instant};
+
+use impasto::transfer::Step;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::eta::{Speed, Work, clock, seconds_left, work_done, work_total};
+use super::report::{MILESTONES, significant};
+use super::say;
+
+/// After so long without a line, the next iteration gets one.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// Shows the run.
+pub struct Progress {
+    display: Shown,
+    plan: Vec<Work>,
+    speed: Speed,
+    last_step: Option<(u32, Instant)>,
+}
+
+enum Shown {
+    Nothing,
+    Bar(ProgressBar),
+    Lines { last: Instant },
+}
+
+impl Progress {
+    /// A display for a run of `plan`; `quiet` shows nothing.
+    pub fn new(quiet: bool, plan: Vec<Work>) -> Self {
+        let display = if quiet {
+            Shown::Nothing
+        } else if stderr().is_terminal() {
+            Shown::Bar(bar(work_total(&plan)))
+        } else {
+            Shown::Lines { last: Instant::now() }
+        };
+        Progress { display, plan, speed: Speed::default(), last_step: None }
+    }
+
+    /// Shows one iteration.
+    pub fn step(&mut self, step: &Step<'_>) {
+        if step.last {
+            return;
+        }
+        self.measure(step);
+        let place = place(step);
+        let losses = losses(step);
+        let time = self.time(step);
+        match &mut self.display {
+            Shown::Nothing => {}
+            Shown::Bar(bar) => {
+                bar.set_prefix(place);
+                bar.set_message(format!("{losses}  {time}"));
+                bar.set_position(work_done(&self.plan, step.iteration));
+            }
+            Shown::Lines { last } => {
+                if line_due(step.iteration, step.iterations, last.elapsed()) {
+                    *last = Instant::now();
+                    say::note(format_args!("iteration {place}  {losses}  {time}"));
+                }
+            }
+        }
+    }
+
+    /// Prints a line without tearing the bar.
+    pub fn note(&self, line: impl Display) {
+        match &self.display {
+            Shown::Nothing => {}
+            Shown::Bar(bar) => bar.suspend(|| say::note(line)),
+            Shown::Lines { .. } => say::note(line),
+        }
+    }
+
+    /// Takes the display off the screen.
+    pub fn finish(&self) {
+        if let Shown::Bar(bar) = &self.display {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Measures from step to step, so that previews and the like count too; a
+    /// scale's first iteration by its own clock, for its start is paid once.
+    fn measure(&mut self, step: &Step<'_>) {
+        let now = Instant::now();
+        let seconds = match self.last_step {
+            Some((scale, before)) if scale == step.scale => (now - before).as_secs_f64(),
+            _ => step.seconds,
+        };
+        self.last_step = Some((step.scale, now));
+        self.speed.record(step.scale, pixels(step), seconds);
+    }
+
+    fn time(&self, step: &Step<'_>) -> String {
+        let speed = self.speed.seconds_per_pixel();
+        let left = seconds_left(&self.plan, step.iteration, speed);
+        format!("{} s/iteration  {} left", significant(speed * pixels(step) as f64), clock(left))
+    }
+}
+
+fn bar(work: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:32} {percent:>3} %  {prefix}\n{msg}")
+        .expect("the template is well-formed")
+        .progress_chars("█▉▊▋▌▍▎▏ ");
+    let bar = ProgressBar::new(work).with_style(style).with_prefix("preparing");
+    bar.tick();
+    bar
+}
+
+fn pixels(step: &Step<'_>) -> u64 {
+    (step.height * step.width) as u64
+}
+
+/// `12/300`, with the scale where there are several: `12/300  scale 1/5 96×128`.
+fn place(step: &Step<'_>) -> String {
+    let width = step.iterations.to_string().len();
+    let mut text = format!("{:>width$}/{}", step.iteration, step.iterations);
+    if step.scales > 1 {
+        text += &format!("  scale {}/{} {}×{}", step.scale, step.scales, step.width, step.height);
+    }
+    text
+}
+
+fn losses(step: &Step<'_>) -> String {
+    let [content, style, tv] = [step.content, step.style, step.tv].map(significant);
+    format!("content {content}  style {style}  tv {tv}")
+}
+
+/// Whether an iteration gets a line: the paper's, the last, every tenth part
+/// of the run, and whatever comes after a long silence.
+fn line_due(iteration: u32, iterations: u32, silence: Duration) -> bool {
+    let last_milestone = MILESTONES[MILESTONES.len() - 1];
+    MILESTONES.contains(&iteration)
+        || iteration == iterations
+        || (iteration > last_milestone && iteration.is_multiple_of((iterations / 10).max(1)))
+        || silence >= SILENCE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(iterations: u32) -> Vec<u32> {
+        (1..=iterations).filter(|&i| line_due(i, iterations, Duration::ZERO)).collect()
+    }
+
+    #[test]
+    fn lines_come_at_sensible_intervals() {
+        assert_eq!(lines(2), [1, 2]);
+        assert_eq!(lines(60), [1, 10, 30, 60]);
+        assert_eq!(lines(300), [1, 10, 30, 60, 90, 120, 150, 180, 210, 240, 270, 300]);
+        assert_eq!(lines(10_000).len(), 14);
+    }
+
+    #[test]
+    fn a_slow_run_is_not_silent_for_long() {
+        assert!(line_due(7, 300, SILENCE));
+        assert!(!line_due(7, 300, SILENCE / 2));
+    }
+}

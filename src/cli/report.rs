@@ -1,0 +1,106 @@
+//! What is read at the end: the losses at the paper's iterations.
+
+use impasto::transfer::Step;
+
+/// The iterations the paper reports.
+pub const MILESTONES: [u32; 4] = [1, 10, 30, 60];
+
+/// The losses of a few iterations, as a table.
+#[derive(Debug, Default)]
+pub struct Table(Vec<(String, [f64; 3])>);
+
+impl Table {
+    /// Takes the iteration in if the table shows it.
+    pub fn step(&mut self, step: &Step<'_>) {
+        if let Some(name) = row_name(step.iteration, step.last) {
+            self.0.push((name, [step.content, step.style, step.tv]));
+        }
+    }
+
+    /// The table's lines; none before the first iteration.
+    pub fn lines(&self) -> String {
+        if self.0.is_empty() {
+            return String::new();
+        }
+        let rows = self.0.iter().map(|(name, losses)| {
+            let [content, style, tv] = losses.map(significant);
+            format!("{name:>9}  {content:>11}  {style:>11}  {tv:>11}\n")
+        });
+        format!("iteration      content        style      denoise\n{}", rows.collect::<String>())
+    }
+}
+
+fn row_name(iteration: u32, last: bool) -> Option<String> {
+    if last { Some("end".into()) } else { MILESTONES.contains(&iteration).then(|| iteration.to_string()) }
+}
+
+/// A number with four significant digits.
+pub fn significant(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".into(),
+        size @ 1e-3..1e6 => {
+            let decimals = (3 - size.log10().floor() as i32).max(0);
+            format!("{value:.*}", decimals as usize)
+        }
+        _ => format!("{value:.3e}"),
+    }
+}
+
+/// A number of bytes in GiB or MiB.
+pub fn bytes(count: u64) -> String {
+    const MIB: f64 = 1_048_576.0;
+    let mib = count as f64 / MIB;
+    if mib < 1024.0 { format!("{mib:.0} MiB") } else { format!("{:.1} GiB", mib / 1024.0) }
+}
+
+/// Seconds as a person says them: `0.4 s`, `2 min 5 s`, `1 h 2 min`.
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    match whole {
+        0..10 => format!("{seconds:.1} s"),
+        10..60 => format!("{whole} s"),
+        60..3600 => format!("{} min {} s", whole / 60, whole % 60),
+        _ => format!("{} h {} min", whole / 3600, whole / 60 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn losses_have_four_significant_digits() {
+        for (value, text) in [
+            (0.0, "0"),
+            (1.0, "1.000"),
+            (0.012345, "0.01235"),
+            (999_999.0, "999999"),
+            (12.345, "12.35"),
+            (1.2345e9, "1.234e9"),
+            (2.5e-7, "2.500e-7"),
+            (f64::NAN, "NaN"),
+        ] {
+            assert_eq!(significant(value), text);
+        }
+    }
+
+    #[test]
+    fn the_table_shows_the_papers_iterations_and_the_end() {
+        let shown: Vec<u32> = (1..=100).filter(|&i| row_name(i, false).is_some()).collect();
+        assert_eq!(shown, MILESTONES);
+        assert_eq!(row_name(61, true).as_deref(), Some("end"));
+        let table = Table(vec![("10".into(), [1.0, 2.5e7, 0.5])]);
+        assert_eq!(table.lines().lines().nth(1), Some("       10        1.000      2.500e7       0.5000"));
+        assert!(Table::default().lines().is_empty());
+    }
+
+    #[test]
+    fn durations_and_sizes_are_said_in_few_words() {
+        assert_eq!(duration(0.44), "0.4 s");
+        assert_eq!(duration(59.4), "59 s");
+        assert_eq!(duration(125.0), "2 min 5 s");
+        assert_eq!(duration(3720.0), "1 h 2 min");
+        assert_eq!(bytes(5 << 20), "5 MiB");
+        assert_eq!(bytes(3 << 29), "1.5 GiB");
+    }
+}

@@ -1,0 +1,175 @@
+//! `impasto stylize`: refuse what cannot work before the work, do it, and leave
+//! the picture whatever ends the run.
+
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use impasto::Result;
+use impasto::config::{Config, Init};
+use impasto::picture::{self, Picture, SaveOptions};
+use impasto::transfer::{self, End, Outcome};
+
+use super::eta::Work;
+use super::options::Options;
+use super::previews::Previews;
+use super::progress::Progress;
+use super::report::{Table, duration};
+use super::signals::Signals;
+use super::trace::{Header, Source, Trace};
+use super::watch::Watch;
+use super::{details, say};
+
+/// Everything known before the first iteration.
+pub struct Job<'a> {
+    pub options: &'a Options,
+    pub config: Config,
+    pub output: PathBuf,
+    pub save: SaveOptions,
+    pub content: Picture,
+    pub style: Picture,
+}
+
+pub fn run(options: &Options) -> Result<u8> {
+    let start = Instant::now();
+    let job = prepare(options)?;
+    let mut watch = watch(&job)?;
+    if options.verbose {
+        details::before(&job);
+    }
+    let outcome = impasto::stylize(&job.config, &job.content, &job.style, |step| watch.step(step));
+    watch.progress.finish();
+    let outcome = outcome.inspect_err(|_| watch.discard_trace())?;
+    picture::save(&outcome.picture, &job.output, &job.save)?;
+    if !options.quiet {
+        say::text(watch.table.lines());
+        say::text(closing_line(&job, &outcome, start.elapsed().as_secs_f64()));
+    }
+    if options.verbose {
+        details::after();
+    }
+    exit_code(&job, watch, outcome)
+}
+
+/// Reads what is to be read and refuses what would fail later.
+fn prepare(options: &Options) -> Result<Job<'_>> {
+    let config = options.config()?;
+    // First the inputs: without an output's name its place is the content picture's, which may not exist.
+    let content = picture::load(&options.content, config.max_pixels)?;
+    let style = picture::load(&options.style, config.max_pixels)?;
+    let save = SaveOptions {
+        sixteen_bit: options.bits == Some(16),
+        description: Some(description(&config, &options.content, &options.style)),
+    };
+    let (output, inputs) = (options.output(), options.inputs());
+    picture::check_output(&output, &save, &inputs)?;
+    if let Some(path) = &options.trace {
+        Trace::check(path, &output, &inputs)?;
+    }
+    Ok(Job { options, config, output, save, content, style })
+}
+
+/// The recipe that goes into the file: enough to make the picture again. Names
+/// of folders, which are nobody's business, and what does not change the
+/// picture are left out.
+fn description(config: &Config, content: &Path, style: &Path) -> String {
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let changes_nothing = Config::default();
+    let mut recipe =
+        Config { threads: changes_nothing.threads, max_pixels: changes_nothing.max_pixels, ..config.clone() };
+    recipe.weights = recipe.weights.map(|path| name(&path).into());
+    if let Init::File(path) = &mut recipe.init {
+        *path = name(path).into();
+    }
+    let values = serde_json::to_string(&recipe).expect("a configuration with Unicode names is JSON");
+    format!("impasto {} stylize {} {} {values}", env!("CARGO_PKG_VERSION"), name(content), name(style))
+}
+
+fn watch(job: &Job<'_>) -> Result<Watch> {
+    let Job { options, config, output, .. } = job;
+    let inputs = options.inputs();
+    let previews = options
+        .save_every
+        .and_then(NonZeroU32::new)
+        .map(|every| Previews::new(every, config.iterations, output, job.save.clone(), &inputs))
+        .transpose()?;
+    let signals = Signals::install().unwrap_or_else(|cause| {
+        say::note(format_args!("warning: Ctrl-C will not save the picture so far: {cause}"));
+        Signals::default()
+    });
+    let trace = options.trace.as_ref().map(|path| {
+        let content = Source::new(&options.content, &job.content);
+        let style = Source::new(&options.style, &job.style);
+        Trace::create(path, &Header::new(config, content, style, output))
+    });
+    Ok(Watch {
+        trace: trace.transpose()?,
+        previews,
+        progress: Progress::new(options.quiet, plan(job)),
+        signals,
+        table: Table::default(),
+        failure: None,
+        stopped_by: None,
+    })
+}
+
+fn plan(job: &Job<'_>) -> Vec<Work> {
+    let (height, width, _) = job.content.rgb.dim();
+    transfer::scales(&job.config, height, width)
+        .iter()
+        .map(|scale| Work { pixels: (scale.height * scale.width) as u64, iterations: scale.iterations })
+        .collect()
+}
+
+/// `out.png  512×384  300 iterations  2 min 5 s`
+fn closing_line(job: &Job<'_>, outcome: &Outcome, seconds: f64) -> String {
+    let (height, width, _) = outcome.picture.rgb.dim();
+    let plural = if outcome.iterations == 1 { "" } else { "s" };
+    format!(
+        "{}  {width}×{height}  {} iteration{plural}  {}\n",
+        job.output.display(),
+        outcome.iterations,
+        duration(seconds)
+    )
+}
+
+fn exit_code(job: &Job<'_>, watch: Watch, outcome: Outcome) -> Result<u8> {
+    let note = |line: String| {
+        if !job.options.quiet {
+            say::note(line);
+        }
+    };
+    let output = job.output.display();
+    match (outcome.end, watch.stopped_by, watch.failure) {
+        (End::Diverged(error), ..) => {
+            note(format!("the last finite picture is in {output}"));
+            Err(error)
+        }
+        (End::Stopped, Some(signal), _) => {
+            let (done, all) = (outcome.iterations, job.config.iterations);
+            note(format!(
+                "stopped by {} after {done} of {all} iterations; the picture so far is in {output}",
+                signal.name()
+            ));
+            Ok(signal.exit_code())
+        }
+        (_, _, Some(failure)) => Err(failure),
+        _ => Ok(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_recipe_in_the_file_does_not_depend_on_threads_or_folders() {
+        let text = |threads, folder: &str| {
+            let config =
+                Config { threads, weights: Some(format!("{folder}/w.safetensors").into()), ..Config::default() };
+            description(&config, &Path::new(folder).join("c.jpg"), Path::new("s.jpg"))
+        };
+        assert_eq!(text(1, "/home/someone"), text(2, "."));
+        assert!(text(1, ".").contains("stylize c.jpg s.jpg {\"preset\":\"default\""), "{}", text(1, "."));
+    }
+}

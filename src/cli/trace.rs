@@ -1,0 +1,204 @@
+//! `--trace FILE`: the run as JSON Lines, for plots and for comparison with
+//! other programs. A header with the whole configuration, a line per iteration
+//! with its losses as measured before the update, and a last line, marked
+//! `"final": true`, after the last update. Each line is flushed, so that an
+//! interrupted run leaves a readable file.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use impasto::config::{Config, Init};
+use impasto::picture::Picture;
+use impasto::transfer::Step;
+use impasto::{Error, Result};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use super::paths::same_file;
+
+/// An input picture as the header records it: the file, and its size before any resizing.
+#[derive(Serialize)]
+pub struct Source {
+    path: String,
+    width: usize,
+    height: usize,
+}
+
+impl Source {
+    /// Describes the picture read from `path`.
+    pub fn new(path: &Path, picture: &Picture) -> Self {
+        let (height, width, _) = picture.rgb.dim();
+        Source { path: path.to_string_lossy().into_owned(), width, height }
+    }
+}
+
+/// What the first line says.
+#[derive(Serialize)]
+pub struct Header {
+    impasto: &'static str,
+    config: Config,
+    content: Source,
+    style: Source,
+    output: String,
+}
+
+impl Header {
+    /// The header of a run from `content` and `style` to `output`.
+    pub fn new(config: &Config, content: Source, style: Source, output: &Path) -> Self {
+        let output = output.to_string_lossy().into_owned();
+        Header { impasto: env!("CARGO_PKG_VERSION"), config: portable(config), content, style, output }
+    }
+}
+
+/// JSON is Unicode; a path need not be.
+fn portable(config: &Config) -> Config {
+    let lossy = |path: &Path| PathBuf::from(path.to_string_lossy().into_owned());
+    let mut config = config.clone();
+    config.weights = config.weights.as_deref().map(lossy);
+    if let Init::File(path) = &config.init {
+        config.init = Init::File(lossy(path));
+    }
+    config
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    iteration: u32,
+    scale: u32,
+    width: usize,
+    height: usize,
+    content: f64,
+    style: f64,
+    tv: f64,
+    total: f64,
+    seconds: f64,
+    #[serde(serialize_with = "by_layer")]
+    layers: &'a [(impasto::config::Layer, f64)],
+    #[serde(rename = "final", skip_serializing_if = "std::ops::Not::not")]
+    last: bool,
+}
+
+fn by_layer<S: Serializer>(layers: &[(impasto::config::Layer, f64)], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(layers.len()))?;
+    for (layer, loss) in layers {
+        map.serialize_entry(layer, loss)?;
+    }
+    map.end()
+}
+
+/// An open trace file.
+pub struct Trace {
+    path: PathBuf,
+    file: File,
+}
+
+impl Trace {
+    /// Refuses a trace that would overwrite a file the run reads, or its result.
+    ///
+    /// # Errors
+    /// [`Error::Usage`].
+    pub fn check(path: &Path, output: &Path, inputs: &[&Path]) -> Result<()> {
+        let what = if same_file(path, output) {
+            "the output picture"
+        } else if inputs.iter().any(|input| same_file(path, input)) {
+            "an input"
+        } else {
+            return Ok(());
+        };
+        Err(Error::Usage(format!("--trace {}: this is {what} too; give the trace a name of its own", path.display())))
+    }
+
+    /// Creates the file and writes the header.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if it cannot be created or written.
+    pub fn create(path: &Path, header: &Header) -> Result<Self> {
+        File::create(path)
+            .and_then(|file| {
+                let mut trace = Trace { path: path.to_owned(), file };
+                trace.write(header)?;
+                Ok(trace)
+            })
+            .map_err(|cause| {
+                Error::Usage(format!(
+                    "--trace {}: cannot be created: {cause}; name a file in a folder you may write to",
+                    path.display()
+                ))
+            })
+    }
+
+    /// Adds the line of one iteration.
+    ///
+    /// # Errors
+    /// [`Error::Output`] if it cannot be written.
+    pub fn step(&mut self, step: &Step<'_>) -> Result<()> {
+        let &Step { iteration, scale, width, height, content, style, tv, total, seconds, layers, last, .. } = step;
+        let line = Line { iteration, scale, width, height, content, style, tv, total, seconds, layers, last };
+        self.write(&line)
+            .map_err(|cause| Error::Output { path: self.path.clone(), cause: format!("{cause}; the trace ends here") })
+    }
+
+    /// Takes the file away again: the run was refused, and there is nothing to trace.
+    pub fn discard(self) {
+        // Not a device or a pipe, which are not ours.
+        if self.path.symlink_metadata().is_ok_and(|there| there.is_file()) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+
+    /// One line in one write, without a buffer that could keep it back.
+    fn write(&mut self, line: &impl Serialize) -> io::Result<()> {
+        let mut text = serde_json::to_vec(line)?;
+        text.push(b'\n');
+        self.file.write_all(&text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use impasto::config::{Layer, Preset};
+
+    use super::*;
+
+    fn line(last: bool) -> String {
+        let layers = [(Layer::relu(2, 2), 0.1), (Layer::relu(1, 2), 1e-300)];
+        serde_json::to_string(&Line {
+            iteration: 3,
+            scale: 1,
+            width: 5,
+            height: 4,
+            content: 1.0 / 3.0,
+            style: 2.0,
+            tv: 0.0,
+            total: 1.0,
+            seconds: 0.5,
+            layers: &layers,
+            last,
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn a_line_has_every_digit_and_its_layers_by_name() {
+        let value: serde_json::Value = serde_json::from_str(&line(false)).unwrap();
+        assert_eq!(value["content"].as_f64(), Some(1.0 / 3.0));
+        assert_eq!(value["layers"]["relu1_2"].as_f64(), Some(1e-300));
+        assert_eq!(value["iteration"], 3);
+        assert!(value.get("final").is_none());
+    }
+
+    #[test]
+    fn only_the_measurement_after_the_last_update_is_final() {
+        assert!(line(true).ends_with(",\"final\":true}"));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_path_that_is_not_unicode_does_not_stop_the_trace() {
+        use std::os::unix::ffi::OsStringExt;
+        let odd = PathBuf::from(std::ffi::OsString::from_vec(vec![b'a', 0xff]));
+        let config = Config { weights: Some(odd.clone()), init: Init::File(odd), ..Preset::Paper.config() };
+        assert!(serde_json::to_string(&portable(&config)).unwrap().contains("a\u{fffd}"));
+    }
+}

@@ -1,0 +1,126 @@
+//! How a word on the command line becomes a value.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use impasto::config::{Init, Pooling, Precision, Preset, Tone};
+
+/// Parser of a word out of a list of (word, help, value).
+fn one_of<T: Copy + Send + Sync + 'static>(
+    choices: &'static [(&'static str, &'static str, T)],
+) -> impl TypedValueParser<Value = T> {
+    let words = choices.iter().map(|(word, help, _)| PossibleValue::new(word).help(help));
+    PossibleValuesParser::new(words).map(move |word| {
+        let (_, _, value) = choices.iter().find(|(name, ..)| *name == word).expect("clap lets only these words pass");
+        *value
+    })
+}
+
+/// `help`, and below it each word with what it means; indented, which keeps man from joining the lines.
+fn listed<T>(help: &str, choices: &[(&str, &str, T)]) -> String {
+    let lines = choices.iter().map(|(word, meaning, _)| format!("  {word:<9}{meaning}\n"));
+    format!("{help}\n\n{}\n", lines.collect::<String>())
+}
+
+const POOLINGS: &[(&str, &str, Pooling)] = &[
+    ("max", "the largest of four, as the network was trained", Pooling::Max),
+    ("avg", "the mean of four, which is smoother", Pooling::Avg),
+];
+
+const PRECISIONS: &[(&str, &str, Precision)] = &[
+    ("auto", "the fastest whose picture is equal to the eye", Precision::Auto),
+    ("f32", "single precision throughout", Precision::F32),
+];
+
+const TONES: &[(&str, &str, Tone)] = &[
+    ("auto", "stretch brightness and contrast between percentiles", Tone::Auto),
+    ("content", "match the content picture's brightness and contrast", Tone::Content),
+    ("style", "match the style picture's brightness and contrast", Tone::Style),
+    ("off", "leave the picture as optimised", Tone::Off),
+];
+
+const BITS: &[(&str, &str, u8)] = &[("8", "every format", 8), ("16", "PNG and TIFF: no banding in later edits", 16)];
+
+pub fn preset() -> impl TypedValueParser<Value = Preset> {
+    let words = Preset::ALL.map(|preset| PossibleValue::new(preset.name()).help(preset.summary()));
+    PossibleValuesParser::new(words).map(|word| {
+        Preset::ALL.into_iter().find(|preset| preset.name() == word).expect("clap lets only these words pass")
+    })
+}
+
+pub fn pooling() -> impl TypedValueParser<Value = Pooling> {
+    one_of(POOLINGS)
+}
+
+pub fn precision() -> impl TypedValueParser<Value = Precision> {
+    one_of(PRECISIONS)
+}
+
+pub fn tone() -> impl TypedValueParser<Value = Tone> {
+    one_of(TONES)
+}
+
+/// The values of `--pooling`, explained after `help`.
+pub fn poolings(help: &str) -> String {
+    listed(help, POOLINGS)
+}
+
+/// The values of `--precision`, explained after `help`.
+pub fn precisions(help: &str) -> String {
+    listed(help, PRECISIONS)
+}
+
+/// The values of `--tone`, explained after `help`.
+pub fn tones(help: &str) -> String {
+    listed(help, TONES)
+}
+
+pub fn bits() -> impl TypedValueParser<Value = u8> {
+    one_of(BITS)
+}
+
+/// `content`, `noise`, or else a file.
+pub fn init() -> impl TypedValueParser<Value = Init> {
+    clap::builder::PathBufValueParser::new().map(|path: PathBuf| match path.to_str() {
+        Some("content") => Init::Content,
+        Some("noise") => Init::Noise,
+        _ => Init::File(path),
+    })
+}
+
+/// A number of pixels: `250000`, `100M`, `1.5MP`.
+pub fn pixels(text: &str) -> Result<u64, String> {
+    let upper = text.to_ascii_uppercase();
+    let digits = upper.strip_suffix("MP").or_else(|| upper.strip_suffix('M'));
+    let count = match digits {
+        Some(millions) => f64::from_str(millions).ok().map(|m| m * 1e6).filter(|p| (1.0..1e15).contains(p)),
+        None => u64::from_str(&upper).ok().filter(|&count| count > 0).map(|count| count as f64),
+    };
+    count.map(|count| count.round() as u64).ok_or_else(|| "give a number of pixels, such as 250000 or 100M".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::presets::name;
+    use super::*;
+
+    #[test]
+    fn pixels_are_counted_singly_or_in_millions() {
+        assert_eq!(pixels("100000000"), Ok(100_000_000));
+        assert_eq!(pixels("100M"), Ok(100_000_000));
+        assert_eq!(pixels("100MP"), Ok(100_000_000));
+        assert_eq!(pixels("1.5mp"), Ok(1_500_000));
+        for wrong in ["", "M", "0", "-1", "0M", "infM", "nan", "NaNM", "1e400M", "12K", "1.5"] {
+            assert!(pixels(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_word_on_the_command_line_is_the_word_in_the_trace() {
+        assert!(POOLINGS.iter().all(|(word, _, value)| *word == name(value)));
+        assert!(PRECISIONS.iter().all(|(word, _, value)| *word == name(value)));
+        assert!(TONES.iter().all(|(word, _, value)| *word == name(value)));
+        assert!(Preset::ALL.iter().all(|preset| preset.name() == name(preset)));
+    }
+}

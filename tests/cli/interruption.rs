@@ -1,0 +1,75 @@
+//! Ctrl-C and SIGTERM: the picture so far, and the exit code a shell expects.
+#![cfg(unix)]
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::{Folder, PROGRAM, SMALL_RUN, picture, trace};
+
+/// Far beyond what a slow machine needs; only a hang gets here.
+const CAP: Duration = Duration::from_secs(120);
+
+/// A run that would take days.
+fn start(folder: &Folder, flags: &[&str]) -> Child {
+    Command::new(PROGRAM)
+        .arg("stylize")
+        .args([picture("rgb.png"), picture("colour.bmp")])
+        .args(SMALL_RUN)
+        .args(["--iterations=100000000", "--trace=t", "-oo.png"])
+        .args(flags)
+        .current_dir(folder.path(""))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn wait_for_lines(path: &Path, lines: usize) {
+    let start = Instant::now();
+    while std::fs::read_to_string(path).unwrap_or_default().lines().count() < lines {
+        assert!(start.elapsed() < CAP, "no iteration in {CAP:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn send(child: &Child, signal: &str) {
+    let kill = format!("kill -{signal} {}", child.id());
+    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+}
+
+fn stops_with(signal: &str, name: &str, code: i32) {
+    let folder = Folder::new();
+    let child = start(&folder, &[]);
+    wait_for_lines(&folder.path("t"), 2);
+    send(&child, signal);
+    let output = child.wait_with_output().unwrap();
+    let (said, noted) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{noted}");
+    assert!(noted.contains(&format!("stopped by {name} after")) && noted.contains("o.png"), "{noted}");
+    assert!(said.contains("o.png  32×24"), "{said}");
+    image::open(folder.path("o.png")).unwrap();
+    assert_eq!(folder.names(), ["o.png", "t"]);
+    assert!(trace(&folder.path("t")).iter().all(|line| line.get("final").is_none()));
+}
+
+#[test]
+fn ctrl_c_writes_the_picture_so_far_and_exits_130() {
+    stops_with("INT", "Ctrl-C", 130);
+}
+
+#[test]
+fn sigterm_writes_the_picture_so_far_and_exits_143() {
+    stops_with("TERM", "SIGTERM", 143);
+}
+
+#[test]
+fn a_quiet_run_is_stopped_without_a_word() {
+    let folder = Folder::new();
+    let child = start(&folder, &["--quiet"]);
+    wait_for_lines(&folder.path("t"), 2);
+    send(&child, "INT");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert!(output.stdout.is_empty() && output.stderr.is_empty());
+}

@@ -1,0 +1,198 @@
+//! What a run leaves behind when all is well.
+
+use image::{ColorType, GenericImageView};
+use impasto::config::{Config, Preset, Tone};
+
+use crate::support::{Folder, impasto, picture, printed, trace};
+
+#[test]
+fn every_output_format_is_written_and_can_be_read_again() {
+    let folder = Folder::new();
+    for name in ["a.png", "b.jpg", "c.JPEG", "d.webp", "e.tif", "f.tiff"] {
+        folder.stylize("rgb.png", name).assert().success();
+        assert_eq!(image::open(folder.path(name)).unwrap().dimensions(), (32, 24), "{name}");
+    }
+    assert_eq!(folder.names().len(), 6);
+}
+
+#[test]
+fn the_result_differs_from_the_content_and_its_loss_falls() {
+    let folder = Folder::new();
+    folder.stylize("rgb.png", "o.png").args(["--iterations=8", "--trace=t"]).args(["--init=noise"]).assert().success();
+    let lines = trace(&folder.path("t"));
+    let total = |i: usize| lines[i]["total"].as_f64().unwrap();
+    assert!(total(9) < total(1), "{} {}", total(1), total(9));
+    let pixels = |path| image::open(path).unwrap().to_rgb8();
+    assert_ne!(pixels(folder.path("o.png")), pixels(picture("rgb.png")));
+}
+
+#[test]
+fn without_a_name_the_result_lies_beside_the_content_picture() {
+    let folder = Folder::new();
+    let content = folder.file("photo.png", std::fs::read(picture("rgb.png")).unwrap());
+    let mut command = impasto(["stylize", "--preset=paper", "--size=0", "--style-size=0", "--iterations=1"]);
+    command.arg(content).arg(picture("colour.bmp")).assert().success();
+    assert_eq!(folder.names(), ["photo-colour.png", "photo.png"]);
+}
+
+#[test]
+fn grey_cmyk_and_sixteen_bit_pictures_become_colour_pictures() {
+    let folder = Folder::new();
+    for content in ["grey.png", "grey.jpg", "bilevel.png", "cmyk.jpg", "cmyk-profile.jpg", "sixteen.png", "palette.png"]
+    {
+        folder.stylize(content, "o.png").assert().success();
+        let result = image::open(folder.path("o.png")).unwrap();
+        assert_eq!((result.color(), result.dimensions()), (ColorType::Rgb8, (32, 24)), "{content}");
+    }
+}
+
+#[test]
+fn sixteen_bits_are_written_on_demand() {
+    let folder = Folder::new();
+    for name in ["o.png", "o.tiff"] {
+        folder.stylize("sixteen.png", name).arg("--bits=16").assert().success();
+        assert_eq!(image::open(folder.path(name)).unwrap().color(), ColorType::Rgb16);
+    }
+}
+
+#[test]
+fn opacity_is_carried_over() {
+    let folder = Folder::new();
+    folder.stylize("alpha.png", "o.png").assert().success();
+    let alpha = |path| image::open(path).unwrap().to_rgba8().pixels().map(|p| p.0[3]).collect::<Vec<_>>();
+    assert_eq!(alpha(folder.path("o.png")), alpha(picture("alpha.png")));
+}
+
+#[test]
+fn a_photograph_taken_sideways_is_turned() {
+    let folder = Folder::new();
+    let upright = image::open(picture("orientation-6.jpg")).unwrap().dimensions();
+    folder.stylize("orientation-6.jpg", "o.png").assert().success();
+    assert_eq!(image::open(folder.path("o.png")).unwrap().dimensions(), (upright.1, upright.0));
+}
+
+#[test]
+fn size_is_the_longest_side_of_the_result() {
+    let folder = Folder::new();
+    folder.stylize("rgb.png", "o.png").args(["--size", "48"]).assert().success();
+    assert_eq!(image::open(folder.path("o.png")).unwrap().dimensions(), (48, 36));
+}
+
+#[test]
+fn the_number_of_threads_changes_no_byte() {
+    let folder = Folder::new();
+    folder.stylize("rgb.png", "1.png").args(["--iterations=4", "--threads=1"]).assert().success();
+    folder.stylize("rgb.png", "2.png").args(["--iterations=4", "--threads=2"]).assert().success();
+    assert!(std::fs::read(folder.path("1.png")).unwrap() == std::fs::read(folder.path("2.png")).unwrap());
+}
+
+#[test]
+fn explicit_options_win_over_the_preset_in_any_order() {
+    let folder = Folder::new();
+    let orders =
+        [["--preset=paper", "--iterations=3", "--tv-weight=0"], ["--tv-weight=0", "--iterations=3", "--preset=paper"]];
+    let results = orders.map(|order| {
+        let mut command = impasto(["stylize", "--size=0", "--style-size=0", "--trace=t"]);
+        command.current_dir(folder.path("")).args(order);
+        command.arg(picture("rgb.png")).arg(picture("colour.bmp")).arg("-oo.png").assert().success();
+        let config = trace(&folder.path("t"))[0]["config"].clone();
+        (config, std::fs::read(folder.path("o.png")).unwrap())
+    });
+    assert!(results[0] == results[1]);
+    assert_eq!(results[0].0["iterations"], 3);
+    assert_eq!(results[0].0["tv_weight"], 0.0);
+}
+
+#[test]
+fn the_trace_has_the_configuration_a_line_per_iteration_and_the_end() {
+    let folder = Folder::new();
+    folder.stylize("rgb.png", "o.png").args(["--iterations=3", "--trace=t.jsonl"]).assert().success();
+    let lines = trace(&folder.path("t.jsonl"));
+    assert_eq!(lines.len(), 5);
+    let config = Config {
+        size: 0,
+        style_size: Some(0),
+        iterations: 3,
+        seed: 1,
+        threads: 1,
+        tone: Tone::Off,
+        ..Preset::Paper.config()
+    };
+    assert_eq!(lines[0]["config"], serde_json::to_value(&config).unwrap());
+    assert_eq!(lines[0]["impasto"], env!("CARGO_PKG_VERSION"));
+    assert_eq!((&lines[0]["content"]["width"], &lines[0]["content"]["height"]), (&32.into(), &24.into()));
+    for (line, iteration) in lines[1..].iter().zip(1..) {
+        assert_eq!(line["iteration"], iteration);
+        assert_eq!(line.get("final").is_some(), iteration == 4);
+        let number = |name: &str| line[name].as_f64().unwrap();
+        let total = config.content_weight * number("content")
+            + config.style_weight * number("style")
+            + config.tv_weight * number("tv");
+        // The same three products summed in another order: a few roundings of f64.
+        assert!((total - number("total")).abs() <= 1e-12 * total, "{line}");
+        let style: f64 = config.style_layers.iter().map(|l| l.weight * layer(line, &l.layer.to_string())).sum();
+        assert!((style - number("style")).abs() <= 1e-12 * style, "{line}");
+        assert!(number("seconds") >= 0.0);
+    }
+}
+
+fn layer(line: &serde_json::Value, name: &str) -> f64 {
+    line["layers"][name].as_f64().unwrap()
+}
+
+#[test]
+fn pictures_are_saved_on_the_way_in_the_same_format() {
+    let folder = Folder::new();
+    folder.stylize("rgb.png", "o.jpg").args(["--iterations=5", "--save-every=2"]).assert().success();
+    assert_eq!(folder.names(), ["o-0002.jpg", "o-0004.jpg", "o.jpg"]);
+    assert_eq!(image::open(folder.path("o-0004.jpg")).unwrap().dimensions(), (32, 24));
+}
+
+#[test]
+fn a_picture_on_the_way_that_cannot_be_saved_costs_the_exit_code_but_not_the_result() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("o-0001.png")).unwrap();
+    let assert = folder.stylize("rgb.png", "o.png").arg("--save-every=1").assert().code(1);
+    let message = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
+    assert!(message.contains("warning: ") && message.contains("o-0001.png"), "{message}");
+    image::open(folder.path("o.png")).unwrap();
+}
+
+#[test]
+fn a_run_may_start_from_noise_or_from_a_picture() {
+    let folder = Folder::new();
+    let start = picture("display-p3.png");
+    let mut results: Vec<Vec<u8>> = [["--init".into(), "noise".into()], ["--init".into(), start.into_os_string()]]
+        .iter()
+        .map(|init| {
+            folder.stylize("rgb.png", "o.png").args(init).assert().success();
+            std::fs::read(folder.path("o.png")).unwrap()
+        })
+        .collect();
+    results.dedup();
+    assert_eq!(results.len(), 2);
+}
+
+#[test]
+fn at_the_end_stand_the_papers_table_the_path_and_the_time() {
+    let folder = Folder::new();
+    let mut command = folder.stylize("rgb.png", "o.png");
+    command.arg("--iterations=11");
+    let text = printed(command);
+    let first_words: Vec<_> = text.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
+    let path = folder.path("o.png");
+    assert_eq!(first_words, ["iteration", "1", "10", "end", path.to_str().unwrap()]);
+    let closing = text.lines().last().unwrap();
+    assert!(closing.contains("32×24  11 iterations") && closing.ends_with('s'), "{closing}");
+}
+
+#[test]
+fn the_default_preset_works_through_its_scales() {
+    let folder = Folder::new();
+    let mut command = impasto(["stylize", "--iterations=6", "--size=192", "--trace=t"]);
+    command.current_dir(folder.path("")).arg(picture("rgb.png")).arg(picture("colour.bmp")).arg("-oo.png");
+    command.assert().success();
+    let lines = trace(&folder.path("t"));
+    assert_eq!((lines.len(), &lines[7]["width"]), (8, &192.into()));
+    assert!(lines[1]["width"].as_u64().unwrap() < 192);
+}

@@ -1,0 +1,86 @@
+//! Short ways to start the program and to look at what it left behind.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use assert_cmd::assert::Assert;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The built program.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_impasto");
+
+/// A run that takes a fraction of a second on pictures of 32×24: the options
+/// every test starts from.
+pub const SMALL_RUN: [&str; 7] =
+    ["--preset=paper", "--size=0", "--style-size=0", "--iterations=2", "--seed=1", "--threads=1", "--tone=off"];
+
+/// A small picture from the tests' data.
+pub fn picture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/pictures").join(name)
+}
+
+/// The program with arguments.
+pub fn impasto<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.args(arguments);
+    command
+}
+
+/// A folder of its own for a test.
+pub struct Folder(TempDir);
+
+impl Folder {
+    pub fn new() -> Self {
+        Folder(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Names of all files, in order.
+    pub fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.0.path()).unwrap();
+        let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// A file with these bytes.
+    pub fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// `stylize` from two pictures of the tests' data to `out` in this folder.
+    pub fn stylize(&self, content: &str, out: &str) -> Command {
+        let mut command = impasto(["stylize"]);
+        command.arg(picture(content)).arg(picture("colour.bmp")).arg("-o").arg(self.path(out)).args(SMALL_RUN);
+        command.current_dir(self.0.path());
+        command
+    }
+}
+
+/// Checks that the program ended with `code` and one line of error that has all of `words`.
+pub fn refused(assert: Assert, code: i32, words: &[&str]) {
+    let output = assert.code(code).get_output().clone();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.starts_with("error: ") && message.trim_end().lines().count() == 1, "{message}");
+    for word in words {
+        assert!(message.contains(word), "'{word}' is missing: {message}");
+    }
+    assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// Standard output of a run that succeeded.
+pub fn printed(mut command: Command) -> String {
+    String::from_utf8(command.assert().success().get_output().stdout.clone()).unwrap()
+}
+
+/// The lines of a trace.
+pub fn trace(path: &Path) -> Vec<Value> {
+    std::fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}

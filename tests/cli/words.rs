@@ -1,0 +1,151 @@
+//! What the program says: help, man pages, completions, weights, silence.
+
+use std::process::{Command as StdCommand, Stdio};
+
+use impasto::config::Preset;
+
+use crate::support::{Folder, PROGRAM, impasto, printed};
+
+const EXIT_CODES: [&str; 9] = ["0", "1", "2", "3", "4", "5", "6", "130", "143"];
+
+/// Every option of `stylize`.
+const OPTIONS: [&str; 25] = [
+    "--output",
+    "--bits",
+    "--save-every",
+    "--size",
+    "--style-size",
+    "--max-pixels",
+    "--preset",
+    "--content-weight",
+    "--style-weight",
+    "--tv-weight",
+    "--content-layer",
+    "--style-layer",
+    "--pooling",
+    "--tone",
+    "--iterations",
+    "--learning-rate",
+    "--init",
+    "--seed",
+    "--threads",
+    "--precision",
+    "--weights",
+    "--trace",
+    "--quiet",
+    "--verbose",
+    "--help",
+];
+
+#[test]
+fn help_has_every_option_the_presets_and_the_exit_codes() {
+    let help = printed(impasto(["stylize", "--help"]));
+    for option in OPTIONS {
+        assert!(help.contains(&format!("{option} ")) || help.contains(&format!("{option}\n")), "{option}");
+    }
+    for heading in ["Output:", "Size:", "Look:", "Optimisation:", "Machine:", "Reporting:", "Exit codes:"] {
+        assert!(help.lines().any(|line| line == heading), "{heading}");
+    }
+    for preset in Preset::ALL {
+        assert!(help.contains(preset.summary()), "{}", preset.name());
+        assert!(help.contains(&preset.config().iterations.to_string()));
+    }
+    for code in EXIT_CODES {
+        assert!(help.lines().any(|line| line.split_whitespace().next() == Some(code)), "{code}");
+    }
+}
+
+#[test]
+fn the_summary_fits_a_screen() {
+    let help = printed(impasto(["stylize", "-h"]));
+    assert!(help.lines().count() <= 45, "{} lines", help.lines().count());
+    assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+}
+
+#[test]
+fn man_pages_are_printed_or_written_into_a_folder() {
+    let all = printed(impasto(["man"]));
+    let folder = Folder::new();
+    impasto(["man"]).arg(folder.path("new/man1")).assert().success();
+    let pages = ["impasto.1", "impasto-stylize.1", "impasto-weights.1", "impasto-man.1", "impasto-completions.1"];
+    for page in pages {
+        let text = std::fs::read_to_string(folder.path("new/man1").join(page)).unwrap();
+        assert!(all.contains(&text), "{page}");
+    }
+    let stylize = std::fs::read_to_string(folder.path("new/man1/impasto-stylize.1")).unwrap();
+    for option in OPTIONS {
+        assert!(stylize.contains(&option.replace('-', "\\-")), "{option}");
+    }
+    assert!(stylize.contains("Exit codes") && stylize.contains("143"));
+}
+
+#[test]
+fn man_pages_that_cannot_be_written_exit_1() {
+    let folder = Folder::new();
+    let file = folder.file("file", "");
+    impasto(["man"]).arg(file.join("man1")).assert().code(1);
+}
+
+#[test]
+fn every_shell_gets_completions() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = printed(impasto(["completions", shell]));
+        assert!(script.contains("style-weight") && script.contains("verify"), "{shell}");
+    }
+    impasto(["completions", "abacus"]).assert().code(2);
+}
+
+#[test]
+fn a_reader_who_leaves_is_no_error() {
+    for arguments in [["man", ""], ["completions", "bash"], ["stylize", "--help"], ["weights", "info"]] {
+        let arguments = arguments.iter().filter(|argument| !argument.is_empty());
+        let mut command = StdCommand::new(PROGRAM);
+        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn the_embedded_weights_are_sound_and_described() {
+    let verdict = printed(impasto(["weights", "verify"]));
+    assert!(verdict.contains("VGG16") && verdict.contains("26 tensors"), "{verdict}");
+    let info = printed(impasto(["weights", "info"]));
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/weights/vgg16-imagenet.safetensors");
+    let same = printed(impasto(["weights", "info", file]));
+    // Only the name on the first line differs.
+    assert_eq!(info.split_once('\n').unwrap().1, same.split_once('\n').unwrap().1);
+    assert!(info.contains("features.28.weight") && info.contains("512×512×3×3"), "{info}");
+}
+
+#[test]
+fn quiet_says_nothing_but_errors() {
+    let folder = Folder::new();
+    folder.stylize("rgb.png", "o.png").arg("-q").assert().success().stdout("").stderr("");
+    let refused = folder.stylize("thin.png", "o.png").arg("-q").assert().code(3);
+    assert!(refused.get_output().stderr.starts_with(b"error: "));
+}
+
+#[test]
+fn verbose_tells_the_configuration_the_sizes_the_threads_and_the_memory() {
+    let folder = Folder::new();
+    let assert = folder.stylize("rgb.png", "o.png").arg("-v").assert().success();
+    let notes = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
+    for (name, value) in
+        [("preset", "paper"), ("learning-rate", "0.02"), ("threads", "1"), ("scale 1", "32×24"), ("memory", "B")]
+    {
+        assert!(notes.lines().any(|line| line.starts_with(name) && line.contains(value)), "{name}: {notes}");
+    }
+}
+
+#[test]
+fn without_a_terminal_progress_is_plain_lines() {
+    let folder = Folder::new();
+    let assert = folder.stylize("rgb.png", "o.png").arg("--iterations=10").assert().success();
+    let notes = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
+    assert!(!notes.contains('\u{1b}'), "{notes:?}");
+    let last = notes.lines().last().unwrap();
+    assert!(last.starts_with("iteration 10/10") && last.ends_with("0:00 left"), "{notes}");
+}

@@ -1,0 +1,202 @@
+//! Every convolution algorithm against the definition, in every direction.
+//!
+//! A new algorithm joins by its line in [`gate`]; everything else follows from
+//! [`Algorithm::ALL`].
+
+mod common;
+
+use common::{dirty_map, no_bias, random, random_map, random_weight, relative_rms};
+use impasto::kernels::conv::{self, Algorithm, Filter};
+use impasto::tensor::FeatureMap;
+use ndarray::{Array1, Array4};
+use proptest::prelude::*;
+
+/// The relative root mean square error an algorithm may have against sums in `f64`.
+fn gate(algorithm: Algorithm) -> f64 {
+    match algorithm {
+        // The oracle itself: each result rounded once.
+        Algorithm::Reference => 6e-8,
+        // Sums of K ≤ 9·512 products in f32. Their rounding errors are independent, so they grow like √K:
+        // 6e-8·√4608 = 4e-6 for one running sum, less for the several a SIMD kernel keeps.
+        Algorithm::Im2col => 3e-6,
+    }
+}
+
+/// One convolution: the forward map's height and width, its channels, and the padding.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    height: usize,
+    width: usize,
+    input: usize,
+    output: usize,
+    padding: usize,
+}
+
+impl Case {
+    fn new([height, width, input, output, padding]: [usize; 5]) -> Self {
+        Case { height, width, input, output, padding }
+    }
+
+    fn x(&self) -> FeatureMap {
+        random_map(self.height, self.width, self.input, 1)
+    }
+
+    fn out_dim(&self) -> (usize, usize, usize) {
+        (self.height + 2 * self.padding - 2, self.width + 2 * self.padding - 2, self.output)
+    }
+
+    fn d_y(&self) -> FeatureMap {
+        let (height, width, channels) = self.out_dim();
+        random_map(height, width, channels, 2)
+    }
+
+    fn filter(&self, algorithm: Algorithm) -> Filter {
+        Filter::new(random_weight(self.output, self.input, 3), Some(algorithm))
+    }
+
+    fn bias(&self) -> Array1<f32> {
+        Array1::from_vec(random(self.output, 4))
+    }
+}
+
+/// Everything an algorithm computes, each into a buffer full of NaN where it must not read it.
+struct Results {
+    forward: FeatureMap,
+    backward_input: FeatureMap,
+    /// β = 1, onto the numbers of `random_map(…, 5)`.
+    added: FeatureMap,
+    backward_weight: Array4<f32>,
+}
+
+impl Results {
+    fn of(case: &Case, algorithm: Algorithm) -> Self {
+        let (x, d_y, filter) = (case.x(), case.d_y(), case.filter(algorithm));
+        let mut forward = dirty_map(case.out_dim());
+        conv::forward(&x, &filter, case.bias().view(), case.padding, &mut forward);
+        let mut backward_input = dirty_map(x.dim());
+        conv::backward_input(&d_y, &filter, case.padding, 0.0, &mut backward_input);
+        let mut added = random_map(case.height, case.width, case.input, 5);
+        conv::backward_input(&d_y, &filter, case.padding, 1.0, &mut added);
+        let mut backward_weight = Array4::from_elem(filter.weight().dim(), f32::NAN);
+        conv::backward_weight(&x, &d_y, case.padding, Some(algorithm), backward_weight.view_mut());
+        Results { forward, backward_input, added, backward_weight }
+    }
+
+    fn parts(&self) -> [(&'static str, &[f32]); 4] {
+        [
+            ("forward", self.forward.as_slice()),
+            ("backward_input", self.backward_input.as_slice()),
+            ("backward_input, added to what is there", self.added.as_slice()),
+            ("backward_weight", self.backward_weight.as_slice().unwrap()),
+        ]
+    }
+
+    fn assert_near(&self, reference: &Results, case: &Case, algorithm: Algorithm) {
+        for ((what, found), (_, expected)) in self.parts().into_iter().zip(reference.parts()) {
+            let error = relative_rms(found, expected);
+            assert!(error <= gate(algorithm), "{algorithm:?} {what} of {case:?}: relative error {error:.2e}");
+        }
+    }
+}
+
+fn fast() -> impl Iterator<Item = Algorithm> {
+    Algorithm::ALL.into_iter().filter(|&algorithm| algorithm != Algorithm::Reference)
+}
+
+fn check(cases: impl IntoIterator<Item = [usize; 5]>) {
+    for case in cases.into_iter().map(Case::new) {
+        let reference = Results::of(&case, Algorithm::Reference);
+        for algorithm in fast() {
+            Results::of(&case, algorithm).assert_near(&reference, &case, algorithm);
+        }
+    }
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+}
+
+#[test]
+fn single_pixels_rows_and_columns_are_all_border() {
+    let maps = [[1, 1], [1, 2], [2, 1], [2, 2], [1, 9], [9, 1], [2, 7], [3, 3]];
+    check(maps.into_iter().flat_map(|[h, w]| [[h, w, 3, 5, 1], [h, w, 7, 1, 1], [h, w, 1, 4, 2]]));
+}
+
+#[test]
+fn every_padding_has_its_own_border() {
+    check([0, 1, 2].into_iter().flat_map(|p| [[3, 3, 4, 6, p], [5, 8, 3, 2, p], [11, 4, 9, 13, p], [3, 40, 2, 33, p]]));
+}
+
+#[test]
+fn pixels_beyond_the_last_whole_block_are_computed_too() {
+    // Work is cut into runs of output pixels, 512 and powers of two near it being the natural choices.
+    let maps = [[1, 511], [1, 512], [1, 513], [513, 1], [16, 32], [23, 23], [33, 31], [5, 205], [41, 51]];
+    check(maps.into_iter().flat_map(|[h, w]| [[h, w, 3, 17, 1], [h, w, 20, 5, 1]]));
+    check([[25, 23, 3, 8, 0], [22, 22, 3, 8, 2]]);
+}
+
+#[test]
+fn channels_of_the_network_and_multiples_of_nothing() {
+    check([
+        [9, 13, 3, 64, 1],
+        [7, 6, 64, 64, 1],
+        [8, 9, 32, 32, 1],
+        [5, 3, 31, 33, 1],
+        [4, 7, 65, 127, 1],
+        [3, 5, 100, 3, 1],
+        [2, 3, 512, 512, 1],
+        [1, 1, 512, 64, 1],
+        [2, 2, 61, 512, 1],
+    ]);
+}
+
+/// ⟨conv(x, w), d_y⟩ is linear in x and in w: it is ⟨x, backward_input⟩ and ⟨w, backward_weight⟩.
+#[test]
+fn both_gradients_are_adjoints_of_the_forward() {
+    let cases = [[9, 13, 3, 64, 1], [23, 23, 20, 5, 1], [6, 5, 32, 48, 0], [4, 6, 33, 31, 2], [1, 9, 8, 8, 1]];
+    for (case, algorithm) in cases.into_iter().flat_map(|c| Algorithm::ALL.map(|a| (Case::new(c), a))) {
+        let (x, d_y, filter) = (case.x(), case.d_y(), case.filter(algorithm));
+        let results = Results::of(&case, algorithm);
+        let mut y = dirty_map(case.out_dim());
+        conv::forward(&x, &filter, no_bias(case.output).view(), case.padding, &mut y);
+        let (y, d_y) = (y.as_slice(), d_y.as_slice());
+        let product = dot(y, d_y);
+        let by_input = dot(x.as_slice(), results.backward_input.as_slice());
+        let by_weight = dot(filter.weight().as_slice().unwrap(), results.backward_weight.as_slice().unwrap());
+        // Cauchy–Schwarz: errors of that relative size in y and in the gradient change the products by no more.
+        let largest = 2.0 * gate(algorithm) * (dot(y, y) * dot(d_y, d_y)).sqrt();
+        for (what, other) in [("x", by_input), ("w", by_weight)] {
+            assert!((product - other).abs() <= largest, "{algorithm:?}, {what} of {case:?}: {product} and {other}");
+        }
+    }
+}
+
+#[test]
+fn every_thread_count_gives_the_same_bytes() {
+    let threads = |count| rayon::ThreadPoolBuilder::new().num_threads(count).build().unwrap();
+    let cases = [[61, 45, 32, 48, 1], [40, 37, 3, 64, 1], [13, 50, 70, 130, 1], [31, 33, 17, 19, 0], [1, 1, 3, 3, 1]];
+    for (case, algorithm) in cases.into_iter().flat_map(|c| fast().map(move |a| (Case::new(c), a))) {
+        let alone = threads(1).install(|| Results::of(&case, algorithm));
+        for count in [2, 3, 8] {
+            let together = threads(count).install(|| Results::of(&case, algorithm));
+            for ((what, a), (_, b)) in alone.parts().into_iter().zip(together.parts()) {
+                let same = a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());
+                assert!(same, "{algorithm:?} {what} of {case:?} with {count} threads");
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_shape_agrees_with_the_definition(
+        height in 1usize..34, width in 1usize..34, input in 1usize..36, output in 1usize..36, padding in 0usize..=2,
+    ) {
+        // Without padding, a map of fewer than three pixels has no output.
+        let (height, width) = if padding == 0 { (height + 2, width + 2) } else { (height, width) };
+        check([[height, width, input, output, padding]]);
+    }
+}
