@@ -49,7 +49,7 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// Every algorithm, the oracle first.
-    pub const ALL: [Algorithm; 2] = [Algorithm::Reference, Algorithm::Im2col];
+    pub const ALL: [Algorithm; 3] = [Algorithm::Reference, Algorithm::Im2col, Algorithm::Winograd];
 }
 
 /// Which way data flows through a convolution.
