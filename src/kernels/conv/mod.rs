@@ -14,6 +14,7 @@
 //! [`choose`] decides, [`forward`] and [`backward_input`] execute: the decision
 //! is a pure function that can be read, tested and overridden.
 
+pub mod direct;
 pub mod im2col;
 pub mod reference;
 pub mod winograd;
@@ -45,11 +46,13 @@ pub enum Algorithm {
     Im2col,
     /// Winograd's F(4×4, 3×3): a quarter of the multiplications.
     Winograd,
+    /// Windows multiplied where they are, without being copied: for few channels read or written.
+    Direct,
 }
 
 impl Algorithm {
     /// Every algorithm, the oracle first.
-    pub const ALL: [Algorithm; 3] = [Algorithm::Reference, Algorithm::Im2col, Algorithm::Winograd];
+    pub const ALL: [Algorithm; 4] = [Algorithm::Reference, Algorithm::Im2col, Algorithm::Winograd, Algorithm::Direct];
 }
 
 /// Which way data flows through a convolution.
@@ -99,11 +102,11 @@ impl Shape {
 
 /// Picks the algorithm for a shape, unless one is asked for.
 #[must_use]
-pub fn choose(_shape: &Shape, _direction: Direction, requested: Option<Algorithm>) -> Algorithm {
-    requested.unwrap_or(if _shape.in_channels.min(_shape.out_channels) < 16 {
-        Algorithm::Im2col
-    } else {
-        Algorithm::Winograd
+pub fn choose(shape: &Shape, _direction: Direction, requested: Option<Algorithm>) -> Algorithm {
+    requested.unwrap_or(match shape.in_channels.min(shape.out_channels) {
+        0..=direct::FEW => Algorithm::Direct,
+        5..16 => Algorithm::Im2col,
+        _ => Algorithm::Winograd,
     })
 }
 
@@ -122,6 +125,7 @@ pub struct Filter {
 struct Packed {
     im2col: [OnceLock<im2col::Packed>; 2],
     winograd: [OnceLock<winograd::Packed>; 2],
+    direct: [OnceLock<direct::Packed>; 2],
 }
 
 impl Filter {
@@ -163,6 +167,10 @@ impl Filter {
         self.packed.winograd[direction as usize].get_or_init(|| winograd::pack(&self.weight, direction, Isa::detect()))
     }
 
+    fn direct(&self, direction: Direction) -> &direct::Packed {
+        self.packed.direct[direction as usize].get_or_init(|| direct::pack(&self.weight, direction, Isa::detect()))
+    }
+
     fn im2col(&self, direction: Direction) -> &im2col::Packed {
         self.packed.im2col[direction as usize].get_or_init(|| im2col::pack(&self.weight, direction))
     }
@@ -192,6 +200,13 @@ pub fn forward(x: &FeatureMap, filter: &Filter, bias: ArrayView1<'_, f32>, paddi
             Into::Bias(bias.as_slice().expect("a bias is contiguous")),
             y,
         ),
+        Algorithm::Direct => direct::run(
+            &shape,
+            x,
+            filter.direct(Direction::Forward),
+            Into::Bias(bias.as_slice().expect("a bias is contiguous")),
+            y,
+        ),
     }
 }
 
@@ -209,6 +224,9 @@ pub fn backward_input(d_y: &FeatureMap, filter: &Filter, padding: usize, beta: f
         }
         Algorithm::Winograd => {
             winograd::run(&shape, d_y, filter.winograd(Direction::BackwardInput), Into::Scaled(beta), d_x)
+        }
+        Algorithm::Direct => {
+            direct::run(&shape, d_y, filter.direct(Direction::BackwardInput), Into::Scaled(beta), d_x);
         }
     }
 }
