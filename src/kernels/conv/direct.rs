@@ -268,3 +268,41 @@ fn finish_row(into: Into<'_>, sums: &[f32], y: &mut [f32]) {
         Into::Scaled(beta) => y.iter_mut().zip(sums).for_each(|(y, sum)| *y = beta * *y + sum),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::reference;
+    use super::*;
+
+    fn numbers(length: usize, step: usize) -> Vec<f32> {
+        (0..length).map(|i| ((i * step + 7) % 1021) as f32 / 1021.0 - 0.5).collect()
+    }
+
+    /// Both ways of computing, on both sides of their limit, in tails of panels and of bands of rows.
+    #[test]
+    fn every_instruction_set_agrees_with_the_definition() {
+        for ((input, out), padding) in [(3, 64), (4, 5), (1, 33), (64, 3), (5, 4), (70, 1), (9, 17)]
+            .into_iter()
+            .flat_map(|c| [0, 1, 2].map(|p| (c, p)))
+        {
+            let weight = Array4::from_shape_vec((out, input, 3, 3), numbers(9 * out * input, 613)).unwrap();
+            let bias = numbers(out, 31);
+            let x = FeatureMap::from_vec(19, 21, input, numbers(19 * 21 * input, 7919));
+            let shape = Shape { height: 19, width: 21, in_channels: input, out_channels: out, padding };
+            let mut exact = FeatureMap::zeros(shape.out_height(), shape.out_width(), out);
+            reference::forward(&x, &weight, bias.as_slice().into(), padding, &mut exact);
+            for isa in Isa::available() {
+                let mut found = FeatureMap::zeros(shape.out_height(), shape.out_width(), out);
+                let packed = pack(&weight, Direction::Forward, isa);
+                run(&shape, &x, &packed, Into::Bias(&bias), &mut found);
+                for (found, exact) in found.as_slice().iter().zip(exact.as_slice()) {
+                    // Rounding of up to 630 products of at most ¼ each, summed in f32.
+                    assert!(
+                        (found - exact).abs() <= 1e-5 + 1e-5 * exact.abs(),
+                        "{isa:?} {shape:?}: {found}, not {exact}"
+                    );
+                }
+            }
+        }
+    }
+}
