@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the kernels' tests for aarch64 (NEON) on any Linux machine, under emulation: ten to fifty times
-# slower than on the processor itself, and good for correctness only.
+# Runs the kernels' tests for aarch64 (NEON) on any Linux machine, under emulation: several times
+# slower than on the processor itself, so for correctness only.
 #
 #   apt-get install gcc-aarch64-linux-gnu qemu-user
 #   rustup target add aarch64-unknown-linux-gnu

@@ -236,7 +236,7 @@ impl Kernel for ReadTask<'_> {
     }
 }
 
-/// y[j] = bias + Σ_{u,v} Z[u][j + v][u, v] for a row; four channels at a time, of which the next pixel
+/// `y[j] = bias + Σ_{u,v} Z[u][j + v][u, v]` for a row; four channels at a time, of which the next pixel
 /// overwrites those too many.
 #[inline(always)]
 fn add_taps(z: [&[f32]; 3], z_pixel: usize, into: Into<'_>, channels: usize, sums: &mut [f32]) {
