@@ -18,7 +18,7 @@ fn gate(algorithm: Algorithm) -> f64 {
         Algorithm::Reference => 6e-8,
         // Sums of K ≤ 9·512 products in f32. Their rounding errors are independent, so they grow like √K:
         // 6e-8·√4608 = 4e-6 for one running sum, less for the several a SIMD kernel keeps.
-        Algorithm::Im2col => 3e-6,
+        Algorithm::Im2col | Algorithm::Direct => 3e-6,
         // Transforms with constants up to 8 in front of sums over channels.
         Algorithm::Winograd => 1e-5,
     }

@@ -151,10 +151,11 @@ fn features_agree_at_every_layer_with_both_poolings() {
 /// direct convolution's.
 fn looseness(algorithm: Algorithm) -> f64 {
     match algorithm {
-        Algorithm::Reference | Algorithm::Im2col => 1.0,
+        Algorithm::Reference | Algorithm::Im2col | Algorithm::Direct => 1.0,
         // In random maps of 512 channels F(4×4) has a relative RMS error of 1.9e-6 where a direct sum has 8e-7;
-        // its largest errors, which are what is compared here, stand out further. Three bits in all.
-        Algorithm::Winograd => 8.0,
+        // its largest errors, which are what is compared here, stand out further,
+        // and where multiply and add round separately they are larger. Four bits in all.
+        Algorithm::Winograd => 16.0,
     }
 }
 
@@ -243,7 +244,7 @@ fn losses_and_the_pictures_gradient_agree_with_both_poolings() {
 /// An error of 3e-7 is not.
 fn trajectory(algorithm: Algorithm) -> Tolerance {
     match algorithm {
-        Algorithm::Reference | Algorithm::Im2col => LOSSES,
+        Algorithm::Reference | Algorithm::Im2col | Algorithm::Direct => LOSSES,
         Algorithm::Winograd => Tolerance { atol: 0.0, rtol: 1e-2 },
     }
 }

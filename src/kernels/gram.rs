@@ -1,72 +1,402 @@
 //! FᵀF and its gradient.
 //!
 //! A Gram matrix sums over hundreds of thousands of pixels. It is summed in
-//! `f32` within a block of pixels and in `f64` across blocks, in block order:
-//! more exact than one long `f32` sum, and the same for every thread count.
+//! `f32` over 128 pixels, those sums in `f32` over a block of pixels, and the
+//! blocks' in `f64`, in order: more exact than one long `f32` sum, and the same
+//! for every thread count.
+//!
+//! ```text
+//!                    panels of channels                G
+//!              ┌────┬────┬────┬────┐         ┌────┬────┬────┬────┐
+//!  128 pixels  │ 0  │ 1  │ 2  │ 3  │         │ 00 │ 01 │ 02 │ 03 │
+//!              └────┴────┴────┴────┘         ├────┼────┼────┼────┤
+//!     packed: each panel is contiguous       │    │ 11 │ 12 │ 13 │
+//!                                            ├────┼────┼────┼────┤   panel 2 of the sums:
+//!     square ij += panel iᵀ · panel j        │    │    │ 22 │ 23 │   squares 02, 12, 22
+//!                                            ├────┼────┼────┼────┤
+//!                                            │    │    │    │ 33 │
+//!                                            └────┴────┴────┴────┘
+//! ```
+//!
+//! Only the squares on and above the diagonal are computed; the others are
+//! their mirror images. A task is one block of pixels and some panels.
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
+use std::ops::Range;
+
+use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
-use super::gemm::gemm;
+use super::scratch;
+use super::simd::{Isa, Kernel, Panels, Simd, gemm_block, gemm_panels_transposed, panel_width};
 use crate::tensor::FeatureMap;
 
-/// Pixels per block: large enough that a product is worth its packing and the N × N partial sums stay few.
-fn block(channels: usize) -> usize {
-    ((1 << 19) / channels).clamp(256, 8192)
+/// Pixels packed and multiplied at a time: two panels of them fit a first-level cache.
+const DEPTH: usize = 128;
+
+/// Elements between packed panels: a cache line keeps them from competing for the same places.
+const GAP: usize = 16;
+
+/// Pixels whose sums stay in `f32`: few enough that many threads find work, enough that the sums of all blocks
+/// stay below 16 MB.
+fn block(pixels: usize, channels: usize) -> usize {
+    let most = ((1 << 23) / (channels * channels).max(1)).clamp(8, 64);
+    pixels.div_ceil(most).max(4 * DEPTH).next_multiple_of(DEPTH)
 }
 
-/// `G = FᵀF` (N × N), F (M × N).
+/// `G = FᵀF` (N × N), F (M × N); symmetric to the last bit.
 #[must_use]
 pub fn gram(features: &FeatureMap) -> Array2<f32> {
-    let n = features.channels();
-    let matrix = features.as_matrix();
-    let partial: Vec<Array2<f32>> = matrix
-        .axis_chunks_iter(Axis(0), block(n))
-        .into_par_iter()
-        .map(|rows| {
-            let mut g = Array2::zeros((n, n));
-            gemm(rows.t(), rows, 0.0, g.view_mut());
-            g
-        })
-        .collect();
-    let mut sum = Array2::<f64>::zeros((n, n));
-    for g in &partial {
-        sum.zip_mut_with(g, |sum, &g| *sum += f64::from(g));
-    }
-    sum.mapv(|g| g as f32)
+    product(features, Isa::detect())
 }
 
 /// `d_F ← β·d_F + F·S` with S = dG + dGᵀ (N × N).
+///
+/// # Panics
+/// If the shapes do not fit.
 pub fn backward(features: &FeatureMap, s: ArrayView2<'_, f32>, beta: f32, d_features: &mut FeatureMap) {
+    product_backward(features, s, beta, d_features, Isa::detect());
+}
+
+/// [`gram`] by its definition, in `f64`.
+#[must_use]
+pub fn reference_gram(features: &FeatureMap) -> Array2<f32> {
+    let n = features.channels();
+    let mut sums = Array2::<f64>::zeros((n, n));
+    for pixel in features.as_matrix().rows() {
+        for ((i, j), sum) in sums.indexed_iter_mut() {
+            *sum += f64::from(pixel[i]) * f64::from(pixel[j]);
+        }
+    }
+    sums.mapv(|sum| sum as f32)
+}
+
+/// [`backward`] by its definition, in `f64`.
+pub fn reference_backward(features: &FeatureMap, s: ArrayView2<'_, f32>, beta: f32, d_features: &mut FeatureMap) {
+    let n = features.channels();
+    for (pixel, d_pixel) in features.as_slice().chunks(n).zip(d_features.as_mut_slice().chunks_mut(n)) {
+        for (j, d) in d_pixel.iter_mut().enumerate() {
+            let sum: f64 = pixel.iter().zip(s.column(j)).map(|(&f, &s)| f64::from(f) * f64::from(s)).sum();
+            // With β = 0 the buffer's contents are unspecified and must not be read: 0·NaN is NaN.
+            *d = if beta == 0.0 { sum } else { sum + f64::from(beta * *d) } as f32;
+        }
+    }
+}
+
+/// How the squares of G on and above the diagonal lie in memory: panel by panel of columns, from the top down.
+#[derive(Clone, Copy)]
+struct Triangle {
+    /// Rows and columns of a square.
+    width: usize,
+    /// Panels, the last perhaps partly of zeros.
+    panels: usize,
+}
+
+impl Triangle {
+    /// Elements before a panel.
+    fn start(&self, panel: usize) -> usize {
+        panel * (panel + 1) / 2 * self.width * self.width
+    }
+
+    fn len(&self) -> usize {
+        self.start(self.panels)
+    }
+
+    /// Where G[i, j], i ≤ j, is.
+    fn at(&self, i: usize, j: usize) -> usize {
+        self.start(j / self.width) + i * self.width + j % self.width
+    }
+
+    /// Cuts the panels into `count` runs of nearly equal work.
+    fn split(&self, count: usize) -> impl Iterator<Item = Range<usize>> {
+        let (panels, all) = (self.panels, self.panels * (self.panels + 1));
+        let bound = move |i: usize| (0..panels).find(|&p| p * (p + 1) * count >= i * all).unwrap_or(panels);
+        (0..count).map(move |i| bound(i)..bound(i + 1)).filter(|run| !run.is_empty())
+    }
+}
+
+fn product(features: &FeatureMap, isa: Isa) -> Array2<f32> {
+    let (pixels, n) = (features.pixels(), features.channels());
+    let triangle = Triangle { width: isa.panel_width(), panels: n.div_ceil(isa.panel_width()) };
+    let block = block(pixels, n);
+    let blocks = pixels.div_ceil(block);
+    let mut g = Array2::zeros((n, n));
+    if blocks == 0 {
+        return g;
+    }
+    // The result does not depend on how panels are shared out: only blocks are added up.
+    let runs = (4 * rayon::current_num_threads()).div_ceil(blocks).clamp(1, triangle.panels);
+    scratch::with(blocks * triangle.len(), |sums| {
+        let mut tasks = Vec::with_capacity(blocks * runs);
+        for (features, mut sums) in features.as_slice().chunks(block * n).zip(sums.chunks_mut(triangle.len())) {
+            for panels in triangle.split(runs) {
+                let (own, others) = sums.split_at_mut(triangle.start(panels.end) - triangle.start(panels.start));
+                sums = others;
+                tasks.push((features, panels, own));
+            }
+        }
+        tasks.into_par_iter().for_each(|(features, panels, sums)| {
+            scratch::with(panels.end * (DEPTH * triangle.width + GAP), |packed| {
+                isa.dispatch(Block { features, channels: n, panels, packed, sums });
+            });
+        });
+        let (total, others) = sums.split_at_mut(triangle.len());
+        total.par_chunks_mut(Merge::LENGTH).enumerate().for_each(|(chunk, total)| {
+            isa.dispatch(Merge { start: chunk * Merge::LENGTH, stride: triangle.len(), total, others });
+        });
+        let rows = g.as_slice_mut().expect("a new matrix is contiguous").par_chunks_mut(n);
+        rows.enumerate().for_each(|(i, row)| {
+            for (j, g) in row.iter_mut().enumerate() {
+                *g = total[triangle.at(i.min(j), i.max(j))];
+            }
+        });
+    });
+    g
+}
+
+/// The sums over one block of pixels, of some panels of G.
+struct Block<'a> {
+    features: &'a [f32],
+    channels: usize,
+    panels: Range<usize>,
+    packed: &'a mut [f32],
+    sums: &'a mut [f32],
+}
+
+impl Kernel for Block<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let width = panel_width::<S>();
+        let stride = DEPTH * width + GAP;
+        for (chunk, pixels) in self.features.chunks(DEPTH * self.channels).enumerate() {
+            let depth = pixels.len() / self.channels;
+            for (k, pixel) in pixels.chunks_exact(self.channels).enumerate() {
+                pack_row::<S>(pixel, self.panels.end, &mut self.packed[k * width..], stride);
+            }
+            let mut squares = self.sums.chunks_exact_mut(width * width);
+            for column in self.panels.clone() {
+                for row in 0..=column {
+                    let (a, b) = (&self.packed[row * stride..], &self.packed[column * stride..]);
+                    let square = squares.next().expect("a square for every pair of panels");
+                    gemm_panels_transposed(simd, depth, a, b, square, chunk > 0);
+                }
+            }
+        }
+    }
+}
+
+/// Cuts a row of a matrix into its pieces in `count` panels, zeros to the right of the last element.
+#[inline(always)]
+fn pack_row<S: Simd>(row: &[f32], count: usize, packed: &mut [f32], stride: usize) {
+    let width = panel_width::<S>();
+    for panel in 0..count {
+        let to = &mut packed[panel * stride..][..width];
+        let from = &row[panel * width..];
+        if from.len() >= width {
+            to.copy_from_slice(&from[..width]);
+        } else {
+            to[..from.len()].copy_from_slice(from);
+            to[from.len()..].fill(0.0);
+        }
+    }
+}
+
+/// Adds up, in `f64` and in order, what lies `stride` elements apart.
+struct Merge<'a> {
+    start: usize,
+    stride: usize,
+    total: &'a mut [f32],
+    others: &'a [f32],
+}
+
+impl Merge<'_> {
+    /// Sums made at a time.
+    const LENGTH: usize = 1024;
+}
+
+impl Kernel for Merge<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let mut sums = [0.0; Self::LENGTH];
+        let sums = &mut sums[..self.total.len()];
+        for (sum, &first) in sums.iter_mut().zip(&*self.total) {
+            *sum = f64::from(first);
+        }
+        for other in self.others.chunks_exact(self.stride) {
+            for (sum, &other) in sums.iter_mut().zip(&other[self.start..]) {
+                *sum += f64::from(other);
+            }
+        }
+        for (total, &sum) in self.total.iter_mut().zip(&*sums) {
+            *total = sum as f32;
+        }
+    }
+}
+
+fn product_backward(features: &FeatureMap, s: ArrayView2<'_, f32>, beta: f32, d_features: &mut FeatureMap, isa: Isa) {
     let n = features.channels();
     assert_eq!(s.dim(), (n, n), "S is (N × N)");
     assert_eq!(features.dim(), d_features.dim(), "d_F has F's shape");
-    let rows = block(n).min(2048);
-    let d_blocks = d_features.as_mut_slice().par_chunks_mut(rows * n);
-    d_blocks.zip(features.as_slice().par_chunks(rows * n)).for_each(|(d_block, block)| {
-        let pixels = block.len() / n;
-        let block = ArrayView2::from_shape((pixels, n), block).expect("whole pixels");
-        gemm(block, s, beta, ArrayViewMut2::from_shape((pixels, n), d_block).expect("whole pixels"));
+    let (width, count) = (isa.panel_width(), n.div_ceil(isa.panel_width()));
+    // Whole tiles of 14, 6 and 4 rows. The result does not depend on it.
+    let rows = ((1 << 15) / n).next_multiple_of(84);
+    scratch::with(count * width * n, |packed| {
+        packed.par_chunks_mut(width * n).enumerate().for_each(|(panel, packed)| {
+            for (k, packed) in packed.chunks_exact_mut(width).enumerate() {
+                for (column, packed) in packed.iter_mut().enumerate() {
+                    *packed = s.get((k, panel * width + column)).copied().unwrap_or(0.0);
+                }
+            }
+        });
+        let s = Panels { data: packed, depth: n, count, stride: width * n };
+        let d_blocks = d_features.as_mut_slice().par_chunks_mut(rows * n);
+        d_blocks.zip(features.as_slice().par_chunks(rows * n)).for_each(|(d_features, features)| {
+            let padded = if n.is_multiple_of(width) { 0 } else { rows * count * width };
+            scratch::with(padded, |padded| isa.dispatch(Backward { features, s, beta, padded, d_features }));
+        });
     });
+}
+
+/// Some pixels of d_F.
+struct Backward<'a> {
+    features: &'a [f32],
+    s: Panels<'a>,
+    beta: f32,
+    /// Room for sums where N is no whole number of panels.
+    padded: &'a mut [f32],
+    d_features: &'a mut [f32],
+}
+
+impl Kernel for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Backward { features, s, beta, padded, d_features } = self;
+        let (n, width) = (s.depth, s.count * panel_width::<S>());
+        let rows = features.len() / n;
+        if n == width {
+            if beta != 0.0 && beta != 1.0 {
+                d_features.iter_mut().for_each(|d| *d *= beta);
+            }
+            gemm_block(simd, rows, (features, n), s, (d_features, n), beta != 0.0);
+            return;
+        }
+        gemm_block(simd, rows, (features, n), s, (padded, width), false);
+        for (d_pixel, sums) in d_features.chunks_exact_mut(n).zip(padded.chunks_exact(width)) {
+            for (d, &sum) in d_pixel.iter_mut().zip(sums) {
+                *d = if beta == 0.0 { sum } else { beta * *d + sum };
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Several blocks and a tail, against plain `f64` sums.
+    fn map(height: usize, width: usize, channels: usize) -> FeatureMap {
+        let data = (0..height * width * channels).map(|i| ((i * 7919) % 1013) as f32 / 1013.0 - 0.25).collect();
+        FeatureMap::from_vec(height, width, channels, data)
+    }
+
+    /// Heights, widths and channels: single pixels, tails of panels, of tiles, of 128 pixels and of blocks.
+    const SHAPES: [[usize; 3]; 12] = [
+        [1, 1, 1],
+        [1, 3, 2],
+        [7, 5, 3],
+        [9, 15, 12],
+        [11, 12, 16],
+        [3, 43, 31],
+        [8, 16, 32],
+        [5, 26, 33],
+        [23, 29, 64],
+        [31, 40, 65],
+        [19, 70, 100],
+        [13, 41, 130],
+    ];
+
+    /// Rounding errors of f32 sums of 128, then of as many as there are in a block, grow like the square root
+    /// of their number; terms have both signs, so they are measured against the sum of absolute values.
+    fn near(found: f32, exact: f32, size: f32) -> bool {
+        (found - exact).abs() <= 1e-6 * size + 1e-6 * exact.abs()
+    }
+
     #[test]
-    fn blocks_and_their_tail_add_up_to_the_definition() {
-        let (h, w, n) = (37, 61, 300);
-        let data: Vec<f32> = (0..h * w * n).map(|i| ((i * 7919) % 1013) as f32 / 1013.0 - 0.25).collect();
-        let map = FeatureMap::from_vec(h, w, n, data);
-        assert!(map.pixels() > block(n) && !map.pixels().is_multiple_of(block(n)));
-        let g = gram(&map);
-        let f = map.as_matrix();
-        for (i, j) in [(0, 0), (0, 299), (299, 0), (17, 211), (211, 17), (299, 299)] {
-            let exact: f64 = (0..map.pixels()).map(|p| f64::from(f[[p, i]]) * f64::from(f[[p, j]])).sum();
-            // Rounding of f32 sums within a block of 1748 pixels.
-            assert!((f64::from(g[[i, j]]) - exact).abs() <= 1e-5 * exact.abs() + 1e-3, "G[{i},{j}]");
+    fn every_instruction_set_agrees_with_the_definition_and_is_symmetric() {
+        for ([h, w, n], isa) in
+            SHAPES.into_iter().flat_map(|shape| Isa::available().into_iter().map(move |i| (shape, i)))
+        {
+            let map = map(h, w, n);
+            let (g, exact) = (product(&map, isa), reference_gram(&map));
+            for ((i, j), &found) in g.indexed_iter() {
+                let size = (exact[[i, i]] * exact[[j, j]]).sqrt();
+                assert!(near(found, exact[[i, j]], size), "{isa:?} ({h} × {w} × {n}): G[{i}, {j}] is {found}");
+                assert_eq!(
+                    found.to_bits(),
+                    g[[j, i]].to_bits(),
+                    "{isa:?} ({h} × {w} × {n}): G[{i}, {j}] and its mirror"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_has_the_gradient_of_the_definition() {
+        for ([h, w, n], isa) in
+            SHAPES.into_iter().flat_map(|shape| Isa::available().into_iter().map(move |i| (shape, i)))
+        {
+            let map = map(h, w, n);
+            let s = Array2::from_shape_fn((n, n), |(i, j)| (((i + j) * 37 + i * j) % 23) as f32 / 23.0 - 0.4);
+            for beta in [0.0, 1.0, -0.5] {
+                let before =
+                    if beta == 0.0 { vec![f32::NAN; h * w * n] } else { self::map(h, w, n).as_slice().to_vec() };
+                let mut found = FeatureMap::from_vec(h, w, n, before.clone());
+                let mut exact = FeatureMap::from_vec(h, w, n, before);
+                product_backward(&map, s.view(), beta, &mut found, isa);
+                reference_backward(&map, s.view(), beta, &mut exact);
+                for (at, (&found, &exact)) in found.as_slice().iter().zip(exact.as_slice()).enumerate() {
+                    let size = (n as f32).sqrt();
+                    assert!(
+                        near(found, exact, size),
+                        "{isa:?} ({h} × {w} × {n}), β = {beta}: {found} at {at}, not {exact}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_thread_count_gives_the_same_bytes() {
+        let threads = |count| rayon::ThreadPoolBuilder::new().num_threads(count).build().unwrap();
+        // Many blocks of few channels; few blocks, cut by panels; tails of both.
+        for [h, w, n] in [[150, 150, 20], [25, 41, 260], [3, 5, 200]] {
+            let map = map(h, w, n);
+            let result = || {
+                let g = gram(&map);
+                let mut d = FeatureMap::zeros(h, w, n);
+                backward(&map, g.view(), 0.0, &mut d);
+                (g, d)
+            };
+            let (g, d) = threads(1).install(result);
+            for count in [2, 3, 8] {
+                let (other_g, other_d) = threads(count).install(result);
+                assert!(g == other_g && d.as_slice() == other_d.as_slice(), "({h} × {w} × {n}) with {count} threads");
+            }
+        }
+    }
+
+    #[test]
+    fn panels_are_shared_out_completely_and_evenly() {
+        for (panels, count) in [(1, 1), (2, 2), (16, 4), (16, 16), (17, 5)] {
+            let triangle = Triangle { width: 1, panels };
+            let runs: Vec<_> = triangle.split(count).collect();
+            assert_eq!(runs.iter().cloned().flatten().collect::<Vec<_>>(), (0..panels).collect::<Vec<_>>());
+            let largest = runs.iter().map(|run| triangle.start(run.end) - triangle.start(run.start)).max().unwrap();
+            assert!(largest <= triangle.len() / count + 2 * panels, "{panels} panels in {count}: {runs:?}");
         }
     }
 }

@@ -37,18 +37,35 @@ impl DerefMut for Aligned {
 }
 
 thread_local! {
-    static SCRATCH: RefCell<Aligned> = RefCell::default();
+    /// A buffer for each depth of nesting, the outermost last.
+    static SCRATCH: RefCell<Vec<Aligned>> = RefCell::default();
 }
 
 /// Calls `work` with `length` elements of this thread's own, kept from call to call. Their contents are unspecified.
 ///
-/// # Panics
-/// If called from inside `work`.
+/// Calls nest: a thread that waits inside `work` for parallel tasks runs some of them itself.
 pub fn with<R>(length: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
-    SCRATCH.with_borrow_mut(|scratch| {
-        if scratch.len() < length {
-            *scratch = Aligned::zeros(length);
-        }
-        work(&mut scratch[..length])
-    })
+    let mut buffer = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
+    if buffer.len() < length {
+        buffer = Aligned::zeros(length);
+    }
+    let result = work(&mut buffer[..length]);
+    SCRATCH.with_borrow_mut(|buffers| buffers.push(buffer));
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nested_calls_have_buffers_of_their_own() {
+        let first = with(8, |outer| {
+            outer.fill(1.0);
+            with(4, |inner| inner.fill(2.0));
+            assert_eq!(outer, [1.0; 8]);
+            outer.as_ptr() as usize
+        });
+        assert_eq!(with(8, |again| again.as_ptr() as usize), first, "the outer buffer is kept");
+    }
 }

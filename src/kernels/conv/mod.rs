@@ -14,6 +14,8 @@
 //! [`choose`] decides, [`forward`] and [`backward_input`] execute: the decision
 //! is a pure function that can be read, tested and overridden.
 
+pub mod direct;
+mod epilogue;
 pub mod im2col;
 pub mod reference;
 pub mod winograd;
@@ -24,28 +26,12 @@ use ndarray::{Array4, ArrayViewMut1, ArrayViewMut4};
 use rayon::prelude::*;
 use serde::Serialize;
 
+pub use epilogue::{Activation, Into};
+
 use crate::kernels::mask::Mask;
 use crate::kernels::reduce::BLOCK;
 use crate::kernels::simd::Isa;
 use crate::tensor::FeatureMap;
-
-/// What becomes of a convolution's sums.
-#[derive(Debug)]
-pub enum Into<'a> {
-    /// The output is overwritten: bias (one per channel) plus sums, then the activation.
-    Bias(&'a [f32], Activation<'a>),
-    /// The output is multiplied by β, then added to.
-    Scaled(f32),
-}
-
-/// What is done to a convolution's output before it is written.
-#[derive(Debug)]
-pub enum Activation<'a> {
-    /// Nothing.
-    None,
-    /// `max(y, 0)`, and, for a backward pass, where it was above 0.
-    Relu(Option<&'a mut Mask>),
-}
 
 /// How a convolution is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -57,11 +43,13 @@ pub enum Algorithm {
     Im2col,
     /// Winograd's F(4×4, 3×3): a quarter of the multiplications.
     Winograd,
+    /// Windows multiplied where they are, without being copied: for few channels read or written.
+    Direct,
 }
 
 impl Algorithm {
     /// Every algorithm, the oracle first.
-    pub const ALL: [Algorithm; 3] = [Algorithm::Reference, Algorithm::Im2col, Algorithm::Winograd];
+    pub const ALL: [Algorithm; 4] = [Algorithm::Reference, Algorithm::Im2col, Algorithm::Winograd, Algorithm::Direct];
 
     /// Its name on the command line.
     #[must_use]
@@ -70,6 +58,7 @@ impl Algorithm {
             Algorithm::Reference => "reference",
             Algorithm::Im2col => "im2col",
             Algorithm::Winograd => "winograd",
+            Algorithm::Direct => "direct",
         }
     }
 
@@ -80,6 +69,7 @@ impl Algorithm {
             Algorithm::Reference => "the definition in plain loops, very slow",
             Algorithm::Im2col => "patches as rows of a matrix, and a matrix product",
             Algorithm::Winograd => "F(4×4, 3×3): a quarter of the multiplications",
+            Algorithm::Direct => "no matrix written down: for the picture's three channels",
         }
     }
 }
@@ -131,11 +121,11 @@ impl Shape {
 
 /// Picks the algorithm for a shape, unless one is asked for.
 #[must_use]
-pub fn choose(_shape: &Shape, _direction: Direction, requested: Option<Algorithm>) -> Algorithm {
-    requested.unwrap_or(if _shape.in_channels.min(_shape.out_channels) < 16 {
-        Algorithm::Im2col
-    } else {
-        Algorithm::Winograd
+pub fn choose(shape: &Shape, _direction: Direction, requested: Option<Algorithm>) -> Algorithm {
+    requested.unwrap_or(match shape.in_channels.min(shape.out_channels) {
+        0..=direct::FEW => Algorithm::Direct,
+        5..16 => Algorithm::Im2col,
+        _ => Algorithm::Winograd,
     })
 }
 
@@ -154,6 +144,7 @@ pub struct Filter {
 struct Packed {
     im2col: [OnceLock<im2col::Packed>; 2],
     winograd: [OnceLock<winograd::Packed>; 2],
+    direct: [OnceLock<direct::Packed>; 2],
 }
 
 impl Filter {
@@ -195,6 +186,10 @@ impl Filter {
         self.packed.winograd[direction as usize].get_or_init(|| winograd::pack(&self.weight, direction, Isa::detect()))
     }
 
+    fn direct(&self, direction: Direction) -> &direct::Packed {
+        self.packed.direct[direction as usize].get_or_init(|| direct::pack(&self.weight, direction, Isa::detect()))
+    }
+
     fn im2col(&self, direction: Direction) -> &im2col::Packed {
         self.packed.im2col[direction as usize].get_or_init(|| im2col::pack(&self.weight, direction))
     }
@@ -215,21 +210,14 @@ pub fn forward(
     let shape = filter.shape(Direction::Forward, x.height(), x.width(), padding);
     assert_shapes(&shape, x, y);
     assert_eq!(bias.len(), shape.out_channels, "one bias per output channel");
-    match choose(&shape, Direction::Forward, filter.algorithm) {
-        Algorithm::Winograd => {
-            let packed = filter.winograd(Direction::Forward);
-            if winograd::can_mask(&shape) {
-                return winograd::run(&shape, x, None, packed, Into::Bias(bias, activation), y);
-            }
-            winograd::run(&shape, x, None, packed, Into::Bias(bias, Activation::None), y);
-        }
+    let algorithm = choose(&shape, Direction::Forward, filter.algorithm);
+    let fused = matches!(activation, Activation::None) || fuses_activation(algorithm, &shape);
+    let (now, later) = if fused { (activation, Activation::None) } else { (Activation::None, activation) };
+    match algorithm {
         Algorithm::Reference => reference::forward(x, &filter.weight, bias, padding, y),
-        Algorithm::Im2col => {
-            im2col::run(&shape, x, filter.im2col(Direction::Forward), Into::Bias(bias, Activation::None), y);
-        }
+        _ => run(algorithm, &shape, x, None, filter, Direction::Forward, Into::Bias(bias, now), y),
     }
-    // Where it is not fused, the activation is a pass of its own.
-    if let Activation::Relu(mask) = activation {
+    if let Activation::Relu(mask) = later {
         relu(y.as_mut_slice());
         if let Some(mask) = mask {
             mask.set(y.as_slice());
@@ -253,22 +241,50 @@ pub fn backward_input(
     let shape = filter.shape(Direction::BackwardInput, d_y.height(), d_y.width(), padding);
     assert_shapes(&shape, d_y, d_x);
     let algorithm = choose(&shape, Direction::BackwardInput, filter.algorithm);
-    let fused = algorithm == Algorithm::Winograd && winograd::can_mask(&shape);
+    let fused = fuses_mask(algorithm, &shape);
     let masked = mask.filter(|_| !fused).map(|mask| {
         let mut masked = d_y.clone();
         mask.apply(masked.as_mut_slice());
         masked
     });
-    let d_y = masked.as_ref().unwrap_or(d_y);
+    let (d_y, mask) = (masked.as_ref().unwrap_or(d_y), mask.filter(|_| fused));
     match algorithm {
         Algorithm::Reference => reference::backward_input(d_y, &filter.weight, padding, beta, d_x),
-        Algorithm::Im2col => {
-            im2col::run(&shape, d_y, filter.im2col(Direction::BackwardInput), Into::Scaled(beta), d_x);
-        }
-        Algorithm::Winograd => {
-            let (mask, packed) = (mask.filter(|_| fused), filter.winograd(Direction::BackwardInput));
-            winograd::run(&shape, d_y, mask, packed, Into::Scaled(beta), d_x);
-        }
+        _ => run(algorithm, &shape, d_y, mask, filter, Direction::BackwardInput, Into::Scaled(beta), d_x),
+    }
+}
+
+/// One kernel for both directions: what differs is how the filters were packed.
+#[allow(clippy::too_many_arguments)]
+fn run(
+    algorithm: Algorithm,
+    shape: &Shape,
+    x: &FeatureMap,
+    mask: Option<&Mask>,
+    filter: &Filter,
+    direction: Direction,
+    into: Into<'_>,
+    y: &mut FeatureMap,
+) {
+    match algorithm {
+        Algorithm::Reference => unreachable!("the definition is written out for each direction"),
+        Algorithm::Im2col => im2col::run(shape, x, filter.im2col(direction), into, y),
+        Algorithm::Winograd => winograd::run(shape, x, mask, filter.winograd(direction), into, y),
+        Algorithm::Direct => direct::run(shape, x, mask, filter.direct(direction), into, y),
+    }
+}
+
+/// Whether an algorithm applies a ReLU, and makes its mask, while it writes.
+fn fuses_activation(algorithm: Algorithm, shape: &Shape) -> bool {
+    epilogue::can_mask(shape.out_channels) && matches!(algorithm, Algorithm::Winograd | Algorithm::Direct)
+}
+
+/// Whether an algorithm applies a mask while it reads.
+fn fuses_mask(algorithm: Algorithm, shape: &Shape) -> bool {
+    match algorithm {
+        Algorithm::Winograd => epilogue::can_mask(shape.in_channels),
+        Algorithm::Direct => direct::fuses_mask(shape),
+        Algorithm::Reference | Algorithm::Im2col => false,
     }
 }
 

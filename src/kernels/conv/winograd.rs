@@ -26,7 +26,8 @@
 use ndarray::Array4;
 use rayon::prelude::*;
 
-use super::{Activation, Direction, Into, Shape};
+use super::epilogue::{Epilogue, bits, for_each_part};
+use super::{Direction, Into, Shape};
 use crate::kernels::mask::Mask;
 use crate::kernels::scratch::{self, Aligned};
 use crate::kernels::simd::{Isa, Kernel, Panels, Simd, gemm_block, panel_width};
@@ -107,43 +108,14 @@ pub fn run(shape: &Shape, x: &FeatureMap, mask: Option<&Mask>, packed: &Packed, 
     let rows = wanted.min(tile_rows.div_ceil(2 * rayon::current_num_threads())).max(1);
     let chunk = rows * TILE * width * shape.out_channels;
     let strides = Strides::new(shape, block_tiles(shape).min(rows * tile_columns), packed.isa);
-    let task = |index: usize, y: &mut [f32], epilogue: Epilogue<'_>| {
+    for_each_part(into, y.as_mut_slice(), chunk, |index, y, epilogue| {
         let first_row = index * rows;
         let tiles = rows.min(tile_rows - first_row) * tile_columns;
         scratch::with(strides.scratch(), |scratch| {
             let (x, mask, filters) = (x.as_slice(), mask.map(Mask::bytes), &*packed.filters);
             packed.isa.dispatch(Task { shape, x, mask, filters, epilogue, first_row, tiles, strides, scratch, y });
         });
-    };
-    let chunks = y.as_mut_slice().par_chunks_mut(chunk).enumerate();
-    assert!(can_mask(shape) || (mask.is_none() && !matches!(into, Into::Bias(_, Activation::Relu(Some(_))))));
-    match into {
-        Into::Scaled(beta) => chunks.for_each(|(index, y)| task(index, y, Epilogue::Scaled(beta))),
-        Into::Bias(bias, Activation::None) => chunks.for_each(|(index, y)| task(index, y, Epilogue::Bias(bias))),
-        Into::Bias(bias, Activation::Relu(None)) => {
-            chunks.for_each(|(index, y)| task(index, y, Epilogue::Relu(bias, &mut [])));
-        }
-        Into::Bias(bias, Activation::Relu(Some(mask))) => {
-            let masks = mask.bytes_mut().par_chunks_mut(chunk / 8);
-            chunks.zip(masks).for_each(|((index, y), mask)| task(index, y, Epilogue::Relu(bias, mask)));
-        }
-    }
-}
-
-/// [`Into`], for one task.
-enum Epilogue<'a> {
-    /// y ← bias + sums.
-    Bias(&'a [f32]),
-    /// y ← max(bias + sums, 0), and the bits where it is above 0 if there is room for them.
-    Relu(&'a [f32], &'a mut [u8]),
-    /// y ← β·y + sums.
-    Scaled(f32),
-}
-
-/// Whether [`run`] can apply and make masks for a shape: vectors must not share a byte of them.
-#[must_use]
-pub fn can_mask(shape: &Shape) -> bool {
-    shape.in_channels.is_multiple_of(16) && shape.out_channels.is_multiple_of(16)
+    });
 }
 
 /// Tiles whose 36 products are computed together. More amortise the filters' journey from memory,
@@ -260,7 +232,7 @@ impl Task<'_> {
                     }
                     if let Some(mask) = self.mask {
                         for (j, d) in d.iter_mut().enumerate() {
-                            *d = simd.select(mask_bits::<S>(mask, start + j * channels), *d);
+                            *d = simd.select(bits::<S>(mask, start + j * channels), *d);
                         }
                     }
                 } else {
@@ -268,7 +240,7 @@ impl Task<'_> {
                         if let Some(start) = pixel(i, j) {
                             *d = simd.load_partial(&self.x[start + c..start + channels]);
                             if let Some(mask) = self.mask {
-                                *d = simd.select(mask_bits::<S>(mask, start + c), *d);
+                                *d = simd.select(bits::<S>(mask, start + c), *d);
                             }
                         }
                     }
@@ -307,19 +279,7 @@ impl Task<'_> {
                 for (i, &value) in out.iter().enumerate().take(rows) {
                     let start = ((row - self.first_row * TILE + i) * width + column + j) * channels + c;
                     let y = &mut self.y[start..start + lanes];
-                    let value = match &mut self.epilogue {
-                        Epilogue::Bias(bias) => simd.add(value, simd.load_partial(&bias[c..c + lanes])),
-                        Epilogue::Relu(bias, mask) => {
-                            let value = simd.add(value, simd.load_partial(&bias[c..c + lanes]));
-                            if !mask.is_empty() {
-                                set_mask_bits::<S>(mask, start, simd.positive(value));
-                            }
-                            simd.max(value, zero)
-                        }
-                        Epilogue::Scaled(0.0) => value,
-                        Epilogue::Scaled(beta) => simd.fma(simd.splat(*beta), simd.load_partial(y), value),
-                    };
-                    simd.store_partial(value, y);
+                    self.epilogue.write(simd, value, c, start, y);
                 }
             }
         }
@@ -337,29 +297,6 @@ fn transpose<T: Copy, const R: usize, const C: usize>(t: [[T; C]; R]) -> [[T; R]
         }
     }
     transposed
-}
-
-/// The bits of a vector of elements from `element` on, a multiple of the vector's length.
-#[inline(always)]
-fn mask_bits<S: Simd>(mask: &[u8], element: usize) -> u32 {
-    let byte = element / 8;
-    match S::LANES {
-        16 => u32::from(u16::from_le_bytes([mask[byte], mask[byte + 1]])),
-        8 => u32::from(mask[byte]),
-        _ => u32::from(mask[byte]) >> (element % 8),
-    }
-}
-
-/// Writes the bits of a vector. Vectors shorter than a byte are written in order.
-#[inline(always)]
-fn set_mask_bits<S: Simd>(mask: &mut [u8], element: usize, bits: u32) {
-    let byte = element / 8;
-    match S::LANES {
-        16 => mask[byte..byte + 2].copy_from_slice(&(bits as u16).to_le_bytes()),
-        8 => mask[byte] = bits as u8,
-        _ if element.is_multiple_of(8) => mask[byte] = bits as u8,
-        _ => mask[byte] |= (bits << (element % 8)) as u8,
-    }
 }
 
 /// Bᵀ times a column: the values at 0, 1, −1, ½, −2 and ∞.

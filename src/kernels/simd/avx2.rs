@@ -105,13 +105,13 @@ impl Simd for Avx2 {
         unsafe { _mm256_max_ps(a, b) }
     }
     #[inline(always)]
-    unsafe fn tile(self, rows: usize, operands: gemm::Operands) {
+    unsafe fn tile<const TRANSPOSED: bool>(self, rows: usize, operands: gemm::Operands) {
         #[target_feature(enable = "avx2,fma")]
-        unsafe fn of<const ROWS: usize>(token: Avx2, operands: gemm::Operands) {
+        unsafe fn of<const ROWS: usize, const TRANSPOSED: bool>(token: Avx2, operands: gemm::Operands) {
             // SAFETY: the caller's promise.
-            unsafe { gemm::tile::<Avx2, ROWS, 2>(token, operands) }
+            unsafe { gemm::tile::<Avx2, ROWS, 2, TRANSPOSED>(token, operands) }
         }
         // SAFETY: the token, and the caller's promise.
-        unsafe { gemm::of_rows!(of, self, rows, operands, 1 2 3 4 5 6) }
+        unsafe { gemm::of_rows!(of, TRANSPOSED, self, rows, operands, 1 2 3 4 5 6) }
     }
 }

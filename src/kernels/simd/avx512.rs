@@ -103,13 +103,13 @@ impl Simd for Avx512 {
         unsafe { _mm512_max_ps(a, b) }
     }
     #[inline(always)]
-    unsafe fn tile(self, rows: usize, operands: gemm::Operands) {
+    unsafe fn tile<const TRANSPOSED: bool>(self, rows: usize, operands: gemm::Operands) {
         #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
-        unsafe fn of<const ROWS: usize>(token: Avx512, operands: gemm::Operands) {
+        unsafe fn of<const ROWS: usize, const TRANSPOSED: bool>(token: Avx512, operands: gemm::Operands) {
             // SAFETY: the caller's promise.
-            unsafe { gemm::tile::<Avx512, ROWS, 2>(token, operands) }
+            unsafe { gemm::tile::<Avx512, ROWS, 2, TRANSPOSED>(token, operands) }
         }
         // SAFETY: the token, and the caller's promise.
-        unsafe { gemm::of_rows!(of, self, rows, operands, 1 2 3 4 5 6 7 8 9 10 11 12 13 14) }
+        unsafe { gemm::of_rows!(of, TRANSPOSED, self, rows, operands, 1 2 3 4 5 6 7 8 9 10 11 12 13 14) }
     }
 }

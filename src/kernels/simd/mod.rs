@@ -25,7 +25,7 @@ mod scalar;
 use std::fmt;
 use std::sync::OnceLock;
 
-pub use gemm::{Panels, gemm_block, panel_width};
+pub use gemm::{Panels, Rows, gemm_block, gemm_panels_transposed, gemm_segments, panel_width};
 
 /// Vectors of `f32` of one instruction set. A value of the type proves that the CPU has it.
 pub trait Simd: Copy + Send + Sync + 'static {
@@ -71,12 +71,13 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// All of them can be written.
     #[allow(unsafe_code)]
     unsafe fn store_to(self, vector: Self::Vector, to: *mut f32);
-    /// Calls the register-tile product of `rows` ≤ [`Simd::TILE_ROWS`] rows, see [`gemm_block`].
+    /// Calls the register-tile product of `rows` ≤ [`Simd::TILE_ROWS`] rows, see [`gemm_block`] and, if
+    /// `TRANSPOSED`, [`gemm_panels_transposed`].
     ///
     /// # Safety
     /// As for `gemm::tile`.
     #[allow(unsafe_code)]
-    unsafe fn tile(self, rows: usize, operands: gemm::Operands);
+    unsafe fn tile<const TRANSPOSED: bool>(self, rows: usize, operands: gemm::Operands);
 
     /// The elements of `from`, at most [`Simd::LANES`], and zeros.
     #[inline(always)]

@@ -105,13 +105,13 @@ impl Simd for Neon {
         unsafe { vmaxq_f32(a, b) }
     }
     #[inline(always)]
-    unsafe fn tile(self, rows: usize, operands: gemm::Operands) {
+    unsafe fn tile<const TRANSPOSED: bool>(self, rows: usize, operands: gemm::Operands) {
         #[target_feature(enable = "neon")]
-        unsafe fn of<const ROWS: usize>(token: Neon, operands: gemm::Operands) {
+        unsafe fn of<const ROWS: usize, const TRANSPOSED: bool>(token: Neon, operands: gemm::Operands) {
             // SAFETY: the caller's promise.
-            unsafe { gemm::tile::<Neon, ROWS, 3>(token, operands) }
+            unsafe { gemm::tile::<Neon, ROWS, 3, TRANSPOSED>(token, operands) }
         }
         // SAFETY: the token, and the caller's promise.
-        unsafe { gemm::of_rows!(of, self, rows, operands, 1 2 3 4 5 6 7 8) }
+        unsafe { gemm::of_rows!(of, TRANSPOSED, self, rows, operands, 1 2 3 4 5 6 7 8) }
     }
 }

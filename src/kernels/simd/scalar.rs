@@ -65,12 +65,12 @@ impl Simd for Scalar {
         // SAFETY: the caller's promise.
         unsafe { to.cast::<[f32; 8]>().write_unaligned(vector) }
     }
-    unsafe fn tile(self, rows: usize, operands: gemm::Operands) {
-        unsafe fn of<const ROWS: usize>(token: Scalar, operands: gemm::Operands) {
+    unsafe fn tile<const TRANSPOSED: bool>(self, rows: usize, operands: gemm::Operands) {
+        unsafe fn of<const ROWS: usize, const TRANSPOSED: bool>(token: Scalar, operands: gemm::Operands) {
             // SAFETY: the caller's promise.
-            unsafe { gemm::tile::<Scalar, ROWS, 1>(token, operands) }
+            unsafe { gemm::tile::<Scalar, ROWS, 1, TRANSPOSED>(token, operands) }
         }
         // SAFETY: the caller's promise.
-        unsafe { gemm::of_rows!(of, self, rows, operands, 1 2 3 4) }
+        unsafe { gemm::of_rows!(of, TRANSPOSED, self, rows, operands, 1 2 3 4) }
     }
 }
