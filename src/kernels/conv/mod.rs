@@ -14,6 +14,7 @@
 //! [`choose`] decides, [`forward`] and [`backward_input`] execute: the decision
 //! is a pure function that can be read, tested and overridden.
 
+pub mod amx;
 pub mod im2col;
 pub mod reference;
 pub mod winograd;
