@@ -10,7 +10,7 @@ mod common;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use common::{Fixtures, Tolerance, fixtures, vgg16, weights_file};
+use common::{Fixtures, Tolerance, fixtures, relative_rms, vgg16, weights_file};
 use impasto::autograd::{Tape, Value, Var};
 use impasto::config::{Config, Layer, Pooling, Preset, Tone};
 use impasto::kernels::conv::Algorithm;

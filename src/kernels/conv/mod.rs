@@ -217,14 +217,11 @@ pub fn forward(
     assert_eq!(bias.len(), shape.out_channels, "one bias per output channel");
     match choose(&shape, Direction::Forward, filter.algorithm) {
         Algorithm::Winograd => {
-            return winograd::run(
-                &shape,
-                x,
-                None,
-                filter.winograd(Direction::Forward),
-                Into::Bias(bias, activation),
-                y,
-            );
+            let packed = filter.winograd(Direction::Forward);
+            if winograd::can_mask(&shape) {
+                return winograd::run(&shape, x, None, packed, Into::Bias(bias, activation), y);
+            }
+            winograd::run(&shape, x, None, packed, Into::Bias(bias, Activation::None), y);
         }
         Algorithm::Reference => reference::forward(x, &filter.weight, bias, padding, y),
         Algorithm::Im2col => {
