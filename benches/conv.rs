@@ -13,7 +13,7 @@ use std::time::Duration;
 use common::{dirty_map, no_bias, random_map, random_weight, relative_rms};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use impasto::config::Layer;
-use impasto::kernels::conv::{Algorithm, Direction, Filter, Shape, backward_input, forward};
+use impasto::kernels::conv::{Activation, Algorithm, Direction, Filter, Shape, backward_input, forward};
 use impasto::tensor::FeatureMap;
 use impasto::vgg::layers::stride;
 use impasto::vgg::{Architecture, Stage};
@@ -44,8 +44,10 @@ fn layers() -> Vec<(Layer, Shape)> {
 /// Runs `filter` from a map of its input's channels to one of its output's, or back.
 fn run(direction: Direction, filter: &Filter, from: &FeatureMap, to: &mut FeatureMap) {
     match direction {
-        Direction::Forward => forward(from, filter, no_bias(filter.weight().dim().0).view(), 1, to),
-        Direction::BackwardInput => backward_input(from, filter, 1, 0.0, to),
+        Direction::Forward => {
+            forward(from, filter, no_bias(filter.weight().dim().0).as_slice().unwrap(), 1, Activation::None, to)
+        }
+        Direction::BackwardInput => backward_input(from, None, filter, 1, 0.0, to),
     }
 }
 

@@ -11,6 +11,7 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::kernels::conv::Algorithm;
 
 /// The smallest side, in pixels, of a picture the network can look at:
 /// four 2×2 poolings must leave one pixel for `relu5_1`.
@@ -68,6 +69,8 @@ pub struct Config {
     pub threads: usize,
     /// Arithmetic of the network.
     pub precision: Precision,
+    /// How convolutions are computed; `None` lets each layer's shape decide.
+    pub conv_algorithm: Option<Algorithm>,
     /// A safetensors file with VGG weights; `None` uses the embedded ones.
     pub weights: Option<PathBuf>,
     /// Brightness and contrast of the finished picture.
@@ -284,9 +287,9 @@ impl Preset {
                 (Layer::relu(3, 3), 0.25),
                 (Layer::relu(4, 3), 0.25),
             ]),
-            content_weight: 1e-7,
-            style_weight: 2.0,
-            tv_weight: 1e-6,
+            content_weight: 5e-9,
+            style_weight: 1.0,
+            tv_weight: 3e-5,
             learning_rate: 0.02,
             beta1: 0.9,
             beta2: 0.999,
@@ -299,6 +302,7 @@ impl Preset {
             max_pixels: DEFAULT_MAX_PIXELS,
             threads: 0,
             precision: Precision::Auto,
+            conv_algorithm: None,
             weights: None,
             tone: Tone::Auto,
         };

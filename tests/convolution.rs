@@ -6,7 +6,7 @@
 mod common;
 
 use common::{dirty_map, no_bias, random, random_map, random_weight, relative_rms};
-use impasto::kernels::conv::{self, Algorithm, Filter};
+use impasto::kernels::conv::{self, Activation, Algorithm, Filter};
 use impasto::tensor::FeatureMap;
 use ndarray::{Array1, Array4};
 use proptest::prelude::*;
@@ -74,11 +74,11 @@ impl Results {
     fn of(case: &Case, algorithm: Algorithm) -> Self {
         let (x, d_y, filter) = (case.x(), case.d_y(), case.filter(algorithm));
         let mut forward = dirty_map(case.out_dim());
-        conv::forward(&x, &filter, case.bias().view(), case.padding, &mut forward);
+        conv::forward(&x, &filter, case.bias().as_slice().unwrap(), case.padding, Activation::None, &mut forward);
         let mut backward_input = dirty_map(x.dim());
-        conv::backward_input(&d_y, &filter, case.padding, 0.0, &mut backward_input);
+        conv::backward_input(&d_y, None, &filter, case.padding, 0.0, &mut backward_input);
         let mut added = random_map(case.height, case.width, case.input, 5);
-        conv::backward_input(&d_y, &filter, case.padding, 1.0, &mut added);
+        conv::backward_input(&d_y, None, &filter, case.padding, 1.0, &mut added);
         let mut backward_weight = Array4::from_elem(filter.weight().dim(), f32::NAN);
         conv::backward_weight(&x, &d_y, case.padding, Some(algorithm), backward_weight.view_mut());
         Results { forward, backward_input, added, backward_weight }
@@ -161,7 +161,7 @@ fn both_gradients_are_adjoints_of_the_forward() {
         let (x, d_y, filter) = (case.x(), case.d_y(), case.filter(algorithm));
         let results = Results::of(&case, algorithm);
         let mut y = dirty_map(case.out_dim());
-        conv::forward(&x, &filter, no_bias(case.output).view(), case.padding, &mut y);
+        conv::forward(&x, &filter, no_bias(case.output).as_slice().unwrap(), case.padding, Activation::None, &mut y);
         let (y, d_y) = (y.as_slice(), d_y.as_slice());
         let product = dot(y, d_y);
         let by_input = dot(x.as_slice(), results.backward_input.as_slice());

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use impasto::config::{Init, Pooling, Precision, Preset, Tone};
+use impasto::kernels::conv::Algorithm;
 
 /// Parser of a word out of a list of (word, help, value).
 fn one_of<T: Copy + Send + Sync + 'static>(
@@ -19,7 +20,7 @@ fn one_of<T: Copy + Send + Sync + 'static>(
 
 /// `help`, and below it each word with what it means; indented, which keeps man from joining the lines.
 fn listed<T>(help: &str, choices: &[(&str, &str, T)]) -> String {
-    let lines = choices.iter().map(|(word, meaning, _)| format!("  {word:<9}{meaning}\n"));
+    let lines = choices.iter().map(|(word, meaning, _)| format!("  {word:<10}{meaning}\n"));
     format!("{help}\n\n{}\n", lines.collect::<String>())
 }
 
@@ -55,6 +56,17 @@ pub fn pooling() -> impl TypedValueParser<Value = Pooling> {
 
 pub fn precision() -> impl TypedValueParser<Value = Precision> {
     one_of(PRECISIONS)
+}
+
+pub fn conv_algorithm() -> impl TypedValueParser<Value = Algorithm> {
+    let words = Algorithm::ALL.map(|algorithm| PossibleValue::new(algorithm.name()).help(algorithm.summary()));
+    PossibleValuesParser::new(words)
+        .map(|word| Algorithm::ALL.into_iter().find(|a| a.name() == word).expect("clap lets only these words pass"))
+}
+
+/// The values of `--conv-algorithm`, explained after `help`.
+pub fn conv_algorithms(help: &str) -> String {
+    listed(help, &Algorithm::ALL.map(|algorithm| (algorithm.name(), algorithm.summary(), algorithm)))
 }
 
 pub fn tone() -> impl TypedValueParser<Value = Tone> {

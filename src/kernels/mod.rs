@@ -9,6 +9,7 @@ pub mod bf16;
 pub mod conv;
 pub mod gemm;
 pub mod gram;
+pub mod mask;
 pub mod pool;
 pub mod reduce;
 pub(crate) mod scratch;

@@ -9,7 +9,7 @@ use crate::support::{Folder, PROGRAM, impasto, printed};
 const EXIT_CODES: [&str; 9] = ["0", "1", "2", "3", "4", "5", "6", "130", "143"];
 
 /// Every option of `stylize`.
-const OPTIONS: [&str; 25] = [
+const OPTIONS: [&str; 26] = [
     "--output",
     "--bits",
     "--save-every",
@@ -30,6 +30,7 @@ const OPTIONS: [&str; 25] = [
     "--seed",
     "--threads",
     "--precision",
+    "--conv-algorithm",
     "--weights",
     "--trace",
     "--quiet",

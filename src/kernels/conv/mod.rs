@@ -21,19 +21,31 @@ pub mod winograd;
 
 use std::sync::{Arc, OnceLock};
 
-use ndarray::{Array4, ArrayView1, ArrayViewMut1, ArrayViewMut4};
+use ndarray::{Array4, ArrayViewMut1, ArrayViewMut4};
+use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::kernels::mask::Mask;
+use crate::kernels::reduce::BLOCK;
 use crate::kernels::simd::Isa;
 use crate::tensor::FeatureMap;
 
-/// What a convolution's sums are added to.
-#[derive(Clone, Copy, Debug)]
+/// What becomes of a convolution's sums.
+#[derive(Debug)]
 pub enum Into<'a> {
-    /// The output is overwritten: bias (one per channel) plus sums.
-    Bias(&'a [f32]),
+    /// The output is overwritten: bias (one per channel) plus sums, then the activation.
+    Bias(&'a [f32], Activation<'a>),
     /// The output is multiplied by β, then added to.
     Scaled(f32),
+}
+
+/// What is done to a convolution's output before it is written.
+#[derive(Debug)]
+pub enum Activation<'a> {
+    /// Nothing.
+    None,
+    /// `max(y, 0)`, and, for a backward pass, where it was above 0.
+    Relu(Option<&'a mut Mask>),
 }
 
 /// How a convolution is computed.
@@ -51,6 +63,26 @@ pub enum Algorithm {
 impl Algorithm {
     /// Every algorithm, the oracle first.
     pub const ALL: [Algorithm; 3] = [Algorithm::Reference, Algorithm::Im2col, Algorithm::Winograd];
+
+    /// Its name on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Algorithm::Reference => "reference",
+            Algorithm::Im2col => "im2col",
+            Algorithm::Winograd => "winograd",
+        }
+    }
+
+    /// One line that says what it is.
+    #[must_use]
+    pub const fn summary(self) -> &'static str {
+        match self {
+            Algorithm::Reference => "the definition in plain loops, very slow",
+            Algorithm::Im2col => "patches as rows of a matrix, and a matrix product",
+            Algorithm::Winograd => "F(4×4, 3×3): a quarter of the multiplications",
+        }
+    }
 }
 
 /// Which way data flows through a convolution.
@@ -169,49 +201,81 @@ impl Filter {
     }
 }
 
-/// `y ← conv(x, filter) + bias`. Shapes: x (H × W × in), bias (out), y (H+2p−2 × W+2p−2 × out).
+/// `y ← activation(conv(x, filter) + bias)`. Shapes: x (H × W × in), bias (out), y (H+2p−2 × W+2p−2 × out).
 ///
 /// # Panics
 /// If the shapes do not fit.
-pub fn forward(x: &FeatureMap, filter: &Filter, bias: ArrayView1<'_, f32>, padding: usize, y: &mut FeatureMap) {
+pub fn forward(
+    x: &FeatureMap,
+    filter: &Filter,
+    bias: &[f32],
+    padding: usize,
+    activation: Activation<'_>,
+    y: &mut FeatureMap,
+) {
     let shape = filter.shape(Direction::Forward, x.height(), x.width(), padding);
     assert_shapes(&shape, x, y);
     assert_eq!(bias.len(), shape.out_channels, "one bias per output channel");
     match choose(&shape, Direction::Forward, filter.algorithm) {
+        Algorithm::Winograd => {
+            let packed = filter.winograd(Direction::Forward);
+            if winograd::can_mask(&shape) {
+                return winograd::run(&shape, x, None, packed, Into::Bias(bias, activation), y);
+            }
+            winograd::run(&shape, x, None, packed, Into::Bias(bias, Activation::None), y);
+        }
         Algorithm::Reference => reference::forward(x, &filter.weight, bias, padding, y),
-        Algorithm::Im2col => im2col::run(
-            &shape,
-            x,
-            filter.im2col(Direction::Forward),
-            Into::Bias(bias.as_slice().expect("a bias is contiguous")),
-            y,
-        ),
-        Algorithm::Winograd => winograd::run(
-            &shape,
-            x,
-            filter.winograd(Direction::Forward),
-            Into::Bias(bias.as_slice().expect("a bias is contiguous")),
-            y,
-        ),
+        Algorithm::Im2col => {
+            im2col::run(&shape, x, filter.im2col(Direction::Forward), Into::Bias(bias, Activation::None), y);
+        }
+    }
+    // Where it is not fused, the activation is a pass of its own.
+    if let Activation::Relu(mask) = activation {
+        relu(y.as_mut_slice());
+        if let Some(mask) = mask {
+            mask.set(y.as_slice());
+        }
     }
 }
 
-/// `d_x ← β·d_x + ∂y/∂xᵀ d_y`. Shapes: d_y (H+2p−2 × W+2p−2 × out), d_x (H × W × in); `padding` is the forward's p.
+/// `d_x ← β·d_x + ∂y/∂xᵀ d_y`, where the mask, if there is one, lets d_y through.
+/// Shapes: d_y (H+2p−2 × W+2p−2 × out), d_x (H × W × in); `padding` is the forward's p.
 ///
 /// # Panics
 /// If the shapes do not fit.
-pub fn backward_input(d_y: &FeatureMap, filter: &Filter, padding: usize, beta: f32, d_x: &mut FeatureMap) {
+pub fn backward_input(
+    d_y: &FeatureMap,
+    mask: Option<&Mask>,
+    filter: &Filter,
+    padding: usize,
+    beta: f32,
+    d_x: &mut FeatureMap,
+) {
     let shape = filter.shape(Direction::BackwardInput, d_y.height(), d_y.width(), padding);
     assert_shapes(&shape, d_y, d_x);
-    match choose(&shape, Direction::BackwardInput, filter.algorithm) {
+    let algorithm = choose(&shape, Direction::BackwardInput, filter.algorithm);
+    let fused = algorithm == Algorithm::Winograd && winograd::can_mask(&shape);
+    let masked = mask.filter(|_| !fused).map(|mask| {
+        let mut masked = d_y.clone();
+        mask.apply(masked.as_mut_slice());
+        masked
+    });
+    let d_y = masked.as_ref().unwrap_or(d_y);
+    match algorithm {
         Algorithm::Reference => reference::backward_input(d_y, &filter.weight, padding, beta, d_x),
         Algorithm::Im2col => {
             im2col::run(&shape, d_y, filter.im2col(Direction::BackwardInput), Into::Scaled(beta), d_x);
         }
         Algorithm::Winograd => {
-            winograd::run(&shape, d_y, filter.winograd(Direction::BackwardInput), Into::Scaled(beta), d_x)
+            let (mask, packed) = (mask.filter(|_| fused), filter.winograd(Direction::BackwardInput));
+            winograd::run(&shape, d_y, mask, packed, Into::Scaled(beta), d_x);
         }
     }
+}
+
+/// `y ← max(y, 0)`.
+pub fn relu(y: &mut [f32]) {
+    y.par_chunks_mut(BLOCK).for_each(|y| y.iter_mut().for_each(|y| *y = y.max(0.0)));
 }
 
 /// `d_w ← Σ over pixels`, the gradient of the weights (out × in × 3 × 3), overwritten.

@@ -26,7 +26,8 @@
 use ndarray::Array4;
 use rayon::prelude::*;
 
-use super::{Direction, Into, Shape};
+use super::{Activation, Direction, Into, Shape};
+use crate::kernels::mask::Mask;
 use crate::kernels::scratch::{self, Aligned};
 use crate::kernels::simd::{Isa, Kernel, Panels, Simd, gemm_block, panel_width};
 use crate::tensor::FeatureMap;
@@ -96,8 +97,8 @@ fn transform_filter(g: &[[f64; 3]; 3]) -> [[f64; PATCH]; PATCH] {
     std::array::from_fn(|i| std::array::from_fn(|j| (0..3).map(|v| rows[i][v] * G[j][v]).sum()))
 }
 
-/// Runs a convolution of `shape` in the direction its filters were packed for.
-pub fn run(shape: &Shape, x: &FeatureMap, packed: &Packed, into: Into<'_>, y: &mut FeatureMap) {
+/// Runs a convolution of `shape` in the direction its filters were packed for, on x where the mask lets it through.
+pub fn run(shape: &Shape, x: &FeatureMap, mask: Option<&Mask>, packed: &Packed, into: Into<'_>, y: &mut FeatureMap) {
     let (height, width) = (shape.out_height(), shape.out_width());
     let (tile_rows, tile_columns) = (height.div_ceil(TILE), width.div_ceil(TILE));
     // Rows of tiles per task: enough for a whole block, few enough for every thread to have some. The
@@ -105,16 +106,55 @@ pub fn run(shape: &Shape, x: &FeatureMap, packed: &Packed, into: Into<'_>, y: &m
     let wanted = block_tiles(shape).div_ceil(tile_columns);
     let rows = wanted.min(tile_rows.div_ceil(2 * rayon::current_num_threads())).max(1);
     let chunk = rows * TILE * width * shape.out_channels;
-    y.as_mut_slice().par_chunks_mut(chunk).enumerate().for_each(|(task, y)| {
-        let first_row = task * rows;
+    let strides = Strides::new(shape, block_tiles(shape).min(rows * tile_columns), packed.isa);
+    let task = |index: usize, y: &mut [f32], epilogue: Epilogue<'_>| {
+        let first_row = index * rows;
         let tiles = rows.min(tile_rows - first_row) * tile_columns;
-        let strides = Strides::new(shape, block_tiles(shape).min(tiles), packed.isa);
         scratch::with(strides.scratch(), |scratch| {
-            let task =
-                Task { shape, x: x.as_slice(), filters: &packed.filters, into, first_row, tiles, strides, scratch, y };
-            packed.isa.dispatch(task);
+            let (x, mask, filters) = (x.as_slice(), mask.map(Mask::bytes), &*packed.filters);
+            packed.isa.dispatch(Task { shape, x, mask, filters, epilogue, first_row, tiles, strides, scratch, y });
         });
-    });
+    };
+    let chunks = y.as_mut_slice().par_chunks_mut(chunk).enumerate();
+    assert!(can_mask(shape) || (mask.is_none() && !matches!(into, Into::Bias(_, Activation::Relu(Some(_))))));
+    match into {
+        Into::Scaled(beta) => chunks.for_each(|(index, y)| task(index, y, Epilogue::Scaled(beta))),
+        Into::Bias(bias, Activation::None) => chunks.for_each(|(index, y)| task(index, y, Epilogue::Bias(bias))),
+        Into::Bias(bias, Activation::Relu(None)) => {
+            chunks.for_each(|(index, y)| task(index, y, Epilogue::Relu(bias, &mut [])));
+        }
+        Into::Bias(bias, Activation::Relu(Some(mask))) => {
+            let masks = mask.bytes_mut().par_chunks_mut(chunk / 8);
+            chunks.zip(masks).for_each(|((index, y), mask)| task(index, y, Epilogue::Relu(bias, mask)));
+        }
+    }
+}
+
+/// [`Into`], for one task.
+enum Epilogue<'a> {
+    /// y ← bias + sums.
+    Bias(&'a [f32]),
+    /// y ← max(bias + sums, 0), and the bits where it is above 0 if there is room for them.
+    Relu(&'a [f32], &'a mut [u8]),
+    /// y ← β·y + sums.
+    Scaled(f32),
+}
+
+/// Whether [`run`] can apply and make masks for a shape: vectors must not share a byte of them.
+#[must_use]
+pub fn can_mask(shape: &Shape) -> bool {
+    shape.in_channels.is_multiple_of(16) && shape.out_channels.is_multiple_of(16)
+}
+
+/// Tiles whose 36 products are computed together. More amortise the filters' journey from memory,
+/// fewer keep V and M in the cache.
+fn block_tiles(shape: &Shape) -> usize {
+    match shape.in_channels.max(shape.out_channels) {
+        0..=64 => 28,
+        65..=128 => 42,
+        129..=256 => 56,
+        _ => 112,
+    }
 }
 
 /// How V and M lie in memory: 36 matrices each, a row a tile.
@@ -146,23 +186,13 @@ impl Strides {
     }
 }
 
-/// Tiles whose 36 products are computed together. More amortise the filters' journey from memory,
-/// fewer keep V and M in the cache.
-fn block_tiles(shape: &Shape) -> usize {
-    match shape.in_channels.max(shape.out_channels) {
-        0..=64 => 28,
-        65..=128 => 42,
-        129..=256 => 56,
-        _ => 112,
-    }
-}
-
 /// Some rows of tiles, and the part of y they cover.
 struct Task<'a> {
     shape: &'a Shape,
     x: &'a [f32],
+    mask: Option<&'a [u8]>,
     filters: &'a [f32],
-    into: Into<'a>,
+    epilogue: Epilogue<'a>,
     first_row: usize,
     tiles: usize,
     strides: Strides,
@@ -228,18 +258,26 @@ impl Task<'_> {
                     for (j, d) in d.iter_mut().enumerate() {
                         *d = simd.load(&self.x[start + j * channels..]);
                     }
+                    if let Some(mask) = self.mask {
+                        for (j, d) in d.iter_mut().enumerate() {
+                            *d = simd.select(mask_bits::<S>(mask, start + j * channels), *d);
+                        }
+                    }
                 } else {
                     for (j, d) in d.iter_mut().enumerate() {
                         if let Some(start) = pixel(i, j) {
                             *d = simd.load_partial(&self.x[start + c..start + channels]);
+                            if let Some(mask) = self.mask {
+                                *d = simd.select(mask_bits::<S>(mask, start + c), *d);
+                            }
                         }
                     }
                 }
                 *t = input_points(simd, d);
             }
-            for j in 0..PATCH {
-                let column = input_points(simd, [t[0][j], t[1][j], t[2][j], t[3][j], t[4][j], t[5][j]]);
-                for (i, value) in column.into_iter().enumerate() {
+            let transposed: [[S::Vector; PATCH]; PATCH] = transpose(t);
+            for (j, column) in transposed.into_iter().enumerate() {
+                for (i, value) in input_points(simd, column).into_iter().enumerate() {
                     simd.store(value, &mut v[(i * PATCH + j) * v_length + c..]);
                 }
             }
@@ -263,20 +301,64 @@ impl Task<'_> {
                 }
                 *t = output_points(simd, row);
             }
-            for j in 0..columns {
-                let out = output_points(simd, [t[0][j], t[1][j], t[2][j], t[3][j], t[4][j], t[5][j]]);
+            let transposed: [[S::Vector; PATCH]; TILE] = transpose(t);
+            for (j, points) in transposed.into_iter().enumerate().take(columns) {
+                let out = output_points(simd, points);
                 for (i, &value) in out.iter().enumerate().take(rows) {
                     let start = ((row - self.first_row * TILE + i) * width + column + j) * channels + c;
                     let y = &mut self.y[start..start + lanes];
-                    let value = match self.into {
-                        Into::Bias(bias) => simd.add(value, simd.load_partial(&bias[c..c + lanes])),
-                        Into::Scaled(0.0) => value,
-                        Into::Scaled(beta) => simd.fma(simd.splat(beta), simd.load_partial(y), value),
+                    let value = match &mut self.epilogue {
+                        Epilogue::Bias(bias) => simd.add(value, simd.load_partial(&bias[c..c + lanes])),
+                        Epilogue::Relu(bias, mask) => {
+                            let value = simd.add(value, simd.load_partial(&bias[c..c + lanes]));
+                            if !mask.is_empty() {
+                                set_mask_bits::<S>(mask, start, simd.positive(value));
+                            }
+                            simd.max(value, zero)
+                        }
+                        Epilogue::Scaled(0.0) => value,
+                        Epilogue::Scaled(beta) => simd.fma(simd.splat(*beta), simd.load_partial(y), value),
                     };
                     simd.store_partial(value, y);
                 }
             }
         }
+    }
+}
+
+/// Columns as rows.
+#[inline(always)]
+#[allow(clippy::needless_range_loop)] // Constant indices keep the arrays in registers.
+fn transpose<T: Copy, const R: usize, const C: usize>(t: [[T; C]; R]) -> [[T; R]; C] {
+    let mut transposed = [[t[0][0]; R]; C];
+    for i in 0..R {
+        for j in 0..C {
+            transposed[j][i] = t[i][j];
+        }
+    }
+    transposed
+}
+
+/// The bits of a vector of elements from `element` on, a multiple of the vector's length.
+#[inline(always)]
+fn mask_bits<S: Simd>(mask: &[u8], element: usize) -> u32 {
+    let byte = element / 8;
+    match S::LANES {
+        16 => u32::from(u16::from_le_bytes([mask[byte], mask[byte + 1]])),
+        8 => u32::from(mask[byte]),
+        _ => u32::from(mask[byte]) >> (element % 8),
+    }
+}
+
+/// Writes the bits of a vector. Vectors shorter than a byte are written in order.
+#[inline(always)]
+fn set_mask_bits<S: Simd>(mask: &mut [u8], element: usize, bits: u32) {
+    let byte = element / 8;
+    match S::LANES {
+        16 => mask[byte..byte + 2].copy_from_slice(&(bits as u16).to_le_bytes()),
+        8 => mask[byte] = bits as u8,
+        _ if element.is_multiple_of(8) => mask[byte] = bits as u8,
+        _ => mask[byte] |= (bits << (element % 8)) as u8,
     }
 }
 
