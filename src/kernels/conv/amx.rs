@@ -21,18 +21,23 @@
 //! Sources: implicit GEMM is Chetlur et al. 2014, arXiv:1410.0759; the split is
 //! Henry, Tang & Heinecke 2019, arXiv:1904.06376.
 
+mod pack;
+
 use std::fmt;
 use std::sync::OnceLock;
 
 use ndarray::Array4;
 use rayon::prelude::*;
 
-use super::{Direction, Into, Shape};
+use super::{Activation, Algorithm, Direction, Into, Shape};
 use crate::kernels::bf16;
-use crate::kernels::scratch::{self, Aligned};
+use crate::kernels::mask::Mask;
+use crate::kernels::scratch;
 use crate::kernels::simd::tiles::{BLOCK, DEPTH, Missing, ModelTiles, Product, SIDE, TILE, TileUnit};
 use crate::kernels::simd::{Isa, Kernel, Simd, amx};
 use crate::tensor::FeatureMap;
+use pack::pack_alone;
+pub use pack::{Packed, pack};
 
 /// How many bf16 a number becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,6 +49,11 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// The one of an algorithm on tiles; the others have none, and count as [`Precision::Split`].
+    pub(super) fn of(algorithm: Algorithm) -> Self {
+        if algorithm == Algorithm::AmxBf16 { Precision::Bf16 } else { Precision::Split }
+    }
+
     fn halves(self) -> usize {
         match self {
             Precision::Bf16 => 1,
@@ -115,7 +125,8 @@ fn self_test(unit: impl TileUnit) -> bool {
     let shape = Shape { height: 7, width: 37, in_channels: 70, out_channels: 40, padding: 1 };
     // 251 numbers between −2 and 2, hardly any exact in one bf16, in an order in which a misplaced element shows.
     let number = |i: usize| (i * 7919 % 251) as f32 / 64.0 - 1.953;
-    let x = FeatureMap::from_vec(7, 37, 70, (0..7 * 37 * 70).map(number).collect());
+    let x: Vec<f32> = (0..7 * 37 * 70).map(number).collect();
+    let input = Input { x: &x, mask: None };
     let weight = Array4::from_shape_fn((40, 70, 3, 3), |(o, c, u, v)| number(((o * 70 + c) * 3 + u) * 3 + v + 1));
     [Precision::Bf16, Precision::Split].into_iter().all(|precision| {
         let packed = pack_alone(&weight, Direction::Forward, precision);
@@ -124,8 +135,8 @@ fn self_test(unit: impl TileUnit) -> bool {
         for (band, (found, expected)) in
             found.chunks_mut(plan.chunk()).zip(expected.chunks_mut(plan.chunk())).enumerate()
         {
-            plan.band(unit, &x, &packed, Into::Bias(&BIAS), band, found);
-            plan.band(ModelTiles, &x, &packed, Into::Bias(&BIAS), band, expected);
+            plan.band(unit, input, &packed, Epilogue::Bias(&BIAS), band, (found, None));
+            plan.band(ModelTiles, input, &packed, Epilogue::Bias(&BIAS), band, (expected, None));
         }
         let squares = |f: &dyn Fn(f32, f32) -> f32| -> f64 {
             found.iter().zip(&expected).map(|(&a, &b)| f64::from(f(a, b)).powi(2)).sum()
@@ -135,103 +146,71 @@ fn self_test(unit: impl TileUnit) -> bool {
     })
 }
 
-/// Filters as tiles: [block of 32 outs][block of 32 channels][tap][half][two tiles], see [`Product::b`].
-#[derive(Debug)]
-pub struct Packed {
-    precision: Precision,
-    filters: Aligned,
-}
-
-impl Packed {
-    fn tiles(&self) -> &[u16] {
-        bytemuck::cast_slice(&self.filters)
-    }
-}
-
-/// Packs weights (out × in × 3 × 3) for a direction: backward, they are rotated by 180° and their channels exchanged.
+/// Whether [`run`] can apply and make masks for a shape: pixels must not share a byte of them.
 #[must_use]
-pub fn pack(weight: &Array4<f32>, direction: Direction, precision: Precision) -> Packed {
-    let (packing, mut filters) = Packing::new(weight, direction, precision);
-    let panels = bytemuck::cast_slice_mut(&mut filters).par_chunks_exact_mut(packing.panel());
-    panels.enumerate().for_each(|(block, panel)| packing.fill(block, panel));
-    Packed { precision, filters }
+pub fn can_mask(shape: &Shape) -> bool {
+    shape.in_channels.is_multiple_of(8) && shape.out_channels.is_multiple_of(8)
 }
 
-/// [`pack`] on this thread alone.
-fn pack_alone(weight: &Array4<f32>, direction: Direction, precision: Precision) -> Packed {
-    let (packing, mut filters) = Packing::new(weight, direction, precision);
-    let panels = bytemuck::cast_slice_mut(&mut filters).chunks_exact_mut(packing.panel());
-    panels.enumerate().for_each(|(block, panel)| packing.fill(block, panel));
-    Packed { precision, filters }
-}
-
-/// What is to be packed how.
-struct Packing<'a> {
-    weight: &'a Array4<f32>,
-    direction: Direction,
-    precision: Precision,
-    depth: usize,
-    columns: usize,
-}
-
-impl<'a> Packing<'a> {
-    /// With room for all panels.
-    fn new(weight: &'a Array4<f32>, direction: Direction, precision: Precision) -> (Self, Aligned) {
-        let (out, input, ..) = weight.dim();
-        let (depth, columns) = match direction {
-            Direction::Forward => (input, out),
-            Direction::BackwardInput => (out, input),
-        };
-        let packing = Packing { weight, direction, precision, depth, columns };
-        let elements = columns.div_ceil(BLOCK) * packing.panel();
-        (packing, Aligned::zeros(elements * size_of::<u16>() / size_of::<f32>()))
-    }
-
-    /// Elements of the tiles of 32 output channels.
-    fn panel(&self) -> usize {
-        self.depth.div_ceil(DEPTH) * 9 * self.precision.halves() * 2 * TILE
-    }
-
-    fn fill(&self, block: usize, panel: &mut [u16]) {
-        for (at, step) in panel.chunks_exact_mut(self.precision.halves() * 2 * TILE).enumerate() {
-            let (channels, tap) = (at / 9 * DEPTH, [at / 3 % 3, at % 3]);
-            for i in 0..2 * TILE {
-                let (tile, row, column, odd) = (i / TILE, i % TILE / DEPTH, i % DEPTH / 2, i % 2);
-                let x = self.filter(channels + 2 * row + odd, block * BLOCK + tile * SIDE + column, tap);
-                match self.precision {
-                    Precision::Bf16 => step[i] = bf16::round(x),
-                    Precision::Split => (step[i], step[2 * TILE + i]) = bf16::split(x),
-                }
-            }
-        }
-    }
-
-    /// The weight from channel k to channel n, 0 beyond the last.
-    fn filter(&self, k: usize, n: usize, [u, v]: [usize; 2]) -> f32 {
-        match self.direction {
-            _ if k >= self.depth || n >= self.columns => 0.0,
-            Direction::Forward => self.weight[[n, k, u, v]],
-            Direction::BackwardInput => self.weight[[k, n, 2 - u, 2 - v]],
-        }
-    }
-}
-
-/// Runs a convolution of `shape` in the direction its filters were packed for: on the CPU's tile unit if it is
-/// [`available`], or else, much more slowly and with the same rounding, on a model of it.
-pub fn run(shape: &Shape, x: &FeatureMap, packed: &Packed, into: Into<'_>, y: &mut FeatureMap) {
+/// Runs a convolution of `shape` in the direction its filters were packed for, on x where the mask lets it through: on
+/// the CPU's tile unit if it is [`available`], or else, much more slowly and with the same rounding, on a model of it.
+///
+/// # Panics
+/// If a mask is to be applied or made for a shape that [`can_mask`] refuses.
+pub fn run(shape: &Shape, x: &FeatureMap, mask: Option<&Mask>, packed: &Packed, into: Into<'_>, y: &mut FeatureMap) {
     match probe().1 {
-        Some(tiles) => run_on(tiles, shape, x, packed, into, y),
-        None => run_on(ModelTiles, shape, x, packed, into, y),
+        Some(tiles) => run_on(tiles, shape, (x, mask), packed, into, y),
+        None => run_on(ModelTiles, shape, (x, mask), packed, into, y),
     }
 }
 
-fn run_on(unit: impl TileUnit, shape: &Shape, x: &FeatureMap, packed: &Packed, into: Into<'_>, y: &mut FeatureMap) {
+fn run_on(
+    unit: impl TileUnit,
+    shape: &Shape,
+    (x, mask): (&FeatureMap, Option<&Mask>),
+    packed: &Packed,
+    into: Into<'_>,
+    y: &mut FeatureMap,
+) {
+    assert!(can_mask(shape) || (mask.is_none() && !matches!(into, Into::Bias(_, Activation::Relu(Some(_))))));
     if y.as_slice().is_empty() {
         return;
     }
     let plan = Plan::new(shape, packed.precision, Plan::rows(shape, packed.precision));
-    let bands = y.as_mut_slice().par_chunks_mut(plan.chunk());
-    bands.enumerate().for_each(|(band, y)| plan.band(unit, x, packed, into, band, y));
+    let input = Input { x: x.as_slice(), mask: mask.map(Mask::bytes) };
+    let bands = y.as_mut_slice().par_chunks_mut(plan.chunk()).enumerate();
+    let (epilogue, made) = match into {
+        Into::Bias(bias, Activation::None) => (Epilogue::Bias(bias), None),
+        Into::Bias(bias, Activation::Relu(mask)) => (Epilogue::Relu(bias), mask),
+        Into::Scaled(beta) => (Epilogue::Scaled(beta), None),
+    };
+    match made {
+        None => bands.for_each(|(band, y)| plan.band(unit, input, packed, epilogue, band, (y, None))),
+        Some(mask) => {
+            let masks = mask.bytes_mut().par_chunks_mut(plan.chunk() / 8);
+            bands.zip(masks).for_each(|((band, y), mask)| {
+                plan.band(unit, input, packed, epilogue, band, (y, Some(mask)));
+            });
+        }
+    }
+}
+
+/// The map that is read, and the bits that let it through.
+#[derive(Clone, Copy)]
+struct Input<'a> {
+    x: &'a [f32],
+    mask: Option<&'a [u8]>,
+}
+
+/// [`Into`], without its mask.
+#[derive(Clone, Copy)]
+enum Epilogue<'a> {
+    /// y ← bias + sums.
+    Bias(&'a [f32]),
+    /// y ← max(bias + sums, 0).
+    Relu(&'a [f32]),
+    /// y ← β·y + sums.
+    Scaled(f32),
 }
 
 /// How a shape is cut into bands of rows, and each band into tiles.
@@ -300,8 +279,16 @@ impl<'a> Plan<'a> {
         self.rows * self.shape.out_width() * self.shape.out_channels
     }
 
-    /// Computes the band with that number, or what there is of it: `y`.
-    fn band<U: TileUnit>(&self, unit: U, x: &FeatureMap, packed: &Packed, into: Into<'_>, band: usize, y: &mut [f32]) {
+    /// Computes the band with that number, or what there is of it: `y`, and the bits where it is above 0.
+    fn band(
+        &self,
+        unit: impl TileUnit,
+        input: Input<'_>,
+        packed: &Packed,
+        epilogue: Epilogue<'_>,
+        band: usize,
+        (y, mut mask): (&mut [f32], Option<&mut [u8]>),
+    ) {
         let (isa, shape, halves) = (Isa::detect(), self.shape, self.precision.halves());
         let rows = y.len() / (shape.out_width() * shape.out_channels);
         let end = (rows - 1) * self.pitch + shape.out_width();
@@ -313,7 +300,7 @@ impl<'a> Plan<'a> {
         scratch::with(copied + pairs.len() * BLOCK * BLOCK, |scratch| {
             let (copy, sums) = scratch.split_at_mut(copied);
             let copy: &mut [u16] = bytemuck::cast_slice_mut(copy);
-            isa.dispatch(CopyIn { plan: self, x: x.as_slice(), first_row: band * self.rows, rows, copy });
+            isa.dispatch(CopyIn { plan: self, input, first_row: band * self.rows, rows, copy });
             for (block, filters) in packed.tiles().chunks_exact(depth * step).enumerate() {
                 for first in (0..depth).step_by(pass) {
                     let count = pass.min(depth - first);
@@ -327,7 +314,8 @@ impl<'a> Plan<'a> {
                     };
                     unit.multiply(&product, sums);
                 }
-                isa.dispatch(WriteOut { plan: self, starts, sums, first_out: block * BLOCK, into, y });
+                let mask = mask.as_deref_mut();
+                isa.dispatch(WriteOut { plan: self, starts, sums, first_out: block * BLOCK, epilogue, y, mask });
             }
         });
     }
@@ -336,7 +324,7 @@ impl<'a> Plan<'a> {
 /// Fills the bordered copy.
 struct CopyIn<'a> {
     plan: &'a Plan<'a>,
-    x: &'a [f32],
+    input: Input<'a>,
     first_row: usize,
     rows: usize,
     copy: &'a mut [u16],
@@ -347,7 +335,7 @@ impl Kernel for CopyIn<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        let CopyIn { plan, x, first_row, rows, copy } = self;
+        let CopyIn { plan, input, first_row, rows, copy } = self;
         let Shape { height, width, in_channels, padding, .. } = *plan.shape;
         let (high, low) = copy.split_at_mut(plan.plane);
         let line = plan.pitch * DEPTH;
@@ -376,7 +364,18 @@ impl Kernel for CopyIn<'_> {
                     }
                 }
                 for column in 0..width {
-                    let from = &x[(source * width + column) * in_channels + first..][..channels];
+                    let start = (source * width + column) * in_channels + first;
+                    let mut masked = [0.0; DEPTH];
+                    let mut from = &input.x[start..start + channels];
+                    if let Some(mask) = input.mask {
+                        let mut bytes = [0; DEPTH / 8];
+                        bytes[..channels / 8].copy_from_slice(&mask[start / 8..(start + channels) / 8]);
+                        let bits = u32::from_le_bytes(bytes);
+                        for (i, (masked, &x)) in masked.iter_mut().zip(from).enumerate() {
+                            *masked = if bits >> i & 1 == 1 { x } else { 0.0 };
+                        }
+                        from = &masked[..channels];
+                    }
                     let at = (padding + column) * DEPTH;
                     let high = &mut high[at..at + channels];
                     match plan.precision {
@@ -409,8 +408,9 @@ struct WriteOut<'a> {
     starts: &'a [usize],
     sums: &'a [f32],
     first_out: usize,
-    into: Into<'a>,
+    epilogue: Epilogue<'a>,
     y: &'a mut [f32],
+    mask: Option<&'a mut [u8]>,
 }
 
 impl Kernel for WriteOut<'_> {
@@ -418,7 +418,7 @@ impl Kernel for WriteOut<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let WriteOut { plan, starts, sums, first_out, into, y } = self;
+        let WriteOut { plan, starts, sums, first_out, epilogue, y, mut mask } = self;
         let (width, outs) = (plan.shape.out_width(), plan.shape.out_channels);
         let channels = BLOCK.min(outs - first_out);
         let rows = y.len() / (width * outs);
@@ -426,16 +426,26 @@ impl Kernel for WriteOut<'_> {
             let (mut row, mut column) = (start / plan.pitch, start % plan.pitch);
             for sums in sums.chunks_exact(BLOCK) {
                 if column < width && row < rows {
-                    let y = &mut y[(row * width + column) * outs + first_out..][..channels];
+                    let at = (row * width + column) * outs + first_out;
+                    let y = &mut y[at..at + channels];
+                    let mut bits = 0;
                     for c in (0..channels).step_by(S::LANES) {
                         let end = channels.min(c + S::LANES);
                         let (sum, y) = (simd.load(&sums[c..]), &mut y[c..end]);
-                        let value = match into {
-                            Into::Bias(bias) => simd.add(sum, simd.load_partial(&bias[first_out..][c..end])),
-                            Into::Scaled(0.0) => sum,
-                            Into::Scaled(beta) => simd.fma(simd.splat(beta), simd.load_partial(y), sum),
+                        let value = match epilogue {
+                            Epilogue::Bias(bias) => simd.add(sum, simd.load_partial(&bias[first_out..][c..end])),
+                            Epilogue::Relu(bias) => {
+                                let value = simd.add(sum, simd.load_partial(&bias[first_out..][c..end]));
+                                bits |= simd.positive(value) << c;
+                                simd.max(value, simd.splat(0.0))
+                            }
+                            Epilogue::Scaled(0.0) => sum,
+                            Epilogue::Scaled(beta) => simd.fma(simd.splat(beta), simd.load_partial(y), sum),
                         };
                         simd.store_partial(value, y);
+                    }
+                    if let Some(mask) = &mut mask {
+                        mask[at / 8..(at + channels) / 8].copy_from_slice(&bits.to_le_bytes()[..channels / 8]);
                     }
                 }
                 column += 1;

@@ -58,11 +58,18 @@ pub enum Algorithm {
     Im2col,
     /// Winograd's F(4×4, 3×3): a quarter of the multiplications.
     Winograd,
+    /// Tiles of bf16, one per number.
+    #[serde(rename = "amx-bf16")]
+    AmxBf16,
+    /// Tiles of bf16, two per number and three products: `f32`-grade.
+    #[serde(rename = "amx-split")]
+    AmxSplit,
 }
 
 impl Algorithm {
     /// Every algorithm, the oracle first.
-    pub const ALL: [Algorithm; 3] = [Algorithm::Reference, Algorithm::Im2col, Algorithm::Winograd];
+    pub const ALL: [Algorithm; 5] =
+        [Algorithm::Reference, Algorithm::Im2col, Algorithm::Winograd, Algorithm::AmxBf16, Algorithm::AmxSplit];
 
     /// Its name on the command line.
     #[must_use]
@@ -71,6 +78,8 @@ impl Algorithm {
             Algorithm::Reference => "reference",
             Algorithm::Im2col => "im2col",
             Algorithm::Winograd => "winograd",
+            Algorithm::AmxBf16 => "amx-bf16",
+            Algorithm::AmxSplit => "amx-split",
         }
     }
 
@@ -81,7 +90,15 @@ impl Algorithm {
             Algorithm::Reference => "the definition in plain loops, very slow",
             Algorithm::Im2col => "patches as rows of a matrix, and a matrix product",
             Algorithm::Winograd => "F(4×4, 3×3): a quarter of the multiplications",
+            Algorithm::AmxBf16 => "tiles of bf16, on a CPU with AMX",
+            Algorithm::AmxSplit => "tiles of bf16, two per number, as exact as f32, on a CPU with AMX",
         }
+    }
+
+    /// Whether this machine has what the algorithm is made for. Without it, results are the same, but slow.
+    #[must_use]
+    pub fn available(self) -> bool {
+        !matches!(self, Algorithm::AmxBf16 | Algorithm::AmxSplit) || amx::available()
     }
 }
 
@@ -132,11 +149,12 @@ impl Shape {
 
 /// Picks the algorithm for a shape, unless one is asked for.
 #[must_use]
-pub fn choose(_shape: &Shape, _direction: Direction, requested: Option<Algorithm>) -> Algorithm {
-    requested.unwrap_or(if _shape.in_channels.min(_shape.out_channels) < 16 {
-        Algorithm::Im2col
-    } else {
-        Algorithm::Winograd
+pub fn choose(shape: &Shape, _direction: Direction, requested: Option<Algorithm>) -> Algorithm {
+    requested.unwrap_or_else(|| match shape.in_channels.min(shape.out_channels) {
+        0..16 => Algorithm::Im2col,
+        // Tiles are 32 channels deep.
+        32.. if Algorithm::AmxSplit.available() => Algorithm::AmxSplit,
+        _ => Algorithm::Winograd,
     })
 }
 
@@ -155,6 +173,8 @@ pub struct Filter {
 struct Packed {
     im2col: [OnceLock<im2col::Packed>; 2],
     winograd: [OnceLock<winograd::Packed>; 2],
+    amx_bf16: [OnceLock<amx::Packed>; 2],
+    amx_split: [OnceLock<amx::Packed>; 2],
 }
 
 impl Filter {
@@ -196,6 +216,14 @@ impl Filter {
         self.packed.winograd[direction as usize].get_or_init(|| winograd::pack(&self.weight, direction, Isa::detect()))
     }
 
+    fn amx(&self, direction: Direction, precision: amx::Precision) -> &amx::Packed {
+        let packed = match precision {
+            amx::Precision::Bf16 => &self.packed.amx_bf16,
+            amx::Precision::Split => &self.packed.amx_split,
+        };
+        packed[direction as usize].get_or_init(|| amx::pack(&self.weight, direction, precision))
+    }
+
     fn im2col(&self, direction: Direction) -> &im2col::Packed {
         self.packed.im2col[direction as usize].get_or_init(|| im2col::pack(&self.weight, direction))
     }
@@ -216,7 +244,8 @@ pub fn forward(
     let shape = filter.shape(Direction::Forward, x.height(), x.width(), padding);
     assert_shapes(&shape, x, y);
     assert_eq!(bias.len(), shape.out_channels, "one bias per output channel");
-    match choose(&shape, Direction::Forward, filter.algorithm) {
+    let algorithm = choose(&shape, Direction::Forward, filter.algorithm);
+    match algorithm {
         Algorithm::Winograd => {
             let packed = filter.winograd(Direction::Forward);
             if winograd::can_mask(&shape) {
@@ -225,6 +254,13 @@ pub fn forward(
             winograd::run(&shape, x, None, packed, Into::Bias(bias, Activation::None), y);
         }
         Algorithm::Reference => reference::forward(x, &filter.weight, bias, padding, y),
+        Algorithm::AmxBf16 | Algorithm::AmxSplit => {
+            let packed = filter.amx(Direction::Forward, amx::Precision::of(algorithm));
+            if amx::can_mask(&shape) {
+                return amx::run(&shape, x, None, packed, Into::Bias(bias, activation), y);
+            }
+            amx::run(&shape, x, None, packed, Into::Bias(bias, Activation::None), y);
+        }
         Algorithm::Im2col => {
             im2col::run(&shape, x, filter.im2col(Direction::Forward), Into::Bias(bias, Activation::None), y);
         }
@@ -254,7 +290,12 @@ pub fn backward_input(
     let shape = filter.shape(Direction::BackwardInput, d_y.height(), d_y.width(), padding);
     assert_shapes(&shape, d_y, d_x);
     let algorithm = choose(&shape, Direction::BackwardInput, filter.algorithm);
-    let fused = algorithm == Algorithm::Winograd && winograd::can_mask(&shape);
+    let fused = match algorithm {
+        Algorithm::Winograd => winograd::can_mask(&shape),
+        Algorithm::AmxBf16 | Algorithm::AmxSplit => amx::can_mask(&shape),
+        Algorithm::Reference | Algorithm::Im2col => false,
+    };
+    let fused_mask = mask.filter(|_| fused);
     let masked = mask.filter(|_| !fused).map(|mask| {
         let mut masked = d_y.clone();
         mask.apply(masked.as_mut_slice());
@@ -267,8 +308,12 @@ pub fn backward_input(
             im2col::run(&shape, d_y, filter.im2col(Direction::BackwardInput), Into::Scaled(beta), d_x);
         }
         Algorithm::Winograd => {
-            let (mask, packed) = (mask.filter(|_| fused), filter.winograd(Direction::BackwardInput));
-            winograd::run(&shape, d_y, mask, packed, Into::Scaled(beta), d_x);
+            let packed = filter.winograd(Direction::BackwardInput);
+            winograd::run(&shape, d_y, fused_mask, packed, Into::Scaled(beta), d_x);
+        }
+        Algorithm::AmxBf16 | Algorithm::AmxSplit => {
+            let packed = filter.amx(Direction::BackwardInput, amx::Precision::of(algorithm));
+            amx::run(&shape, d_y, fused_mask, packed, Into::Scaled(beta), d_x);
         }
     }
 }

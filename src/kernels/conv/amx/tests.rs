@@ -1,6 +1,7 @@
 use super::*;
 use crate::kernels::conv::{Filter, reference};
 use crate::kernels::simd::tiles::tests::random;
+use crate::tensor::Pool;
 
 const PRECISIONS: [Precision; 2] = [Precision::Bf16, Precision::Split];
 
@@ -50,10 +51,10 @@ fn results(unit: impl TileUnit, case: [usize; 5], precision: Precision) -> [Feat
     let mut d_x = [nan(height, width, input), random_map(height, width, input, 5)];
     dirty_scratch();
     let packed = pack(filter.weight(), Direction::Forward, precision);
-    run_on(unit, &forward, &x, &packed, Into::Bias(&bias), &mut y);
+    run_on(unit, &forward, (&x, None), &packed, Into::Bias(&bias, Activation::None), &mut y);
     let packed = pack(filter.weight(), Direction::BackwardInput, precision);
-    run_on(unit, &backward, &d_y, &packed, Into::Scaled(0.0), &mut d_x[0]);
-    run_on(unit, &backward, &d_y, &packed, Into::Scaled(0.5), &mut d_x[1]);
+    run_on(unit, &backward, (&d_y, None), &packed, Into::Scaled(0.0), &mut d_x[0]);
+    run_on(unit, &backward, (&d_y, None), &packed, Into::Scaled(0.5), &mut d_x[1]);
     let [d_x, added] = d_x;
     [y, d_x, added]
 }
@@ -65,7 +66,7 @@ fn expected([height, width, input, output, padding]: [usize; 5]) -> [FeatureMap;
     let mut d_x = [random_map(height, width, input, 5), random_map(height, width, input, 5)];
     reference::backward_input(&y, &weight, padding, 0.0, &mut d_x[0]);
     reference::backward_input(&y, &weight, padding, 0.5, &mut d_x[1]);
-    reference::forward(&x, &weight, bias.as_slice().into(), padding, &mut y);
+    reference::forward(&x, &weight, &bias, padding, &mut y);
     let [d_x, added] = d_x;
     [y, d_x, added]
 }
@@ -113,6 +114,29 @@ fn the_number_of_threads_does_not_change_a_byte() {
         for count in [2, 5] {
             let together = threads(count).install(|| results(ModelTiles, case, precision));
             assert!(alone == together, "{precision:?} of {case:?} with {count} threads");
+        }
+    }
+}
+
+#[test]
+fn fused_activations_and_masks_are_the_passes_they_replace() {
+    for (channels, outs) in [(40, 72), (32, 8)] {
+        let shape = Shape { height: 6, width: 19, in_channels: channels, out_channels: outs, padding: 1 };
+        let (x, bias) = (random_map(6, 19, channels, 1), random(outs, 4));
+        let mut masks = [channels, outs, outs].map(|c| Mask::from_pool(&mut Pool::new(), 6 * 19 * c));
+        masks[0].set(random_map(6, 19, channels, 7).as_slice());
+        let [applied, made, expected] = &mut masks;
+        let mut masked = x.clone();
+        applied.apply(masked.as_mut_slice());
+        for precision in PRECISIONS {
+            let packed = pack(&random_weight(outs, channels), Direction::Forward, precision);
+            let [mut fused, mut apart] = [9, 10].map(|seed| random_map(6, 19, outs, seed));
+            let into = Into::Bias(&bias, Activation::Relu(Some(&mut *made)));
+            run_on(ModelTiles, &shape, (&x, Some(applied)), &packed, into, &mut fused);
+            run_on(ModelTiles, &shape, (&masked, None), &packed, Into::Bias(&bias, Activation::None), &mut apart);
+            crate::kernels::conv::relu(apart.as_mut_slice());
+            expected.set(apart.as_slice());
+            assert!(fused == apart && made.bytes() == expected.bytes(), "{precision:?}, {channels} to {outs}");
         }
     }
 }
