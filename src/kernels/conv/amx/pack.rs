@@ -9,7 +9,8 @@ use crate::kernels::conv::Direction;
 use crate::kernels::scratch::Aligned;
 use crate::kernels::simd::tiles::{BLOCK, DEPTH, SIDE, TILE};
 
-/// Filters as tiles: [block of 32 outs][block of 32 channels][tap][half][two tiles], see [`Product::b`].
+/// Filters as tiles: `[block of 32 outs][block of 32 channels][tap][half][two tiles]`, a tile as
+/// [`Product::b`](crate::kernels::simd::tiles::Product::b) has it.
 #[derive(Debug)]
 pub struct Packed {
     pub(super) precision: Precision,
