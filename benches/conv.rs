@@ -21,9 +21,9 @@ use impasto::vgg::{Architecture, Stage};
 /// Longest side of the picture whose maps are convolved.
 const SIDE: usize = 512;
 
-/// The definition is not timed: it would take minutes.
+/// The definition is not timed: it would take minutes. Nor is what this machine is not made for.
 fn timed() -> impl Iterator<Item = Algorithm> {
-    Algorithm::ALL.into_iter().filter(|&algorithm| algorithm != Algorithm::Reference)
+    Algorithm::ALL.into_iter().filter(|&algorithm| algorithm != Algorithm::Reference && algorithm.available())
 }
 
 /// The layers whose shapes differ, each by the first that has it.
@@ -61,7 +61,8 @@ fn verify(algorithm: Algorithm, direction: Direction, shape: &Shape) {
         y
     };
     let error = relative_rms(result(algorithm).as_slice(), result(Algorithm::Reference).as_slice());
-    assert!(error < 1e-5, "{algorithm:?} {direction:?} of {shape:?}: relative error {error:.2e}");
+    let gate = if algorithm == Algorithm::AmxBf16 { 5e-3 } else { 1e-5 };
+    assert!(error < gate, "{algorithm:?} {direction:?} of {shape:?}: relative error {error:.2e}");
 }
 
 /// Channels read and written, when a layer of `shape` runs in `direction`.

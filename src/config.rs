@@ -374,6 +374,13 @@ impl Config {
         if self.iterations == 0 {
             return Err(Error::Usage("--iterations 0: give at least 1".into()));
         }
+        if let Some(algorithm) = self.conv_algorithm.filter(|algorithm| !algorithm.available()) {
+            return Err(Error::Usage(format!(
+                "--conv-algorithm {}: {}; leave it out",
+                algorithm.name(),
+                crate::kernels::conv::amx::status()
+            )));
+        }
         layers_valid("--content-layer", &self.content_layers, self.content_weight)?;
         layers_valid("--style-layer", &self.style_layers, self.style_weight)
     }

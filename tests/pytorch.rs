@@ -156,6 +156,9 @@ fn looseness(algorithm: Algorithm) -> f64 {
         // its largest errors, which are what is compared here, stand out further,
         // and where multiply and add round separately they are larger. Four bits in all.
         Algorithm::Winograd => 16.0,
+        // 3.8e-6 and 1.9e-3 in the same maps, and the largest of many stands out further.
+        Algorithm::AmxSplit => 16.0,
+        Algorithm::AmxBf16 => 16_000.0,
     }
 }
 
@@ -245,7 +248,8 @@ fn losses_and_the_pictures_gradient_agree_with_both_poolings() {
 fn trajectory(algorithm: Algorithm) -> Tolerance {
     match algorithm {
         Algorithm::Reference | Algorithm::Im2col | Algorithm::Direct => LOSSES,
-        Algorithm::Winograd => Tolerance { atol: 0.0, rtol: 1e-2 },
+        Algorithm::Winograd | Algorithm::AmxSplit => Tolerance { atol: 0.0, rtol: 1e-2 },
+        Algorithm::AmxBf16 => Tolerance { atol: 0.0, rtol: 2e-2 },
     }
 }
 

@@ -5,6 +5,7 @@
 //! threads, and partial sums are merged in block order, so that every thread
 //! count gives the same bytes.
 
+pub mod bf16;
 pub mod conv;
 pub mod gemm;
 pub mod gram;

@@ -14,6 +14,7 @@
 //! [`choose`] decides, [`forward`] and [`backward_input`] execute: the decision
 //! is a pure function that can be read, tested and overridden.
 
+pub mod amx;
 pub mod direct;
 mod epilogue;
 pub mod im2col;
@@ -45,11 +46,24 @@ pub enum Algorithm {
     Winograd,
     /// Windows multiplied where they are, without being copied: for few channels read or written.
     Direct,
+    /// Tiles of bf16, one per number.
+    #[serde(rename = "amx-bf16")]
+    AmxBf16,
+    /// Tiles of bf16, two per number and three products: `f32`-grade.
+    #[serde(rename = "amx-split")]
+    AmxSplit,
 }
 
 impl Algorithm {
     /// Every algorithm, the oracle first.
-    pub const ALL: [Algorithm; 4] = [Algorithm::Reference, Algorithm::Im2col, Algorithm::Winograd, Algorithm::Direct];
+    pub const ALL: [Algorithm; 6] = [
+        Algorithm::Reference,
+        Algorithm::Im2col,
+        Algorithm::Winograd,
+        Algorithm::Direct,
+        Algorithm::AmxBf16,
+        Algorithm::AmxSplit,
+    ];
 
     /// Its name on the command line.
     #[must_use]
@@ -59,6 +73,8 @@ impl Algorithm {
             Algorithm::Im2col => "im2col",
             Algorithm::Winograd => "winograd",
             Algorithm::Direct => "direct",
+            Algorithm::AmxBf16 => "amx-bf16",
+            Algorithm::AmxSplit => "amx-split",
         }
     }
 
@@ -70,7 +86,15 @@ impl Algorithm {
             Algorithm::Im2col => "patches as rows of a matrix, and a matrix product",
             Algorithm::Winograd => "F(4×4, 3×3): a quarter of the multiplications",
             Algorithm::Direct => "no matrix written down: for the picture's three channels",
+            Algorithm::AmxBf16 => "tiles of bf16, on a CPU with AMX",
+            Algorithm::AmxSplit => "tiles of bf16, two per number, as exact as f32, on a CPU with AMX",
         }
+    }
+
+    /// Whether this machine has what the algorithm is made for. Without it, results are the same, but slow.
+    #[must_use]
+    pub fn available(self) -> bool {
+        !matches!(self, Algorithm::AmxBf16 | Algorithm::AmxSplit) || amx::available()
     }
 }
 
@@ -145,6 +169,8 @@ struct Packed {
     im2col: [OnceLock<im2col::Packed>; 2],
     winograd: [OnceLock<winograd::Packed>; 2],
     direct: [OnceLock<direct::Packed>; 2],
+    amx_bf16: [OnceLock<amx::Packed>; 2],
+    amx_split: [OnceLock<amx::Packed>; 2],
 }
 
 impl Filter {
@@ -188,6 +214,14 @@ impl Filter {
 
     fn direct(&self, direction: Direction) -> &direct::Packed {
         self.packed.direct[direction as usize].get_or_init(|| direct::pack(&self.weight, direction, Isa::detect()))
+    }
+
+    fn amx(&self, direction: Direction, precision: amx::Precision) -> &amx::Packed {
+        let packed = match precision {
+            amx::Precision::Bf16 => &self.packed.amx_bf16,
+            amx::Precision::Split => &self.packed.amx_split,
+        };
+        packed[direction as usize].get_or_init(|| amx::pack(&self.weight, direction, precision))
     }
 
     fn im2col(&self, direction: Direction) -> &im2col::Packed {
@@ -271,12 +305,19 @@ fn run(
         Algorithm::Im2col => im2col::run(shape, x, filter.im2col(direction), into, y),
         Algorithm::Winograd => winograd::run(shape, x, mask, filter.winograd(direction), into, y),
         Algorithm::Direct => direct::run(shape, x, mask, filter.direct(direction), into, y),
+        Algorithm::AmxBf16 | Algorithm::AmxSplit => {
+            amx::run(shape, x, mask, filter.amx(direction, amx::Precision::of(algorithm)), into, y);
+        }
     }
 }
 
 /// Whether an algorithm applies a ReLU, and makes its mask, while it writes.
 fn fuses_activation(algorithm: Algorithm, shape: &Shape) -> bool {
-    epilogue::can_mask(shape.out_channels) && matches!(algorithm, Algorithm::Winograd | Algorithm::Direct)
+    match algorithm {
+        Algorithm::Winograd | Algorithm::Direct => epilogue::can_mask(shape.out_channels),
+        Algorithm::AmxBf16 | Algorithm::AmxSplit => amx::can_mask(shape),
+        Algorithm::Reference | Algorithm::Im2col => false,
+    }
 }
 
 /// Whether an algorithm applies a mask while it reads.
@@ -284,6 +325,7 @@ fn fuses_mask(algorithm: Algorithm, shape: &Shape) -> bool {
     match algorithm {
         Algorithm::Winograd => epilogue::can_mask(shape.in_channels),
         Algorithm::Direct => direct::fuses_mask(shape),
+        Algorithm::AmxBf16 | Algorithm::AmxSplit => amx::can_mask(shape),
         Algorithm::Reference | Algorithm::Im2col => false,
     }
 }

@@ -50,7 +50,7 @@ const G: [[f64; 3]; PATCH] = [
     [0.0, 0.0, 1.0],
 ];
 
-/// Transformed filters: panels of output channels, each [36][in][panel].
+/// Transformed filters: panels of output channels, each (36 × in × panel).
 #[derive(Debug)]
 pub struct Packed {
     isa: Isa,
