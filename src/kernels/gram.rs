@@ -1,14 +1,14 @@
 //! FᵀF and its gradient.
 //!
 //! A Gram matrix sums over hundreds of thousands of pixels. It is summed in
-//! `f32` over 128 pixels, those sums in `f32` over a block of pixels, and the
+//! `f32` over 192 pixels, those sums in `f32` over a block of pixels, and the
 //! blocks' in `f64`, in order: more exact than one long `f32` sum, and the same
 //! for every thread count.
 //!
 //! ```text
 //!                    panels of channels                G
 //!              ┌────┬────┬────┬────┐         ┌────┬────┬────┬────┐
-//!  128 pixels  │ 0  │ 1  │ 2  │ 3  │         │ 00 │ 01 │ 02 │ 03 │
+//!  192 pixels  │ 0  │ 1  │ 2  │ 3  │         │ 00 │ 01 │ 02 │ 03 │
 //!              └────┴────┴────┴────┘         ├────┼────┼────┼────┤
 //!     packed: each panel is contiguous       │    │ 11 │ 12 │ 13 │
 //!                                            ├────┼────┼────┼────┤   panel 2 of the sums:
@@ -31,7 +31,7 @@ use super::simd::{Isa, Kernel, Panels, Simd, gemm_block, gemm_panels_transposed,
 use crate::tensor::FeatureMap;
 
 /// Pixels packed and multiplied at a time: two panels of them fit a first-level cache.
-const DEPTH: usize = 128;
+const DEPTH: usize = 192;
 
 /// Elements between packed panels: a cache line keeps them from competing for the same places.
 const GAP: usize = 16;
@@ -303,7 +303,7 @@ mod tests {
         FeatureMap::from_vec(height, width, channels, data)
     }
 
-    /// Heights, widths and channels: single pixels, tails of panels, of tiles, of 128 pixels and of blocks.
+    /// Heights, widths and channels: single pixels, tails of panels, of tiles, of 192 pixels and of blocks.
     const SHAPES: [[usize; 3]; 12] = [
         [1, 1, 1],
         [1, 3, 2],
@@ -319,7 +319,7 @@ mod tests {
         [13, 41, 130],
     ];
 
-    /// Rounding errors of f32 sums of 128, then of as many as there are in a block, grow like the square root
+    /// Rounding errors of f32 sums of 192, then of as many as there are in a block, grow like the square root
     /// of their number; terms have both signs, so they are measured against the sum of absolute values.
     fn near(found: f32, exact: f32, size: f32) -> bool {
         (found - exact).abs() <= 1e-6 * size + 1e-6 * exact.abs()
