@@ -1,5 +1,6 @@
 //! Impasto.
 pub mod autograd;
+pub mod bench;
 pub mod config;
 pub mod error;
 pub mod kernels;

@@ -50,6 +50,30 @@ pub enum Algorithm {
 impl Algorithm {
     /// Every algorithm, the oracle first.
     pub const ALL: [Algorithm; 3] = [Algorithm::Reference, Algorithm::Im2col, Algorithm::Winograd];
+
+    /// Its name on the command line and in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Algorithm::Reference => "reference",
+            Algorithm::Im2col => "im2col",
+            Algorithm::Winograd => "winograd",
+        }
+    }
+
+    /// The root mean square error, relative to the result's, that rounding explains with up to 512 channels.
+    /// More is a mistake in the kernel.
+    #[must_use]
+    pub const fn tolerance(self) -> f64 {
+        match self {
+            // Sums in f64, rounded once.
+            Algorithm::Reference => 6e-8,
+            // 4608 products summed in f32: errors grow like the root of their number.
+            Algorithm::Im2col => 3e-6,
+            // Transforms with constants up to 8 in front of such sums.
+            Algorithm::Winograd => 1e-5,
+        }
+    }
 }
 
 /// Which way data flows through a convolution.
@@ -105,6 +129,19 @@ pub fn choose(_shape: &Shape, _direction: Direction, requested: Option<Algorithm
     } else {
         Algorithm::Winograd
     })
+}
+
+/// Why [`choose`] picks what it picks, in a few words.
+#[must_use]
+pub fn why(shape: &Shape, direction: Direction, requested: Option<Algorithm>) -> &'static str {
+    if requested.is_some() {
+        return "asked for";
+    }
+    match choose(shape, direction, None) {
+        Algorithm::Reference => "the definition",
+        Algorithm::Im2col => "under 16 channels on one side: transforming tiles would cost more than it saves",
+        Algorithm::Winograd => "16 channels or more on both sides: a quarter of the multiplications",
+    }
 }
 
 /// A convolution's weights, with what the kernels made of them.
