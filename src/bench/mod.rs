@@ -40,6 +40,9 @@ use row::Kind;
 pub use row::{Report, Row};
 pub use step::{TestPicture, test_picture};
 
+/// Bursts of which the best is an instruction set's peak: they are short, and one undisturbed is enough.
+const BURSTS: usize = 20;
+
 /// A part of the benchmark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -165,7 +168,7 @@ fn limits(options: &Options, rows: &mut Vec<Row>, on_start: &mut impl FnMut(&str
     for &threads in &counts {
         for isa in Isa::available() {
             on_start(&format!("peak of {}, {threads} threads", isa.name()));
-            let (work, seconds) = Gauge::new(threads, isa)?.peak(options.repeats.max(5));
+            let (work, seconds) = Gauge::new(threads, isa)?.peak(options.repeats.max(BURSTS));
             rows.push(limit(Kind::Peak, isa.name(), threads, work, seconds));
         }
         on_start(&format!("memory bandwidth, {threads} threads"));

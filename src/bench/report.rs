@@ -106,7 +106,7 @@ fn limits(pairs: &[Pair<'_>]) -> Table {
         vec![what, row.threads.to_string(), rate, spread(row), changed(change)]
     };
     Table {
-        title: "Limits".into(),
+        title: "Limits, best of the repeats".into(),
         columns: vec![words("of"), numbers("threads"), numbers("rate"), numbers("spread")],
         rows: pairs.iter().map(cells).collect(),
         totals: Vec::new(),

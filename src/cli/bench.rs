@@ -34,7 +34,7 @@ pub struct Options {
     only: Vec<Part>,
 
     /// Sides of the pictures of whole steps
-    #[arg(long = "size", value_name = "PIXELS,…", value_delimiter = ',', default_values_t = [256, 512, 1024])]
+    #[arg(long = "size", value_name = "PIXELS,…", value_delimiter = ',', default_value = "256,512,1024")]
     sizes: Vec<usize>,
 
     /// Side of the picture whose layers are measured alone
