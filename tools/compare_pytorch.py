@@ -18,6 +18,10 @@ sides: IMPASTO_ISA, and ONEDNN_MAX_CPU_ISA with ATEN_CPU_CAPABILITY.
 Peak memory is each process's own, PyTorch's with what importing it takes, because
 that is what a user's machine has to have.
 
+On a machine whose cores are busy with other work even ratios mislead: a program whose
+threads wait for each other often loses more than its share. The load before the
+first run is printed, with a warning where it is above a quarter of a core.
+
 Needs: cargo (or --binary), and for PyTorch what bench_pytorch.py needs.
 
   tools/compare_pytorch.py
@@ -162,6 +166,16 @@ def line(case):
     )
 
 
+def load_note(load):
+    """What the load average of the last minute means for the ratios."""
+    if load <= 0.25:
+        return f"Load before the first run: {load:.2f}."
+    return (
+        f"**Load before the first run: {load:.2f}, so other programs were running.** They slow both down, and not "
+        "equally: take the ratios as a hint, and repeat on an idle machine."
+    )
+
+
 def chosen_cases(arguments):
     """(size, precision, instruction set): limits are for f32 at 512 alone, unless asked for."""
     for size in arguments.size:
@@ -201,6 +215,7 @@ def main():
     arguments = parser.parse_args()
     if min(arguments.rounds, arguments.repeats, arguments.threads) < 1:
         parser.error("--rounds, --repeats, --threads: give at least 1")
+    load = os.getloadavg()[0]  # before the build, which is a load itself
     arguments.binary = arguments.binary or build()
 
     # Its weights of the losses are the preset's; PyTorch is given the same.
@@ -218,7 +233,7 @@ def main():
             print(f"{first['cpu']}, {first['signature']}, {platform.system()} {platform.machine()}, ", end="")
             print(f"{arguments.threads} threads, {date}; Impasto {first['version']}, ", end="")
             print(f"PyTorch {case['theirs'][0]['torch']}; {arguments.rounds} pairs of processes,", end=" ")
-            print(f"{arguments.repeats} steps each.\n\n{HEADER}")
+            print(f"{arguments.repeats} steps each. {load_note(load)}\n\n{HEADER}")
         cases.append(case)
         print(line(case), flush=True)
     for precision in missing:
