@@ -231,7 +231,7 @@ def main():
         if not cases:
             date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
             print(f"{first['cpu']}, {first['signature']}, {platform.system()} {platform.machine()}, ", end="")
-            print(f"{arguments.threads} threads, {date}; Impasto {first['version']}, ", end="")
+            print(f"{arguments.threads} thread(s), {date}; Impasto {first['version']}, ", end="")
             print(f"PyTorch {case['theirs'][0]['torch']}; {arguments.rounds} pairs of processes,", end=" ")
             print(f"{arguments.repeats} steps each. {load_note(load)}\n\n{HEADER}")
         cases.append(case)
