@@ -175,7 +175,8 @@ pub(super) mod testing {
             error: None,
             memory: Some(400 << 20),
             losses: vec![Losses { content: 0.0, style: 2.0, tv: 3.0, total: 4.5 }],
-            ..row("", "", &[1.0, 1.1, 1.2])
+            // Few binary digits: JSON's reader may be off by the last of many.
+            ..row("", "", &[1.125, 1.125, 1.25])
         };
         let rows = vec![
             peak,
