@@ -11,7 +11,7 @@
 //! ```
 //!
 //! A kernel that does not compute what its definition does is not timed: the
-//! run ends with [`Error::Kernel`](crate::Error::Kernel). A convolution's rate
+//! run ends with [`Error::Kernel`]. A convolution's rate
 //! counts the operations of the *direct* algorithm, whatever is saved, so
 //! algorithms compare with each other and with other programs.
 
@@ -33,6 +33,7 @@ use crate::config::{Layer, Precision, SMALLEST_SIDE};
 use crate::error::{Error, Result};
 use crate::kernels::conv::{Algorithm, Direction};
 use crate::kernels::simd::Isa;
+use crate::vgg::Architecture;
 use gauge::Gauge;
 pub use layers::direction_name;
 pub use machine::Machine;
@@ -98,6 +99,7 @@ impl Options {
                 return Err(Error::Usage(format!("{flag} {size}: give at least {SMALLEST_SIDE} pixels")));
             }
         }
+        Architecture::Vgg16.stages_to(self.deepest)?;
         if self.repeats == 0 {
             return Err(Error::Usage("--repeats 0: give at least 1".into()));
         }
@@ -265,6 +267,7 @@ mod tests {
         let refused = |options: Options| run(&options, |_| ()).unwrap_err().to_string();
         assert!(refused(Options { sizes: vec![8], ..Options::default() }).contains("--size 8"));
         assert!(refused(Options { layer_size: 1, ..Options::default() }).contains("--layer-size 1"));
+        assert!(refused(Options { deepest: Layer::relu(3, 4), ..Options::default() }).contains("relu3_4"));
         assert!(refused(Options { repeats: 0, ..Options::default() }).contains("--repeats"));
     }
 }
