@@ -106,6 +106,7 @@
 //! - Kingma & Ba, *Adam*, 2015, [arXiv:1412.6980](https://arxiv.org/abs/1412.6980): the way down.
 
 pub mod autograd;
+pub mod bench;
 pub mod config;
 pub mod error;
 pub mod kernels;

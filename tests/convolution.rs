@@ -11,23 +11,6 @@ use impasto::tensor::FeatureMap;
 use ndarray::{Array1, Array4};
 use proptest::prelude::*;
 
-/// The relative root mean square error an algorithm may have against sums in `f64`.
-fn gate(algorithm: Algorithm) -> f64 {
-    match algorithm {
-        // The oracle itself: each result rounded once.
-        Algorithm::Reference => 6e-8,
-        // Sums of K ≤ 9·512 products in f32. Their rounding errors are independent, so they grow like √K:
-        // 6e-8·√4608 = 4e-6 for one running sum, less for the several a SIMD kernel keeps.
-        Algorithm::Im2col | Algorithm::Direct => 3e-6,
-        // Transforms with constants up to 8 in front of sums over channels.
-        Algorithm::Winograd => 1e-5,
-        // Operands rounded to 2⁻⁹: √2·2⁻⁹/√3 = 1.6e-3 of a product.
-        Algorithm::AmxBf16 => 5e-3,
-        // Rounded to 2⁻¹⁸, and the product of the low halves left out.
-        Algorithm::AmxSplit => 1e-5,
-    }
-}
-
 /// One convolution: the forward map's height and width, its channels, and the padding.
 #[derive(Clone, Copy, Debug)]
 struct Case {
@@ -100,7 +83,7 @@ impl Results {
     fn assert_near(&self, reference: &Results, case: &Case, algorithm: Algorithm) {
         for ((what, found), (_, expected)) in self.parts().into_iter().zip(reference.parts()) {
             let error = relative_rms(found, expected);
-            assert!(error <= gate(algorithm), "{algorithm:?} {what} of {case:?}: relative error {error:.2e}");
+            assert!(error <= algorithm.tolerance(), "{algorithm:?} {what} of {case:?}: relative error {error:.2e}");
         }
     }
 }
@@ -173,7 +156,7 @@ fn both_gradients_are_adjoints_of_the_forward() {
         let by_input = dot(x.as_slice(), results.backward_input.as_slice());
         let by_weight = dot(filter.weight().as_slice().unwrap(), results.backward_weight.as_slice().unwrap());
         // Cauchy–Schwarz: errors of that relative size in y and in the gradient change the products by no more.
-        let largest = 2.0 * gate(algorithm) * (dot(y, y) * dot(d_y, d_y)).sqrt();
+        let largest = 2.0 * algorithm.tolerance() * (dot(y, y) * dot(d_y, d_y)).sqrt();
         for (what, other) in [("x", by_input), ("w", by_weight)] {
             assert!((product - other).abs() <= largest, "{algorithm:?}, {what} of {case:?}: {product} and {other}");
         }

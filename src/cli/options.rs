@@ -19,7 +19,7 @@ const MACHINE: &str = "Machine";
 const REPORTING: &str = "Reporting";
 
 /// More threads than any machine has cores would only waste memory.
-const MOST_THREADS: u64 = 4096;
+pub const MOST_THREADS: u64 = 4096;
 
 /// Repaint a photograph in the manner of a painting.
 #[derive(Debug, clap::Args)]

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use impasto::bench::Part;
+use impasto::bench::report::Format;
 use impasto::config::{Init, Pooling, Precision, Preset, Tone};
 use impasto::kernels::conv::Algorithm;
 
@@ -42,6 +44,19 @@ const TONES: &[(&str, &str, Tone)] = &[
 ];
 
 const BITS: &[(&str, &str, u8)] = &[("8", "every format", 8), ("16", "PNG and TIFF: no banding in later edits", 16)];
+
+const PARTS: &[(&str, &str, Part)] = &[
+    ("machine", "peaks of the instruction sets and memory bandwidth", Part::Machine),
+    ("layers", "convolutions and Gram matrices, each alone", Part::Layers),
+    ("step", "whole iterations, with their peak memory", Part::Step),
+];
+
+const FORMATS: &[(&str, &str, Format)] = &[
+    ("table", "aligned columns for a terminal", Format::Table),
+    ("markdown", "tables for a document", Format::Markdown),
+    ("json", "everything, every repeat included; --compare reads it", Format::Json),
+    ("csv", "a line for each measurement", Format::Csv),
+];
 
 pub fn preset() -> impl TypedValueParser<Value = Preset> {
     let words = Preset::ALL.map(|preset| PossibleValue::new(preset.name()).help(preset.summary()));
@@ -90,6 +105,40 @@ pub fn tones(help: &str) -> String {
 
 pub fn bits() -> impl TypedValueParser<Value = u8> {
     one_of(BITS)
+}
+
+/// Every arithmetic that is one, not a choice among them.
+pub fn distinct_precisions() -> Vec<Precision> {
+    PRECISIONS.iter().map(|(.., precision)| *precision).filter(|&p| p != Precision::Auto).collect()
+}
+
+pub fn bench_part() -> impl TypedValueParser<Value = Part> {
+    one_of(PARTS)
+}
+
+/// The values of `bench --only`, explained after `help`.
+pub fn bench_parts(help: &str) -> String {
+    listed(help, PARTS)
+}
+
+pub fn format() -> impl TypedValueParser<Value = Format> {
+    one_of(FORMATS)
+}
+
+/// The values of `bench --format`, explained after `help`.
+pub fn formats(help: &str) -> String {
+    listed(help, FORMATS)
+}
+
+pub fn algorithm() -> impl TypedValueParser<Value = Algorithm> {
+    PossibleValuesParser::new(Algorithm::ALL.map(Algorithm::name)).map(|word| {
+        Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == word).expect("clap lets only these words pass")
+    })
+}
+
+/// A number of threads; 0 is every core.
+pub fn thread_count() -> impl TypedValueParser<Value = u64> {
+    clap::value_parser!(u64).range(0..=super::options::MOST_THREADS)
 }
 
 /// `content`, `noise`, or else a file.

@@ -65,7 +65,7 @@ impl Algorithm {
         Algorithm::AmxSplit,
     ];
 
-    /// Its name on the command line.
+    /// Its name on the command line and in reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -95,6 +95,25 @@ impl Algorithm {
     #[must_use]
     pub fn available(self) -> bool {
         !matches!(self, Algorithm::AmxBf16 | Algorithm::AmxSplit) || amx::available()
+    }
+
+    /// The root mean square error, relative to the result's, that rounding explains with up to 512 channels.
+    /// More is a mistake in the kernel.
+    #[must_use]
+    pub const fn tolerance(self) -> f64 {
+        match self {
+            // The oracle itself: sums in f64, rounded once.
+            Algorithm::Reference => 6e-8,
+            // Sums of K ≤ 9·512 products in f32. Their rounding errors are independent, so they grow like √K:
+            // 6e-8·√4608 = 4e-6 for one running sum, less for the several a SIMD kernel keeps.
+            Algorithm::Im2col | Algorithm::Direct => 3e-6,
+            // Transforms with constants up to 8 in front of sums over channels.
+            Algorithm::Winograd => 1e-5,
+            // Operands rounded to 2⁻⁹: √2·2⁻⁹/√3 = 1.6e-3 of a product.
+            Algorithm::AmxBf16 => 5e-3,
+            // Rounded to 2⁻¹⁸, and the product of the low halves left out.
+            Algorithm::AmxSplit => 1e-5,
+        }
     }
 }
 
@@ -144,6 +163,8 @@ impl Shape {
 }
 
 /// Picks the algorithm for a shape, unless one is asked for.
+///
+/// The tile algorithms are not picked: nobody has measured yet where they are faster.
 #[must_use]
 pub fn choose(shape: &Shape, _direction: Direction, requested: Option<Algorithm>) -> Algorithm {
     requested.unwrap_or(match shape.in_channels.min(shape.out_channels) {
@@ -151,6 +172,21 @@ pub fn choose(shape: &Shape, _direction: Direction, requested: Option<Algorithm>
         5..16 => Algorithm::Im2col,
         _ => Algorithm::Winograd,
     })
+}
+
+/// Why [`choose`] picks what it picks, in a few words.
+#[must_use]
+pub fn why(shape: &Shape, direction: Direction, requested: Option<Algorithm>) -> &'static str {
+    if requested.is_some() {
+        return "asked for";
+    }
+    match choose(shape, direction, None) {
+        Algorithm::Reference => "the definition",
+        Algorithm::Im2col => "under 16 channels on one side: transforming tiles would cost more than it saves",
+        Algorithm::Winograd => "16 channels or more on both sides: a quarter of the multiplications",
+        Algorithm::Direct => "the picture's channels on one side: nothing to transform or copy",
+        Algorithm::AmxBf16 | Algorithm::AmxSplit => "tiles of bf16",
+    }
 }
 
 /// A convolution's weights, with what the kernels made of them.
@@ -209,7 +245,14 @@ impl Filter {
     }
 
     fn winograd(&self, direction: Direction) -> &winograd::Packed {
-        self.packed.winograd[direction as usize].get_or_init(|| winograd::pack(&self.weight, direction, Isa::detect()))
+        self.packed.winograd[direction as usize].get_or_init(|| {
+            let (out, input, ..) = self.weight.dim();
+            let isa = Isa::detect();
+            if direction == Direction::BackwardInput && winograd::shares(out, input, isa) {
+                return self.winograd(Direction::Forward).transposed();
+            }
+            winograd::pack(&self.weight, direction, isa)
+        })
     }
 
     fn direct(&self, direction: Direction) -> &direct::Packed {
