@@ -286,7 +286,7 @@ impl Preset {
             ]),
             content_weight: 5e-9,
             style_weight: 1.0,
-            tv_weight: 3e-5,
+            tv_weight: 2e-5,
             learning_rate: 0.02,
             beta1: 0.9,
             beta2: 0.999,
