@@ -316,7 +316,7 @@ impl Preset {
                     (Layer::relu(4, 1), 4.0 / 341.0),
                     (Layer::relu(5, 1), 1.0 / 341.0),
                 ]),
-                content_weight: 0.015,
+                content_weight: 0.025,
                 style_weight: 1.0,
                 tv_weight: 2.0,
                 beta2: 0.99,
