@@ -24,7 +24,11 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
 fn options(text: &str) -> BTreeSet<&str> {
     let name = |c: char| c.is_ascii_lowercase() || c == '-';
     let cut = |rest: &'_ str| rest.len() - rest.trim_start_matches(name).len();
-    text.split("--").skip(1).map(|rest| &rest[..cut(rest)]).filter(|option| !option.is_empty()).collect()
+    text.split("--")
+        .skip(1)
+        .map(|rest| &rest[..cut(rest)])
+        .filter(|o| o.starts_with(|c: char| c.is_ascii_lowercase()))
+        .collect()
 }
 
 #[test]
