@@ -13,7 +13,7 @@ use std::time::Duration;
 use common::{dirty_map, no_bias, random_map, random_weight, relative_rms};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use impasto::config::Layer;
-use impasto::kernels::conv::{Algorithm, Direction, Filter, Shape, backward_input, forward};
+use impasto::kernels::conv::{Activation, Algorithm, Direction, Filter, Shape, backward_input, forward};
 use impasto::tensor::FeatureMap;
 use impasto::vgg::layers::stride;
 use impasto::vgg::{Architecture, Stage};
@@ -21,9 +21,9 @@ use impasto::vgg::{Architecture, Stage};
 /// Longest side of the picture whose maps are convolved.
 const SIDE: usize = 512;
 
-/// The definition is not timed: it would take minutes.
+/// The definition is not timed: it would take minutes. Nor is what this machine is not made for.
 fn timed() -> impl Iterator<Item = Algorithm> {
-    Algorithm::ALL.into_iter().filter(|&algorithm| algorithm != Algorithm::Reference)
+    Algorithm::ALL.into_iter().filter(|&algorithm| algorithm != Algorithm::Reference && algorithm.available())
 }
 
 /// The layers whose shapes differ, each by the first that has it.
@@ -44,8 +44,10 @@ fn layers() -> Vec<(Layer, Shape)> {
 /// Runs `filter` from a map of its input's channels to one of its output's, or back.
 fn run(direction: Direction, filter: &Filter, from: &FeatureMap, to: &mut FeatureMap) {
     match direction {
-        Direction::Forward => forward(from, filter, no_bias(filter.weight().dim().0).view(), 1, to),
-        Direction::BackwardInput => backward_input(from, filter, 1, 0.0, to),
+        Direction::Forward => {
+            forward(from, filter, no_bias(filter.weight().dim().0).as_slice().unwrap(), 1, Activation::None, to)
+        }
+        Direction::BackwardInput => backward_input(from, None, filter, 1, 0.0, to),
     }
 }
 
@@ -59,7 +61,8 @@ fn verify(algorithm: Algorithm, direction: Direction, shape: &Shape) {
         y
     };
     let error = relative_rms(result(algorithm).as_slice(), result(Algorithm::Reference).as_slice());
-    assert!(error < 1e-5, "{algorithm:?} {direction:?} of {shape:?}: relative error {error:.2e}");
+    let gate = if algorithm == Algorithm::AmxBf16 { 5e-3 } else { 1e-5 };
+    assert!(error < gate, "{algorithm:?} {direction:?} of {shape:?}: relative error {error:.2e}");
 }
 
 /// Channels read and written, when a layer of `shape` runs in `direction`.

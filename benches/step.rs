@@ -14,6 +14,7 @@ use std::time::Duration;
 use common::{Fixtures, Tolerance, fixtures, random, vgg16};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use impasto::config::{Config, Layer, Pooling, Preset};
+use impasto::kernels::conv::Algorithm;
 use impasto::kernels::conv::Shape;
 use impasto::objective::Objective;
 use impasto::optim::{Adam, AdamOptions};
@@ -54,7 +55,7 @@ fn verify(vgg: &Arc<Vgg>, config: &Config) {
 
 fn step(criterion: &mut Criterion) {
     let config = Preset::Paper.config();
-    let vgg = Arc::new(vgg16(Layer::relu(4, 3), Pooling::Max));
+    let vgg = Arc::new(vgg16(Layer::relu(4, 3), Pooling::Max, Algorithm::Winograd));
     verify(&vgg, &config);
     let mut group = criterion.benchmark_group("step/paper");
     group.sample_size(10).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(5));
@@ -70,7 +71,7 @@ fn step(criterion: &mut Criterion) {
                 let gradient = objective.evaluate(&x, &mut pool).gradient.expect("evaluated with its gradient");
                 adam.step(x.as_mut_slice(), gradient.as_slice());
                 x.as_mut_slice().iter_mut().for_each(|x| *x = x.clamp(0.0, 1.0));
-                pool.put(gradient.into_vec());
+                pool.put(gradient.into_buffer());
             });
         });
     }

@@ -11,6 +11,7 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::kernels::conv::Algorithm;
 
 /// The smallest side, in pixels, of a picture the network can look at:
 /// four 2×2 poolings must leave one pixel for `relu5_1`.
@@ -68,6 +69,8 @@ pub struct Config {
     pub threads: usize,
     /// Arithmetic of the network.
     pub precision: Precision,
+    /// How convolutions are computed; `None` lets each layer's shape decide.
+    pub conv_algorithm: Option<Algorithm>,
     /// A safetensors file with VGG weights; `None` uses the embedded ones.
     pub weights: Option<PathBuf>,
     /// Brightness and contrast of the finished picture.
@@ -284,9 +287,9 @@ impl Preset {
                 (Layer::relu(3, 3), 0.25),
                 (Layer::relu(4, 3), 0.25),
             ]),
-            content_weight: 1e-7,
-            style_weight: 2.0,
-            tv_weight: 1e-6,
+            content_weight: 5e-9,
+            style_weight: 1.0,
+            tv_weight: 2e-5,
             learning_rate: 0.02,
             beta1: 0.9,
             beta2: 0.999,
@@ -299,6 +302,7 @@ impl Preset {
             max_pixels: DEFAULT_MAX_PIXELS,
             threads: 0,
             precision: Precision::Auto,
+            conv_algorithm: None,
             weights: None,
             tone: Tone::Auto,
         };
@@ -316,7 +320,7 @@ impl Preset {
                     (Layer::relu(4, 1), 4.0 / 341.0),
                     (Layer::relu(5, 1), 1.0 / 341.0),
                 ]),
-                content_weight: 0.015,
+                content_weight: 0.025,
                 style_weight: 1.0,
                 tv_weight: 2.0,
                 beta2: 0.99,
@@ -369,6 +373,13 @@ impl Config {
         }
         if self.iterations == 0 {
             return Err(Error::Usage("--iterations 0: give at least 1".into()));
+        }
+        if let Some(algorithm) = self.conv_algorithm.filter(|algorithm| !algorithm.available()) {
+            return Err(Error::Usage(format!(
+                "--conv-algorithm {}: {}; leave it out",
+                algorithm.name(),
+                crate::kernels::conv::amx::status()
+            )));
         }
         layers_valid("--content-layer", &self.content_layers, self.content_weight)?;
         layers_valid("--style-layer", &self.style_layers, self.style_weight)

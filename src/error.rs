@@ -48,6 +48,20 @@ pub enum Error {
         what: String,
     },
 
+    /// A kernel computes something else than its definition on this machine.
+    #[error(
+        "{kernel} is wrong on this machine: relative error {error:.1e}, where {tolerance:.0e} is the most that rounding \
+         explains; it was not timed; please report this with the output of `impasto doctor`"
+    )]
+    Kernel {
+        /// The kernel, its direction, shape and instruction set.
+        kernel: String,
+        /// Root mean square of the difference relative to that of the definition's result; NaN if a number is missing.
+        error: f64,
+        /// The largest that would have been accepted.
+        tolerance: f64,
+    },
+
     /// A result could not be written, although its place looked writable.
     #[error("{}: cannot be written: {cause}", path.display())]
     Output {
@@ -59,12 +73,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// The program's exit code: 1 output, 2 usage, 3 input picture, 4 weights,
+    /// The program's exit code: 1 output or a wrong kernel, 2 usage, 3 input picture, 4 weights,
     /// 5 does not fit in memory, 6 diverged.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Output { .. } => 1,
+            Error::Output { .. } | Error::Kernel { .. } => 1,
             Error::Usage(_) => 2,
             Error::Picture { .. } => 3,
             Error::Weights { .. } => 4,

@@ -10,7 +10,7 @@ mod common;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use common::{Fixtures, Tolerance, fixtures, vgg16, weights_file};
+use common::{Fixtures, Tolerance, fixtures, relative_rms, vgg16, weights_file};
 use impasto::autograd::{Tape, Value, Var};
 use impasto::config::{Config, Layer, Pooling, Preset, Tone};
 use impasto::kernels::conv::Algorithm;
@@ -75,11 +75,12 @@ fn conv2d_and_its_three_gradients_agree_in_every_algorithm() {
         let b = tape.variable(Value::Tensor(file.tensor(&tensor("bias"))));
         let y = conv2d(&mut tape, x, w, b, 1);
         let name = format!("{case} {algorithm:?}");
-        SUMS.check(&name, tape.map(y).as_slice(), &file.elements(&tensor("out")));
+        let sums = SUMS.times(looseness(algorithm));
+        sums.check(&name, tape.map(y).as_slice(), &file.elements(&tensor("out")));
         let mut gradients = tape.backward_from(y, Value::Map(file.map(&tensor("d_out"))));
         for (var, what) in [(x, "d_x"), (w, "d_weight"), (b, "d_bias")] {
             let gradient = gradients.take(var).unwrap();
-            SUMS.check(&format!("{name} {what}"), gradient.as_slice(), &file.elements(&tensor(what)));
+            sums.check(&format!("{name} {what}"), gradient.as_slice(), &file.elements(&tensor(what)));
         }
     }
 }
@@ -114,8 +115,8 @@ fn features_agree_at_every_layer_with_both_poolings() {
     let (document, file) = (fixtures(), Fixtures::open("features"));
     let content = Fixtures::open("pictures").map("content");
     let stride = document["sample_stride"].as_u64().unwrap() as usize;
-    for (name, pooling) in POOLINGS {
-        let vgg = vgg16(Layer::relu(5, 3), pooling);
+    for ((name, pooling), algorithm) in POOLINGS.into_iter().flat_map(|p| FAST.map(|a| (p, a))) {
+        let vgg = vgg16(Layer::relu(5, 3), pooling, algorithm);
         let mut pool = Pool::new();
         let mut tape = Tape::new(&mut pool);
         let picture = tape.constant(Arc::new(Value::Map(content.clone())));
@@ -124,7 +125,7 @@ fn features_agree_at_every_layer_with_both_poolings() {
             let (map, expected) = (tape.map(features), &document["features"][name][layer.to_string()]);
             let shape = [map.height(), map.width(), map.channels()];
             assert_eq!(expected["shape"], serde_json::json!(shape), "{layer}");
-            let what = format!("{name} {layer}");
+            let what = format!("{name} {layer} {algorithm:?}");
 
             let values = map.as_slice();
             let rms = expected["rms"].as_f64().unwrap();
@@ -132,10 +133,10 @@ fn features_agree_at_every_layer_with_both_poolings() {
             let picks: Vec<f32> = (0..samples.len()).map(|k| values[k * stride % values.len()]).collect();
             // Sums of up to 4608 products, one after another through 13 layers; errors of a layer are in
             // proportion to its map's size, not to the single feature's.
-            Tolerance { atol: 4e-6 * rms, rtol: 1e-6 }.check(&what, &picks, &samples);
+            Tolerance { atol: 4e-6 * rms, rtol: 1e-6 }.times(looseness(algorithm)).check(&what, &picks, &samples);
 
             // Whole maps: single errors average out.
-            let whole = Tolerance { atol: 0.0, rtol: 1e-6 };
+            let whole = Tolerance { atol: 0.0, rtol: 1e-6 }.times(looseness(algorithm));
             let mean =
                 |f: &dyn Fn(f64) -> f64| values.iter().map(|&v| f(f64::from(v))).sum::<f64>() / values.len() as f64;
             whole.check_scalar(&format!("{what} mean"), mean(&|v| v), expected["mean"].as_f64().unwrap());
@@ -146,8 +147,32 @@ fn features_agree_at_every_layer_with_both_poolings() {
     }
 }
 
+/// How many times the error of a direct convolution in f32 an algorithm may have. The tolerances below are a
+/// direct convolution's.
+fn looseness(algorithm: Algorithm) -> f64 {
+    match algorithm {
+        Algorithm::Reference | Algorithm::Im2col | Algorithm::Direct => 1.0,
+        // In random maps of 512 channels F(4×4) has a relative RMS error of 1.9e-6 where a direct sum has 8e-7;
+        // its largest errors, which are what is compared here, stand out further,
+        // and where multiply and add round separately they are larger. Four bits in all.
+        Algorithm::Winograd => 16.0,
+        // 3.8e-6 and 1.9e-3 in the same maps, and the largest of many stands out further.
+        Algorithm::AmxSplit => 16.0,
+        Algorithm::AmxBf16 => 16_000.0,
+    }
+}
+
+/// The algorithms a whole run is tried with.
+const FAST: [Algorithm; 2] = [Algorithm::Im2col, Algorithm::Winograd];
+
+impl Tolerance {
+    fn times(self, factor: f64) -> Self {
+        Tolerance { atol: factor * self.atol, rtol: factor * self.rtol }
+    }
+}
+
 /// The preset `paper` with the fixtures' weights and pictures as they are.
-fn paper(document: &serde_json::Value) -> Config {
+fn paper(document: &serde_json::Value, algorithm: Algorithm) -> Config {
     let number = |name: &str| document["paper"][name].as_f64().unwrap();
     Config {
         size: 0,
@@ -159,6 +184,7 @@ fn paper(document: &serde_json::Value) -> Config {
         iterations: number("iterations") as u32,
         weights: Some(weights_file()),
         tone: Tone::Off,
+        conv_algorithm: Some(algorithm),
         ..Preset::Paper.config()
     }
 }
@@ -166,14 +192,20 @@ fn paper(document: &serde_json::Value) -> Config {
 /// Sums over tens of thousands of terms, in `f64` or in blocks: what is left is the features' own error, averaged.
 const LOSSES: Tolerance = Tolerance { atol: 0.0, rtol: 1e-6 };
 
-fn check_losses(what: &str, found: [(&str, f64); 4], layers: &[(Layer, f64)], expected: &serde_json::Value) {
+fn check_losses(
+    what: &str,
+    tolerance: Tolerance,
+    found: [(&str, f64); 4],
+    layers: &[(Layer, f64)],
+    expected: &serde_json::Value,
+) {
     for (name, loss) in found {
-        LOSSES.check_scalar(&format!("{what} {name}"), loss, expected[name].as_f64().unwrap());
+        tolerance.check_scalar(&format!("{what} {name}"), loss, expected[name].as_f64().unwrap());
     }
     assert_eq!(layers.len(), expected["layers"].as_object().unwrap().len());
     for (layer, loss) in layers {
         let reference = expected["layers"][layer.to_string()].as_f64().unwrap();
-        LOSSES.check_scalar(&format!("{what} style at {layer}"), *loss, reference);
+        tolerance.check_scalar(&format!("{what} style at {layer}"), *loss, reference);
     }
 }
 
@@ -181,10 +213,10 @@ fn check_losses(what: &str, found: [(&str, f64); 4], layers: &[(Layer, f64)], ex
 fn losses_and_the_pictures_gradient_agree_with_both_poolings() {
     let (document, file, pictures) = (fixtures(), Fixtures::open("losses"), Fixtures::open("pictures"));
     let (content, style, start) = (pictures.map("content"), pictures.map("style"), pictures.map("start"));
-    for (name, pooling) in POOLINGS {
-        let vgg = Arc::new(vgg16(Layer::relu(4, 3), pooling));
+    for ((name, pooling), algorithm) in POOLINGS.into_iter().flat_map(|p| FAST.map(|a| (p, a))) {
+        let vgg = Arc::new(vgg16(Layer::relu(4, 3), pooling, algorithm));
         let evaluate = |content_weight: f64, style_weight: f64, tv_weight: f64| -> Evaluation {
-            let config = Config { content_weight, style_weight, tv_weight, ..paper(&document) };
+            let config = Config { content_weight, style_weight, tv_weight, ..paper(&document, algorithm) };
             let mut pool = Pool::new();
             Objective::new(vgg.clone(), &config, &content, &style, &mut pool).evaluate(&start, &mut pool)
         };
@@ -193,19 +225,31 @@ fn losses_and_the_pictures_gradient_agree_with_both_poolings() {
             let rms = (references.iter().map(|&r| f64::from(r).powi(2)).sum::<f64>() / references.len() as f64).sqrt();
             // Back and forth through ten convolutions. Like the features, a gradient's error is in proportion
             // to the whole map's size.
-            let tolerance = Tolerance { atol: 1e-5 * rms, rtol: 1e-6 };
+            let tolerance = Tolerance { atol: 1e-5 * rms, rtol: 1e-6 }.times(looseness(algorithm));
             let gradient = evaluation.gradient.as_ref().unwrap();
-            tolerance.check(&format!("{name} gradient of {what}"), gradient.as_slice(), &references);
+            tolerance.check(&format!("{name} {algorithm:?} gradient of {what}"), gradient.as_slice(), &references);
         };
-        let weights = paper(&document);
+        let weights = paper(&document, algorithm);
         let whole = evaluate(weights.content_weight, weights.style_weight, weights.tv_weight);
         let Evaluation { content, style, tv, total, .. } = whole;
         let losses = [("content", content), ("style", style), ("tv", tv), ("total", total)];
-        check_losses(name, losses, &whole.layers, &document["losses"][name]);
+        check_losses(name, LOSSES.times(looseness(algorithm)), losses, &whole.layers, &document["losses"][name]);
         check("total", &format!("{name}.total"), &whole);
         check("content", &format!("{name}.content"), &evaluate(1.0, 0.0, 0.0));
         check("style", &format!("{name}.style"), &evaluate(0.0, 1.0, 0.0));
         check("tv", "tv", &evaluate(0.0, 0.0, 1.0));
+    }
+}
+
+/// How far the losses of a run may drift apart. Whether a feature near 0 passes its ReLU, or which of two nearly
+/// equal ones a pooling, decides over the gradient of a whole neighbourhood. On the fixture's pictures an error
+/// of 1e-6 is enough to turn such a decision: moving the picture by as much does so in the direct convolution too.
+/// An error of 3e-7 is not.
+fn trajectory(algorithm: Algorithm) -> Tolerance {
+    match algorithm {
+        Algorithm::Reference | Algorithm::Im2col | Algorithm::Direct => LOSSES,
+        Algorithm::Winograd | Algorithm::AmxSplit => Tolerance { atol: 0.0, rtol: 1e-2 },
+        Algorithm::AmxBf16 => Tolerance { atol: 0.0, rtol: 2e-2 },
     }
 }
 
@@ -214,19 +258,27 @@ fn losses_and_the_pictures_gradient_agree_with_both_poolings() {
 fn ten_steps_of_the_paper_lead_to_the_same_losses_and_the_same_picture() {
     let (document, pictures) = (fixtures(), Fixtures::open("pictures"));
     let picture = |name: &str| Picture::from_rgb(pictures.map(name).into_array());
-    let mut lines = document["steps"].as_array().unwrap().iter();
-    let outcome = stylize(&paper(&document), &picture("content"), &picture("style"), |step| {
-        let expected = lines.next().expect("one line per iteration and one after the last");
-        assert_eq!(expected["iteration"], step.iteration);
-        let losses = [("content", step.content), ("style", step.style), ("tv", step.tv), ("total", step.total)];
-        check_losses(&format!("step {}", step.iteration), losses, step.layers, expected);
-        ControlFlow::Continue(())
-    });
-    assert!(lines.next().is_none(), "every line was compared");
+    for algorithm in FAST {
+        let mut lines = document["steps"].as_array().unwrap().iter();
+        let config = paper(&document, algorithm);
+        let outcome = stylize(&config, &picture("content"), &picture("style"), |step| {
+            let expected = lines.next().expect("one line per iteration and one after the last");
+            assert_eq!(expected["iteration"], step.iteration);
+            let losses = [("content", step.content), ("style", step.style), ("tv", step.tv), ("total", step.total)];
+            check_losses(&format!("step {}", step.iteration), trajectory(algorithm), losses, step.layers, expected);
+            ControlFlow::Continue(())
+        });
+        assert!(lines.next().is_none(), "every line was compared");
 
-    // A step is the learning rate, 0.02, times a ratio of gradients whose relative errors are near 1e-6: ten of
-    // them are off by 2e-7, and each rounds the picture by 6e-8. PyTorch's own f32 run is 2.5e-7 from its f64 run.
-    let found = outcome.unwrap().picture.rgb;
-    let expected = Fixtures::open("steps").elements("picture");
-    Tolerance { atol: 1e-6, rtol: 0.0 }.check("picture", found.as_slice().unwrap(), &expected);
+        // A step is the learning rate, 0.02, times a ratio of gradients whose relative errors are near 1e-6: ten
+        // of them are off by 2e-7, and each rounds the picture by 6e-8. PyTorch's own f32 run is 2.5e-7 from its
+        // f64 run.
+        let found = outcome.unwrap().picture.rgb;
+        let expected = Fixtures::open("steps").elements("picture");
+        if algorithm == Algorithm::Im2col {
+            Tolerance { atol: 1e-6, rtol: 0.0 }.check("picture", found.as_slice().unwrap(), &expected);
+        }
+        // Ten steps of 0.02 each, some of whose values went another way.
+        assert!(relative_rms(found.as_slice().unwrap(), &expected) < 0.02, "{algorithm:?}");
+    }
 }

@@ -30,7 +30,7 @@ import time
 
 import torch
 
-from reference import Objective, Optimisation, load_weights, test_picture
+from reference import Objective, Optimisation, Paper, load_weights, test_picture
 
 
 def peak_rss_mib():
@@ -48,7 +48,10 @@ def measure(arguments):
         test_picture(arguments.size, arguments.size, kind).float().contiguous(memory_format=memory_format)
         for kind in ("content", "style")
     )
-    run = Optimisation(Objective(content, style, weights), content)
+    paper = Paper(
+        content_weight=arguments.content_weight, style_weight=arguments.style_weight, tv_weight=arguments.tv_weight
+    )
+    run = Optimisation(Objective(content, style, weights, paper), content)
     losses = [run.step().numbers() for _ in range(2)]  # the first steps also warm oneDNN's caches
 
     seconds = []
@@ -97,6 +100,10 @@ def main():
     parser.add_argument("--threads", type=int, metavar="N", help="default: as many as PyTorch takes")
     parser.add_argument("--repeats", type=int, default=5, metavar="R", help="steps timed, after two more (%(default)s)")
     parser.add_argument("--contiguous", action="store_true", help="PyTorch's default layout instead of channels_last")
+    paper = Paper()
+    parser.add_argument("--content-weight", type=float, default=paper.content_weight)
+    parser.add_argument("--style-weight", type=float, default=paper.style_weight)
+    parser.add_argument("--tv-weight", type=float, default=paper.tv_weight)
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     arguments = parser.parse_args()
     if arguments.repeats < 1:

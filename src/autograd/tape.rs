@@ -6,6 +6,7 @@ use ndarray::ArrayD;
 
 use super::Value;
 use crate::kernels::conv::Filter;
+use crate::kernels::mask::Mask;
 use crate::tensor::{FeatureMap, Pool};
 
 /// A node of a [`Tape`], by its position.
@@ -18,13 +19,15 @@ type Rule = Box<dyn FnOnce(Value, &mut Backward<'_>)>;
 enum Slot {
     Owned(Value),
     Shared(Arc<Value>),
-    /// Overwritten in place by a later op, or given back after its rule ran.
+    /// Released: no rule asked for it, and whoever recorded it has no more use for it.
     Gone,
 }
 
 struct Node {
     value: Slot,
     needs_gradient: bool,
+    /// Some rule reads the value: [`Tape::release`] keeps it.
+    saved: bool,
     rule: Option<Rule>,
 }
 
@@ -54,19 +57,24 @@ impl<'p> Tape<'p> {
         self.push(Slot::Shared(value), false, None)
     }
 
-    /// Records the result of an op. The rule is kept only if one of the `parents` needs a gradient.
+    /// Records the result of an op on `parents`. The rule is kept only if one of them needs a gradient; the
+    /// rule may read the values named in `saves`, and no others.
     pub fn record(
         &mut self,
         value: Value,
         parents: &[Var],
+        saves: &[Var],
         rule: impl FnOnce(Value, &mut Backward<'_>) + 'static,
     ) -> Var {
-        let needs_gradient = parents.iter().any(|parent| self.nodes[parent.0].needs_gradient);
+        let needs_gradient = self.needs_gradient(parents);
+        if needs_gradient {
+            saves.iter().for_each(|var| self.nodes[var.0].saved = true);
+        }
         self.push(Slot::Owned(value), needs_gradient, needs_gradient.then(|| Box::new(rule) as Rule))
     }
 
     fn push(&mut self, value: Slot, needs_gradient: bool, rule: Option<Rule>) -> Var {
-        self.nodes.push(Node { value, needs_gradient, rule });
+        self.nodes.push(Node { value, needs_gradient, saved: false, rule });
         Var(self.nodes.len() - 1)
     }
 
@@ -112,24 +120,33 @@ impl<'p> Tape<'p> {
         FeatureMap::from_pool(self.pool, height, width, channels)
     }
 
-    /// Takes a node's map away so that an op may overwrite it in place.
-    ///
-    /// # Panics
-    /// If the node is a leaf: leaves belong to the caller.
-    pub(crate) fn take_map(&mut self, var: Var) -> FeatureMap {
+    /// A bit mask with a buffer of the pool, its contents unspecified.
+    #[must_use]
+    pub fn allocate_mask(&mut self, elements: usize) -> Mask {
+        Mask::from_pool(self.pool, elements)
+    }
+
+    /// Whether anything computed from these nodes would have to be differentiated.
+    #[must_use]
+    pub fn needs_gradient(&self, vars: &[Var]) -> bool {
+        vars.iter().any(|var| self.nodes[var.0].needs_gradient)
+    }
+
+    /// Declares that nothing will read this node's value again but the rules that asked for it. If none did, its
+    /// buffer goes back to the pool at once.
+    pub fn release(&mut self, var: Var) {
         let node = &mut self.nodes[var.0];
-        assert!(node.rule.is_some() || !node.needs_gradient, "node {} is a leaf; it is not overwritten", var.0);
-        match std::mem::replace(&mut node.value, Slot::Gone) {
-            Slot::Owned(Value::Map(map)) => map,
-            _ => panic!("node {} holds no map of its own to overwrite", var.0),
+        if !node.saved && matches!(node.value, Slot::Owned(_)) {
+            let value = std::mem::replace(&mut node.value, Slot::Gone);
+            recycle(value, self.pool);
         }
     }
 
     /// Differentiates the scalar `root` with respect to every variable.
     ///
-    /// Walks the nodes from last to first. A node's gradient is taken out of the
-    /// store, handed to its rule, and its value is given back to the pool as soon
-    /// as the rule has run: nothing earlier on the tape can need it.
+    /// Walks the nodes from last to first. A node's value is given back to the pool:
+    /// whoever read it came later on the tape. Its gradient is taken out of the store
+    /// and handed to its rule.
     #[must_use]
     pub fn backward(self, root: Var) -> Gradients {
         assert!(matches!(self.value(root), Value::Scalar(_)), "backward starts at a scalar; seed others explicitly");
@@ -143,19 +160,16 @@ impl<'p> Tape<'p> {
         let mut gradients: Vec<Option<Value>> = (0..=root.0).map(|_| None).collect();
         gradients[root.0] = Some(d_root);
         for later in self.nodes.drain(root.0 + 1..) {
-            recycle(later, self.pool);
+            recycle(later.value, self.pool);
         }
         for index in (0..=root.0).rev() {
-            let mut node = self.nodes.pop().expect("one node per index");
-            if let Some(rule) = node.rule.take() {
-                // The node goes back for a moment: its rule may read its own value.
-                self.nodes.push(node);
-                if let Some(d_out) = gradients[index].take() {
-                    rule(d_out, &mut Backward { nodes: &self.nodes, gradients: &mut gradients, pool: self.pool });
-                }
-                node = self.nodes.pop().expect("pushed above");
+            let node = self.nodes.pop().expect("one node per index");
+            // No rule reads its own node's value, and no rule that is still to run can read it.
+            recycle(node.value, self.pool);
+            let Some(rule) = node.rule else { continue };
+            if let Some(d_out) = gradients[index].take() {
+                rule(d_out, &mut Backward { nodes: &self.nodes, gradients: &mut gradients, pool: self.pool });
             }
-            recycle(node, self.pool);
         }
         Gradients { gradients }
     }
@@ -164,13 +178,13 @@ impl<'p> Tape<'p> {
 impl Drop for Tape<'_> {
     fn drop(&mut self) {
         for node in self.nodes.drain(..) {
-            recycle(node, self.pool);
+            recycle(node.value, self.pool);
         }
     }
 }
 
-fn recycle(node: Node, pool: &mut Pool) {
-    if let Slot::Owned(value) = node.value {
+fn recycle(value: Slot, pool: &mut Pool) {
+    if let Slot::Owned(value) = value {
         value.recycle(pool);
     }
 }
@@ -179,7 +193,7 @@ fn value(nodes: &[Node], var: Var) -> &Value {
     match &nodes[var.0].value {
         Slot::Owned(value) => value,
         Slot::Shared(value) => value,
-        Slot::Gone => panic!("node {} was overwritten in place by a later op", var.0),
+        Slot::Gone => panic!("node {} was released; an op whose rule reads it must say so in `saves`", var.0),
     }
 }
 
@@ -222,12 +236,6 @@ impl<'a> Backward<'a> {
         value(self.nodes, var)
     }
 
-    /// The value of the node whose rule is running.
-    #[must_use]
-    pub fn output(&self) -> &'a Value {
-        value(self.nodes, Var(self.nodes.len() - 1))
-    }
-
     /// The value of a node that is a feature map.
     #[must_use]
     pub fn map(&self, var: Var) -> &'a FeatureMap {
@@ -264,6 +272,11 @@ impl<'a> Backward<'a> {
             }
             empty => *empty = Some(gradient),
         }
+    }
+
+    /// Gives a spent mask's buffer back to the pool.
+    pub fn recycle_mask(&mut self, spent: Mask) {
+        self.pool.put(spent.into_buffer());
     }
 
     /// Gives a spent gradient's buffer back to the pool.

@@ -58,7 +58,7 @@ impl Value {
     /// Gives a map's buffer back to the pool.
     pub(super) fn recycle(self, pool: &mut Pool) {
         if let Value::Map(map) = self {
-            pool.put(map.into_vec());
+            pool.put(map.into_buffer());
         }
     }
 }

@@ -12,6 +12,7 @@
 //!                   ├── trace
 //!                   ├── previews
 //!                   └── signals
+//! bench   doctor                    what this machine can do, and what is chosen for it
 //! weights   completions   man
 //! say                               every line printed, closed pipes survived
 //! panics                            a bug becomes one line
@@ -19,8 +20,10 @@
 //!
 //! [`Preset::config`]: impasto::config::Preset::config
 
+mod bench;
 mod completions;
 mod details;
+mod doctor;
 mod eta;
 mod man;
 mod options;
@@ -45,7 +48,7 @@ use impasto::Error;
 const EXIT_CODES: &str = "\
 Exit codes:
     0  done
-    1  a result could not be written, or an internal error
+    1  a result could not be written, a kernel is wrong, or an internal error
     2  usage: an option, or a path to write to, cannot be used
     3  an input picture cannot be used
     4  the network's weights cannot be used
@@ -75,6 +78,8 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Stylize(Box<options::Options>),
+    Bench(Box<bench::Options>),
+    Doctor(doctor::Options),
     Weights(weights::Options),
     Completions(completions::Options),
     Man(man::Options),
@@ -101,6 +106,8 @@ impl From<Error> for Failure {
 pub fn run() -> Result<u8, Failure> {
     let code = match Cli::parse().command {
         Command::Stylize(options) => stylize::run(&options)?,
+        Command::Bench(options) => bench::run(&options)?,
+        Command::Doctor(options) => doctor::run(&options)?,
         Command::Weights(options) => weights::run(&options)?,
         Command::Completions(options) => completions::run(&options),
         Command::Man(options) => man::run(&options)?,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use impasto::Result;
 use impasto::config::{Config, Init, LayerWeight, Pooling, Precision, Preset, Tone};
+use impasto::kernels::conv::Algorithm;
 
 use super::presets::with_default;
 use super::{EXIT_CODES, paths, presets, values};
@@ -18,7 +19,7 @@ const MACHINE: &str = "Machine";
 const REPORTING: &str = "Reporting";
 
 /// More threads than any machine has cores would only waste memory.
-const MOST_THREADS: u64 = 4096;
+pub const MOST_THREADS: u64 = 4096;
 
 /// Repaint a photograph in the manner of a painting.
 #[derive(Debug, clap::Args)]
@@ -141,6 +142,13 @@ pub struct Options {
     #[arg(long_help = with_default(&values::precisions("Arithmetic of the network:"), "precision"))]
     pub precision: Option<Precision>,
 
+    #[arg(long, value_name = "NAME", value_parser = values::conv_algorithm(), help_heading = MACHINE)]
+    #[arg(hide_possible_values = true, hide_short_help = true)]
+    #[arg(long_help = with_default(
+        &values::conv_algorithms("How convolutions are computed, instead of the fastest for each layer:"),
+        "conv-algorithm"))]
+    pub conv_algorithm: Option<Algorithm>,
+
     #[arg(long, value_name = "FILE", help_heading = MACHINE)]
     #[arg(help = with_default("VGG weights, a safetensors file", "weights"))]
     #[arg(long_help = with_default(
@@ -188,6 +196,9 @@ impl Options {
         set(&mut config.seed, &self.seed);
         set(&mut config.max_pixels, &self.max_pixels);
         set(&mut config.precision, &self.precision);
+        if self.conv_algorithm.is_some() {
+            config.conv_algorithm = self.conv_algorithm;
+        }
         set(&mut config.tone, &self.tone);
         config.style_size = self.style_size.or(config.style_size);
         config.weights = self.weights.clone().or(config.weights);
@@ -277,6 +288,7 @@ mod tests {
             "--seed=11",
             "--threads=3",
             "--precision=f32",
+            "--conv-algorithm=im2col",
             "--weights=w.safetensors",
         ]);
         let layer = |block, weight| LayerWeight { layer: Layer::relu(block, 1), weight };
@@ -297,6 +309,7 @@ mod tests {
             seed: 11,
             threads: 3,
             precision: Precision::F32,
+            conv_algorithm: Some(Algorithm::Im2col),
             weights: Some("w.safetensors".into()),
             ..Config::default()
         };

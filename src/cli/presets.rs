@@ -36,6 +36,7 @@ pub fn rows(config: &Config) -> Vec<(&'static str, String)> {
         max_pixels,
         threads,
         precision,
+        conv_algorithm,
         weights,
         tone,
     } = config;
@@ -56,6 +57,7 @@ pub fn rows(config: &Config) -> Vec<(&'static str, String)> {
         ("seed", seed.to_string()),
         ("threads", if *threads == 0 { "every core".into() } else { threads.to_string() }),
         ("precision", name(precision)),
+        ("conv-algorithm", conv_algorithm.map_or("by shape".into(), |algorithm| algorithm.name().into())),
         ("weights", weights.as_ref().map_or("embedded".into(), |path| path.display().to_string())),
         ("scales", scales(pyramid)),
         ("loss formulas", name(losses)),

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use impasto::bench::Part;
+use impasto::bench::report::Format;
 use impasto::config::{Init, Pooling, Precision, Preset, Tone};
+use impasto::kernels::conv::Algorithm;
 
 /// Parser of a word out of a list of (word, help, value).
 fn one_of<T: Copy + Send + Sync + 'static>(
@@ -19,7 +22,7 @@ fn one_of<T: Copy + Send + Sync + 'static>(
 
 /// `help`, and below it each word with what it means; indented, which keeps man from joining the lines.
 fn listed<T>(help: &str, choices: &[(&str, &str, T)]) -> String {
-    let lines = choices.iter().map(|(word, meaning, _)| format!("  {word:<9}{meaning}\n"));
+    let lines = choices.iter().map(|(word, meaning, _)| format!("  {word:<10}{meaning}\n"));
     format!("{help}\n\n{}\n", lines.collect::<String>())
 }
 
@@ -42,6 +45,19 @@ const TONES: &[(&str, &str, Tone)] = &[
 
 const BITS: &[(&str, &str, u8)] = &[("8", "every format", 8), ("16", "PNG and TIFF: no banding in later edits", 16)];
 
+const PARTS: &[(&str, &str, Part)] = &[
+    ("machine", "peaks of the instruction sets and memory bandwidth", Part::Machine),
+    ("layers", "convolutions and Gram matrices, each alone", Part::Layers),
+    ("step", "whole iterations, with their peak memory", Part::Step),
+];
+
+const FORMATS: &[(&str, &str, Format)] = &[
+    ("table", "aligned columns for a terminal", Format::Table),
+    ("markdown", "tables for a document", Format::Markdown),
+    ("json", "everything, every repeat included; --compare reads it", Format::Json),
+    ("csv", "a line for each measurement", Format::Csv),
+];
+
 pub fn preset() -> impl TypedValueParser<Value = Preset> {
     let words = Preset::ALL.map(|preset| PossibleValue::new(preset.name()).help(preset.summary()));
     PossibleValuesParser::new(words).map(|word| {
@@ -55,6 +71,17 @@ pub fn pooling() -> impl TypedValueParser<Value = Pooling> {
 
 pub fn precision() -> impl TypedValueParser<Value = Precision> {
     one_of(PRECISIONS)
+}
+
+pub fn conv_algorithm() -> impl TypedValueParser<Value = Algorithm> {
+    let words = Algorithm::ALL.map(|algorithm| PossibleValue::new(algorithm.name()).help(algorithm.summary()));
+    PossibleValuesParser::new(words)
+        .map(|word| Algorithm::ALL.into_iter().find(|a| a.name() == word).expect("clap lets only these words pass"))
+}
+
+/// The values of `--conv-algorithm`, explained after `help`.
+pub fn conv_algorithms(help: &str) -> String {
+    listed(help, &Algorithm::ALL.map(|algorithm| (algorithm.name(), algorithm.summary(), algorithm)))
 }
 
 pub fn tone() -> impl TypedValueParser<Value = Tone> {
@@ -78,6 +105,40 @@ pub fn tones(help: &str) -> String {
 
 pub fn bits() -> impl TypedValueParser<Value = u8> {
     one_of(BITS)
+}
+
+/// Every arithmetic that is one, not a choice among them.
+pub fn distinct_precisions() -> Vec<Precision> {
+    PRECISIONS.iter().map(|(.., precision)| *precision).filter(|&p| p != Precision::Auto).collect()
+}
+
+pub fn bench_part() -> impl TypedValueParser<Value = Part> {
+    one_of(PARTS)
+}
+
+/// The values of `bench --only`, explained after `help`.
+pub fn bench_parts(help: &str) -> String {
+    listed(help, PARTS)
+}
+
+pub fn format() -> impl TypedValueParser<Value = Format> {
+    one_of(FORMATS)
+}
+
+/// The values of `bench --format`, explained after `help`.
+pub fn formats(help: &str) -> String {
+    listed(help, FORMATS)
+}
+
+pub fn algorithm() -> impl TypedValueParser<Value = Algorithm> {
+    PossibleValuesParser::new(Algorithm::ALL.map(Algorithm::name)).map(|word| {
+        Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == word).expect("clap lets only these words pass")
+    })
+}
+
+/// A number of threads; 0 is every core.
+pub fn thread_count() -> impl TypedValueParser<Value = u64> {
+    clap::value_parser!(u64).range(0..=super::options::MOST_THREADS)
 }
 
 /// `content`, `noise`, or else a file.

@@ -5,9 +5,11 @@
 //! threads, and partial sums are merged in block order, so that every thread
 //! count gives the same bytes.
 
+pub mod bf16;
 pub mod conv;
 pub mod gemm;
 pub mod gram;
+pub mod mask;
 pub mod pool;
 pub mod reduce;
 pub(crate) mod scratch;

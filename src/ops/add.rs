@@ -9,7 +9,7 @@ use crate::autograd::{Tape, Value, Var};
 pub fn add(tape: &mut Tape<'_>, terms: &[Var]) -> Var {
     let sum = terms.iter().map(|&term| tape.scalar(term)).sum();
     let parents = terms.to_vec();
-    tape.record(Value::Scalar(sum), terms, move |d_out, back| {
+    tape.record(Value::Scalar(sum), terms, &[], move |d_out, back| {
         for parent in parents {
             if back.needs(parent) {
                 back.give(parent, d_out.clone());

@@ -11,7 +11,7 @@ pub fn avg_pool2d(tape: &mut Tape<'_>, x: Var) -> Var {
     let (height, width, channels) = pool::pooled_dim(dim);
     let mut y = tape.allocate(height, width, channels);
     pool::avg_forward(tape.map(x), &mut y);
-    tape.record(Value::Map(y), &[x], move |d_out, back| {
+    tape.record(Value::Map(y), &[x], &[], move |d_out, back| {
         let Value::Map(d_y) = d_out else { panic!("the gradient of a map is a map") };
         let (mut d_x, beta) = back.gradient_of(x, dim);
         pool::avg_backward(&d_y, beta, &mut d_x);

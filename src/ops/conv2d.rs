@@ -1,7 +1,5 @@
-use ndarray::{ArrayD, ArrayView1, Ix1};
-
 use crate::autograd::{Tape, Value, Var};
-use crate::kernels::conv;
+use crate::kernels::conv::{self, Activation};
 
 /// 3×3 convolution, stride 1, zero padding p: `y = w ⋆ x + b`, see [`crate::kernels::conv`].
 ///
@@ -16,8 +14,11 @@ pub fn conv2d(tape: &mut Tape<'_>, x: Var, w: Var, b: Var, padding: usize) -> Va
     let (height, width, _) = tape.map(x).dim();
     let shape = tape.filter(w).shape(conv::Direction::Forward, height, width, padding);
     let mut y = tape.allocate(shape.out_height(), shape.out_width(), shape.out_channels);
-    conv::forward(tape.map(x), tape.filter(w), vector(tape.value(b)), padding, &mut y);
-    tape.record(Value::Map(y), &[x, w, b], move |d_out, back| {
+    conv::forward(tape.map(x), tape.filter(w), bias(tape, b), padding, Activation::None, &mut y);
+    let x_dim = tape.map(x).dim();
+    // The input is needed for the weights' gradient alone.
+    let saves: &[Var] = if tape.needs_gradient(&[w]) { &[x, w] } else { &[w] };
+    tape.record(Value::Map(y), &[x, w, b], saves, move |d_out, back| {
         let Value::Map(d_y) = d_out else { panic!("the gradient of a map is a map") };
         if back.needs(w) {
             let filter = back.filter(w);
@@ -31,18 +32,19 @@ pub fn conv2d(tape: &mut Tape<'_>, x: Var, w: Var, b: Var, padding: usize) -> Va
             back.give(b, Value::Tensor(d_b.into_dyn()));
         }
         if back.needs(x) {
-            let (mut d_x, beta) = back.gradient_of(x, back.map(x).dim());
-            conv::backward_input(&d_y, back.filter(w), padding, beta, &mut d_x);
+            let (mut d_x, beta) = back.gradient_of(x, x_dim);
+            conv::backward_input(&d_y, None, back.filter(w), padding, beta, &mut d_x);
             back.give(x, Value::Map(d_x));
         }
         back.recycle(Value::Map(d_y));
     })
 }
 
-fn vector(value: &Value) -> ArrayView1<'_, f32> {
-    let tensor: Option<&ArrayD<f32>> = if let Value::Tensor(tensor) = value { Some(tensor) } else { None };
-    let vector = tensor.and_then(|tensor| tensor.view().into_dimensionality::<Ix1>().ok());
-    vector.unwrap_or_else(|| panic!("a bias is a vector, not {:?}", value.shape()))
+/// The elements of a bias.
+pub(super) fn bias<'t>(tape: &'t Tape<'_>, b: Var) -> &'t [f32] {
+    let bias = tape.tensor(b);
+    assert_eq!(bias.ndim(), 1, "a bias is a vector");
+    bias.as_slice().expect("tensors are contiguous")
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::kernels;
 /// Source: Gatys, Ecker & Bethge 2015, arXiv:1508.06576, eq. 3.
 pub fn gram(tape: &mut Tape<'_>, features: Var) -> Var {
     let g = kernels::gram::gram(tape.map(features));
-    tape.record(Value::Tensor(g.into_dyn()), &[features], move |d_out, back| {
+    tape.record(Value::Tensor(g.into_dyn()), &[features], &[features], move |d_out, back| {
         let Value::Tensor(d_g) = d_out else { panic!("the gradient of a matrix is a matrix") };
         let d_g = d_g.into_dimensionality::<Ix2>().expect("N × N");
         let f = back.map(features);

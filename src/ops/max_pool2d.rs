@@ -3,13 +3,13 @@ use crate::kernels::pool;
 
 /// 2×2 max-pooling, stride 2, floor: `y[i,j] = max x[2i..2i+2, 2j..2j+2]`, as VGG was trained.
 ///
-/// Shapes: (H × W × C) → (⌊H/2⌋ × ⌊W/2⌋ × C). Saves nothing: backward finds the largest again.
+/// Shapes: (H × W × C) → (⌊H/2⌋ × ⌊W/2⌋ × C). Saves x: backward finds the largest again.
 /// Backward: `dx += d_y` at the first largest of each block, in reading order.
 pub fn max_pool2d(tape: &mut Tape<'_>, x: Var) -> Var {
     let (height, width, channels) = pool::pooled_dim(tape.map(x).dim());
     let mut y = tape.allocate(height, width, channels);
     pool::max_forward(tape.map(x), &mut y);
-    tape.record(Value::Map(y), &[x], move |d_out, back| {
+    tape.record(Value::Map(y), &[x], &[x], move |d_out, back| {
         let Value::Map(d_y) = d_out else { panic!("the gradient of a map is a map") };
         let (mut d_x, beta) = back.gradient_of(x, back.map(x).dim());
         pool::max_backward(back.map(x), &d_y, beta, &mut d_x);

@@ -7,13 +7,14 @@
 //! them (β = 1) into buffers the tape hands out, see
 //! [`Backward`](crate::autograd::Backward).
 //!
-//! The network: [`normalize`], [`pad_replicate`], [`conv2d`], [`relu`], [`max_pool2d`], [`avg_pool2d`].
+//! The network: [`normalize`], [`pad_replicate`], [`conv2d`], [`relu`], [`conv2d_relu`], [`max_pool2d`], [`avg_pool2d`].
 //! The losses: [`gram`], [`squared_error`], [`relative_error`], [`total_variation`],
 //! [`total_variation9`], [`scale`], [`add`].
 
 mod add;
 mod avg_pool2d;
 mod conv2d;
+mod conv2d_relu;
 mod gram;
 mod max_pool2d;
 mod normalize;
@@ -27,12 +28,13 @@ mod total_variation;
 pub use add::add;
 pub use avg_pool2d::avg_pool2d;
 pub use conv2d::conv2d;
+pub use conv2d_relu::conv2d_relu;
 pub use gram::gram;
 pub use max_pool2d::max_pool2d;
 pub use normalize::normalize;
 pub use pad_replicate::pad_replicate;
 pub use relative_error::relative_error;
-pub use relu::{relu, relu_in_place};
+pub use relu::relu;
 pub use scale::scale;
 pub use squared_error::squared_error;
 pub use total_variation::{total_variation, total_variation9};
@@ -68,7 +70,7 @@ pub(crate) mod testing {
     /// A tensor with elements uniform in [−1, 1].
     pub fn random_tensor(shape: &[usize], seed: u64) -> ArrayD<f32> {
         let map = random_map(1, 1, shape.iter().product(), seed);
-        ArrayD::from_shape_vec(shape, map.into_vec()).unwrap()
+        ArrayD::from_shape_vec(shape, map.as_slice().to_vec()).unwrap()
     }
 
     /// A one-channel map from rows, for cases worked out by hand.

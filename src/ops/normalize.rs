@@ -15,7 +15,7 @@ pub fn normalize<const C: usize>(tape: &mut Tape<'_>, x: Var, mean: [f32; C], st
     for (y, x) in y.as_mut_slice().as_chunks_mut::<C>().0.iter_mut().zip(pixels) {
         *y = std::array::from_fn(|c| (x[c] - mean[c]) / std[c]);
     }
-    tape.record(Value::Map(y), &[x], move |d_out, back| {
+    tape.record(Value::Map(y), &[x], &[], move |d_out, back| {
         let Value::Map(mut d_x) = d_out else { panic!("the gradient of a map is a map") };
         for d in d_x.as_mut_slice().as_chunks_mut::<C>().0 {
             *d = std::array::from_fn(|c| d[c] / std[c]);

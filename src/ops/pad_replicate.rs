@@ -13,7 +13,7 @@ pub fn pad_replicate(tape: &mut Tape<'_>, x: Var) -> Var {
     for (copy, original) in copies(height, width) {
         y.as_mut_slice()[copy * channels..][..channels].copy_from_slice(&source[original * channels..][..channels]);
     }
-    tape.record(Value::Map(y), &[x], move |d_out, back| {
+    tape.record(Value::Map(y), &[x], &[], move |d_out, back| {
         let Value::Map(d_y) = d_out else { panic!("the gradient of a map is a map") };
         let (mut d_x, beta) = back.gradient_of(x, dim);
         if beta == 0.0 {

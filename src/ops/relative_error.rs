@@ -14,7 +14,7 @@ pub fn relative_error(tape: &mut Tape<'_>, x: Var, t: Var) -> Var {
     let d = tape.tensor(x) - tape.tensor(t);
     let squares: f64 = d.iter().map(|&d| f64::from(d).powi(2)).sum();
     let norm = d.iter().map(|&d| f64::from(d).abs()).sum::<f64>() + EPSILON;
-    tape.record(Value::Scalar(squares / norm), &[x], move |d_out, back| {
+    tape.record(Value::Scalar(squares / norm), &[x], &[], move |d_out, back| {
         let Value::Scalar(d_y) = d_out else { panic!("the gradient of a scalar is a scalar") };
         back.give(x, Value::Tensor(d * (2.0 * d_y / norm) as f32));
     })

@@ -16,7 +16,7 @@ pub fn scale(tape: &mut Tape<'_>, x: Var, a: f64) -> Var {
         other => panic!("scale takes a scalar or a tensor, not {:?}", other.shape()),
     };
     let y = times(tape.value(x));
-    tape.record(y, &[x], move |d_out, back| back.give(x, times(&d_out)))
+    tape.record(y, &[x], &[], move |d_out, back| back.give(x, times(&d_out)))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::kernels::reduce::{self, BLOCK};
 pub fn squared_error(tape: &mut Tape<'_>, x: Var, t: Var) -> Var {
     assert_eq!(tape.value(x).shape(), tape.value(t).shape(), "squared_error compares like with like");
     let sum = reduce::squared_distance(tape.value(x).as_slice(), tape.value(t).as_slice());
-    tape.record(Value::Scalar(sum), &[x, t], move |d_out, back| {
+    tape.record(Value::Scalar(sum), &[x, t], &[x, t], move |d_out, back| {
         let Value::Scalar(d) = d_out else { panic!("the gradient of a scalar is a scalar") };
         for (parent, other) in [(x, t), (t, x)] {
             if back.needs(parent) {

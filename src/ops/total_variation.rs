@@ -26,7 +26,7 @@ pub fn total_variation9(tape: &mut Tape<'_>, x: Var) -> Var {
 
 fn variation(tape: &mut Tape<'_>, x: Var, neighbours: Vec<Neighbour>) -> Var {
     let y = variation::sum(tape.map(x), &neighbours);
-    tape.record(Value::Scalar(y), &[x], move |d_out, back| {
+    tape.record(Value::Scalar(y), &[x], &[x], move |d_out, back| {
         let Value::Scalar(d_y) = d_out else { panic!("the gradient of a scalar is a scalar") };
         let (mut d_x, beta) = back.gradient_of(x, back.map(x).dim());
         variation::backward(back.map(x), &neighbours, d_y, beta, &mut d_x);

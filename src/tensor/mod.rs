@@ -8,51 +8,68 @@
 
 mod pool;
 
+use bytemuck::Pod;
 use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut2};
 
-pub use pool::Pool;
+pub use pool::{Buffer, Pool};
 
 /// A feature map (H × W × C), row-major, channels innermost.
 ///
 /// Generic over its element so that maps in a narrower type can join `f32`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FeatureMap<E = f32> {
-    data: Array3<E>,
+#[derive(Clone, Debug)]
+pub struct FeatureMap<E: Pod = f32> {
+    data: Buffer<E>,
+    height: usize,
+    width: usize,
+    channels: usize,
 }
 
-impl<E: Clone> FeatureMap<E> {
+impl<E: Pod + PartialEq> PartialEq for FeatureMap<E> {
+    fn eq(&self, other: &Self) -> bool {
+        self.dim() == other.dim() && self.as_slice() == other.as_slice()
+    }
+}
+
+impl<E: Pod> FeatureMap<E> {
     /// A map over `data`, whose length must be `height · width · channels`.
     #[must_use]
     pub fn from_vec(height: usize, width: usize, channels: usize, data: Vec<E>) -> Self {
-        let length = data.len();
-        let data = Array3::from_shape_vec((height, width, channels), data);
-        FeatureMap {
-            data: data.unwrap_or_else(|_| panic!("{length} elements for ({height} × {width} × {channels})"))
-        }
+        Self::from_buffer(height, width, channels, data.into())
+    }
+
+    fn from_buffer(height: usize, width: usize, channels: usize, data: Buffer<E>) -> Self {
+        assert_eq!(data.len(), height * width * channels, "elements for ({height} × {width} × {channels})");
+        FeatureMap { data, height, width, channels }
+    }
+
+    /// A map with a buffer of the pool, its contents unspecified.
+    #[must_use]
+    pub fn from_pool(pool: &mut Pool, height: usize, width: usize, channels: usize) -> Self {
+        Self::from_buffer(height, width, channels, pool.take(height * width * channels))
     }
 
     /// H.
     #[must_use]
     pub fn height(&self) -> usize {
-        self.data.dim().0
+        self.height
     }
 
     /// W.
     #[must_use]
     pub fn width(&self) -> usize {
-        self.data.dim().1
+        self.width
     }
 
     /// C, also called N.
     #[must_use]
     pub fn channels(&self) -> usize {
-        self.data.dim().2
+        self.channels
     }
 
     /// (H, W, C).
     #[must_use]
     pub fn dim(&self) -> (usize, usize, usize) {
-        self.data.dim()
+        (self.height, self.width, self.channels)
     }
 
     /// M = H·W.
@@ -64,19 +81,19 @@ impl<E: Clone> FeatureMap<E> {
     /// The elements in memory order.
     #[must_use]
     pub fn as_slice(&self) -> &[E] {
-        self.data.as_slice().expect("a feature map is contiguous")
+        &self.data
     }
 
     /// The elements in memory order, to write.
     #[must_use]
     pub fn as_mut_slice(&mut self) -> &mut [E] {
-        self.data.as_slice_mut().expect("a feature map is contiguous")
+        &mut self.data
     }
 
     /// (H × W × C) view.
     #[must_use]
     pub fn view(&self) -> ArrayView3<'_, E> {
-        self.data.view()
+        ArrayView3::from_shape(self.dim(), &self.data).expect("H·W·C elements")
     }
 
     /// F: the map as a matrix (M × N), one row a pixel.
@@ -94,8 +111,8 @@ impl<E: Clone> FeatureMap<E> {
 
     /// The buffer, for the pool.
     #[must_use]
-    pub fn into_vec(self) -> Vec<E> {
-        self.data.into_raw_vec_and_offset().0
+    pub fn into_buffer(self) -> Buffer<E> {
+        self.data
     }
 }
 
@@ -103,24 +120,19 @@ impl FeatureMap {
     /// A map of zeros.
     #[must_use]
     pub fn zeros(height: usize, width: usize, channels: usize) -> Self {
-        FeatureMap { data: Array3::zeros((height, width, channels)) }
-    }
-
-    /// A map with a buffer of the pool, its contents unspecified.
-    #[must_use]
-    pub fn from_pool(pool: &mut Pool, height: usize, width: usize, channels: usize) -> Self {
-        Self::from_vec(height, width, channels, pool.take(height * width * channels))
+        Self::from_vec(height, width, channels, vec![0.0; height * width * channels])
     }
 
     /// A copy of a picture or of any (H × W × C) array.
     #[must_use]
     pub fn from_array(array: &Array3<f32>) -> Self {
-        FeatureMap { data: array.as_standard_layout().into_owned() }
+        let (height, width, channels) = array.dim();
+        Self::from_vec(height, width, channels, array.iter().copied().collect())
     }
 
     /// The map as an array.
     #[must_use]
     pub fn into_array(self) -> Array3<f32> {
-        self.data
+        Array3::from_shape_vec(self.dim(), self.data.into_vec()).expect("H·W·C elements")
     }
 }

@@ -101,7 +101,7 @@ fn run(
         }
     }
     let weights = Weights::load(config.weights.as_deref())?;
-    let options = Options { pooling: config.pooling, border: config.border, algorithm: None };
+    let options = Options { pooling: config.pooling, border: config.border, algorithm: config.conv_algorithm };
     let vgg = Arc::new(Vgg::new(&weights, deepest_layer(config), options)?);
     drop(weights);
     memory::check(config, &vgg, &scales, style)?;
@@ -152,7 +152,7 @@ fn run(
                 break;
             }
             if let Some(gradient) = evaluation.gradient {
-                pool.put(gradient.into_vec());
+                pool.put(gradient.into_buffer());
             }
         }
         if !matches!(end, End::Finished) {

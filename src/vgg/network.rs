@@ -9,7 +9,7 @@ use crate::autograd::{Tape, Value, Var};
 use crate::config::{Border, Layer, Pooling};
 use crate::error::Result;
 use crate::kernels::conv::{Algorithm, Filter};
-use crate::ops::{avg_pool2d, conv2d, max_pool2d, normalize, pad_replicate, relu_in_place};
+use crate::ops::{avg_pool2d, conv2d_relu, max_pool2d, normalize, pad_replicate};
 
 /// Mean of ImageNet's pictures, sRGB in [0, 1]: what torchvision's weights were trained to have subtracted.
 pub const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
@@ -72,6 +72,7 @@ impl Vgg {
             padding = 0;
         }
         for stage in self.stages {
+            let before = x;
             x = match stage {
                 Stage::Pool => match self.options.pooling {
                     Pooling::Max => max_pool2d(tape, x),
@@ -80,13 +81,14 @@ impl Vgg {
                 Stage::Convolution { index, name, .. } => {
                     let (weight, bias) = &self.convolutions[*index];
                     let (w, b) = (tape.constant(weight.clone()), tape.constant(bias.clone()));
-                    let y = conv2d(tape, x, w, b, padding);
+                    let y = conv2d_relu(tape, x, w, b, padding);
                     padding = 1;
-                    let y = relu_in_place(tape, y);
                     tap(tape, *name, y);
                     y
                 }
             };
+            // Unless a loss or a pooling looks back at it, a map has done its work.
+            tape.release(before);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The program as its users meet it: the built binary on small pictures.
 
 mod interruption;
+mod machine;
 mod refusals;
 mod results;
 mod support;

@@ -9,7 +9,7 @@ use crate::support::{Folder, PROGRAM, impasto, printed};
 const EXIT_CODES: [&str; 9] = ["0", "1", "2", "3", "4", "5", "6", "130", "143"];
 
 /// Every option of `stylize`.
-const OPTIONS: [&str; 25] = [
+const OPTIONS: [&str; 26] = [
     "--output",
     "--bits",
     "--save-every",
@@ -30,6 +30,7 @@ const OPTIONS: [&str; 25] = [
     "--seed",
     "--threads",
     "--precision",
+    "--conv-algorithm",
     "--weights",
     "--trace",
     "--quiet",
@@ -67,7 +68,15 @@ fn man_pages_are_printed_or_written_into_a_folder() {
     let all = printed(impasto(["man"]));
     let folder = Folder::new();
     impasto(["man"]).arg(folder.path("new/man1")).assert().success();
-    let pages = ["impasto.1", "impasto-stylize.1", "impasto-weights.1", "impasto-man.1", "impasto-completions.1"];
+    let pages = [
+        "impasto.1",
+        "impasto-stylize.1",
+        "impasto-weights.1",
+        "impasto-man.1",
+        "impasto-completions.1",
+        "impasto-bench.1",
+        "impasto-doctor.1",
+    ];
     for page in pages {
         let text = std::fs::read_to_string(folder.path("new/man1").join(page)).unwrap();
         assert!(all.contains(&text), "{page}");

@@ -28,10 +28,10 @@ pub fn weights_file() -> PathBuf {
     repository("weights/vgg16-imagenet.safetensors")
 }
 
-/// VGG16 down to `deepest`, zeros beyond the edge.
-pub fn vgg16(deepest: Layer, pooling: Pooling) -> Vgg {
+/// VGG16 down to `deepest`, zeros beyond the edge, computed by `algorithm`.
+pub fn vgg16(deepest: Layer, pooling: Pooling, algorithm: Algorithm) -> Vgg {
     let weights = Weights::open(weights_file()).unwrap();
-    Vgg::new(&weights, deepest, Options { pooling, border: Border::Zero, algorithm: None }).unwrap()
+    Vgg::new(&weights, deepest, Options { pooling, border: Border::Zero, algorithm: Some(algorithm) }).unwrap()
 }
 
 /// Numbers uniform in [−1, 1].

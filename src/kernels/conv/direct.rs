@@ -24,9 +24,10 @@
 use std::ops::Range;
 
 use ndarray::Array4;
-use rayon::prelude::*;
 
+use super::epilogue::{Epilogue, bits, can_mask, for_each_part};
 use super::{Direction, Into, Shape};
+use crate::kernels::mask::Mask;
 use crate::kernels::scratch::{self, Aligned};
 use crate::kernels::simd::{Isa, Kernel, Panels, Rows, Simd, gemm_block, gemm_segments, panel_width};
 use crate::tensor::FeatureMap;
@@ -81,26 +82,34 @@ pub fn pack(weight: &Array4<f32>, direction: Direction, isa: Isa) -> Packed {
     Packed { isa, filters, depth, panels }
 }
 
-/// Runs a convolution of `shape` in the direction its filters were packed for.
-pub fn run(shape: &Shape, x: &FeatureMap, packed: &Packed, into: Into<'_>, y: &mut FeatureMap) {
+/// Whether [`run`] applies a mask while it reads: in the first kernel, rows of A overlap and are read as they are.
+#[must_use]
+pub fn fuses_mask(shape: &Shape) -> bool {
+    by_pixel_read(shape.in_channels, shape.out_channels) && can_mask(shape.in_channels)
+}
+
+/// Runs a convolution of `shape` in the direction its filters were packed for, on x where the mask lets it through.
+pub fn run(shape: &Shape, x: &FeatureMap, mask: Option<&Mask>, packed: &Packed, into: Into<'_>, y: &mut FeatureMap) {
     let (height, row) = (shape.out_height(), shape.out_width() * shape.out_channels);
     let width = packed.isa.panel_width();
     let filters =
         Panels { data: &packed.filters, depth: packed.depth, count: packed.panels, stride: packed.depth * width };
     // The result does not depend on the rows of a task: each output is computed from its own window, in a fixed order.
     let rows = height.div_ceil(4 * rayon::current_num_threads()).clamp(1, BAND);
-    y.as_mut_slice().par_chunks_mut(rows * row).enumerate().for_each(|(task, y)| {
+    for_each_part(into, y.as_mut_slice(), rows * row, |task, y, epilogue| {
         let rows = task * rows..task * rows + y.len() / row;
-        let x = x.as_slice();
+        let (x, mask) = (x.as_slice(), mask.map(Mask::bytes));
         if by_pixel_read(shape.in_channels, shape.out_channels) {
             let line = ReadTask::line(shape, filters.count * width);
-            scratch::with(3 * line + row + FEW, |scratch| {
-                packed.isa.dispatch(ReadTask { shape, x, filters, into, rows, line, scratch, y });
+            let masked = if mask.is_some() { shape.width * shape.in_channels } else { 0 };
+            scratch::with(3 * line + masked + row + FEW, |scratch| {
+                packed.isa.dispatch(ReadTask { shape, x, mask, masked, filters, epilogue, rows, line, scratch, y });
             });
         } else {
+            assert!(mask.is_none(), "this kernel applies no mask");
             let line = (shape.width + 2 * shape.padding) * shape.in_channels;
             scratch::with((rows.len() + 2) * line + TILE * filters.count * width, |scratch| {
-                packed.isa.dispatch(WriteTask { shape, x, filters, into, rows, line, scratch, y });
+                packed.isa.dispatch(WriteTask { shape, x, filters, epilogue, rows, line, scratch, y });
             });
         }
     });
@@ -118,7 +127,7 @@ struct WriteTask<'a> {
     shape: &'a Shape,
     x: &'a [f32],
     filters: Panels<'a>,
-    into: Into<'a>,
+    epilogue: Epilogue<'a>,
     rows: Range<usize>,
     /// Elements of a bordered row.
     line: usize,
@@ -130,7 +139,7 @@ impl Kernel for WriteTask<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
+    fn run<S: Simd>(mut self, simd: S) {
         let Shape { in_channels, out_channels, .. } = *self.shape;
         let (line, width) = (self.line, self.shape.out_width());
         let (bordered, tile) = self.scratch.split_at_mut((self.rows.len() + 2) * line);
@@ -142,8 +151,14 @@ impl Kernel for WriteTask<'_> {
                 let data = &bordered[i * line + j * in_channels..];
                 let windows = Rows { data, stride: in_channels, segments: 3, segment_stride: line };
                 gemm_segments(simd, pixels, windows, self.filters, (tile, tile_row), false);
-                let y = &mut self.y[(i * width + j) * out_channels..][..pixels * out_channels];
-                write_tile(simd, tile, tile_row, self.into, out_channels, y);
+                let first = (i * width + j) * out_channels;
+                for (pixel, sums) in tile.chunks_exact(tile_row).enumerate().take(pixels) {
+                    for c in (0..out_channels).step_by(S::LANES) {
+                        let element = first + pixel * out_channels + c;
+                        let y = &mut self.y[element..element + S::LANES.min(out_channels - c)];
+                        self.epilogue.write(simd, simd.load(&sums[c..]), c, element, y);
+                    }
+                }
             }
         }
     }
@@ -165,29 +180,15 @@ fn border(shape: &Shape, x: &[f32], first: usize, bordered: &mut [f32], line: us
     }
 }
 
-/// Moves sums from a tile, whose rows are padded, to the pixels of y.
-#[inline(always)]
-fn write_tile<S: Simd>(simd: S, tile: &[f32], tile_row: usize, into: Into<'_>, channels: usize, y: &mut [f32]) {
-    for (y, sums) in y.chunks_exact_mut(channels).zip(tile.chunks_exact(tile_row)) {
-        for c in (0..channels).step_by(S::LANES) {
-            let y = &mut y[c..channels.min(c + S::LANES)];
-            let sum = simd.load(&sums[c..]);
-            let value = match into {
-                Into::Bias(bias) => simd.add(sum, simd.load_partial(&bias[c..c + y.len()])),
-                Into::Scaled(0.0) => sum,
-                Into::Scaled(beta) => simd.fma(simd.splat(beta), simd.load_partial(y), sum),
-            };
-            simd.store_partial(value, y);
-        }
-    }
-}
-
 /// Some output rows, where a register tile holds pixels that are read.
 struct ReadTask<'a> {
     shape: &'a Shape,
     x: &'a [f32],
+    mask: Option<&'a [u8]>,
+    /// Elements of scratch for a masked row, if there is a mask.
+    masked: usize,
     filters: Panels<'a>,
-    into: Into<'a>,
+    epilogue: Epilogue<'a>,
     rows: Range<usize>,
     /// Elements of a bordered row of Z.
     line: usize,
@@ -211,7 +212,8 @@ impl Kernel for ReadTask<'_> {
         let Shape { in_channels, out_channels, padding, .. } = *self.shape;
         let (line, row) = (self.line, self.shape.out_width() * out_channels);
         let z_pixel = self.filters.count * panel_width::<S>();
-        let (ring, sums) = self.scratch.split_at_mut(3 * line);
+        let (ring, rest) = self.scratch.split_at_mut(3 * line);
+        let (masked, sums) = rest.split_at_mut(self.masked);
         for z in ring.chunks_exact_mut(line) {
             z[..padding * z_pixel].fill(0.0);
             z[(padding + self.shape.width) * z_pixel..].fill(0.0);
@@ -221,6 +223,14 @@ impl Kernel for ReadTask<'_> {
             let z = &mut ring[i % 3 * line..][..line];
             match source(self.shape, self.x, i) {
                 Some(x) => {
+                    let x = match self.mask {
+                        Some(mask) => {
+                            let first = (i - padding) * self.shape.width * in_channels;
+                            apply(simd, mask, first, x, masked);
+                            &*masked
+                        }
+                        None => x,
+                    };
                     let z = &mut z[padding * z_pixel..];
                     gemm_block(simd, self.shape.width, (x, in_channels), self.filters, (z, z_pixel), false);
                 }
@@ -229,8 +239,8 @@ impl Kernel for ReadTask<'_> {
             if let Some(i) = (i - self.rows.start).checked_sub(2) {
                 let top = self.rows.start + i;
                 let z = [0, 1, 2].map(|u| &ring[(top + u) % 3 * line..][..line]);
-                add_taps(z, z_pixel, self.into, out_channels, sums);
-                finish_row(self.into, &sums[..row], &mut self.y[i * row..][..row]);
+                add_taps(z, z_pixel, &self.epilogue, out_channels, sums);
+                finish_row(&self.epilogue, &sums[..row], &mut self.y[i * row..][..row]);
             }
         }
     }
@@ -239,9 +249,9 @@ impl Kernel for ReadTask<'_> {
 /// `y[j] = bias + Σ_{u,v} Z[u][j + v][u, v]` for a row; four channels at a time, of which the next pixel
 /// overwrites those too many.
 #[inline(always)]
-fn add_taps(z: [&[f32]; 3], z_pixel: usize, into: Into<'_>, channels: usize, sums: &mut [f32]) {
+fn add_taps(z: [&[f32]; 3], z_pixel: usize, epilogue: &Epilogue<'_>, channels: usize, sums: &mut [f32]) {
     let mut first = [0.0; FEW];
-    if let Into::Bias(bias) = into {
+    if let Epilogue::Bias(bias) = epilogue {
         first[..channels].copy_from_slice(bias);
     }
     let pixels = (sums.len() - FEW) / channels;
@@ -260,12 +270,22 @@ fn add_taps(z: [&[f32]; 3], z_pixel: usize, into: Into<'_>, channels: usize, sum
     }
 }
 
-/// Moves a row of sums, which the bias is part of, to y.
+/// Moves a row of sums, which the bias is part of, to y. So few channels make no mask.
 #[inline(always)]
-fn finish_row(into: Into<'_>, sums: &[f32], y: &mut [f32]) {
-    match into {
-        Into::Bias(_) | Into::Scaled(0.0) => y.copy_from_slice(sums),
-        Into::Scaled(beta) => y.iter_mut().zip(sums).for_each(|(y, sum)| *y = beta * *y + sum),
+fn finish_row(epilogue: &Epilogue<'_>, sums: &[f32], y: &mut [f32]) {
+    match epilogue {
+        Epilogue::Bias(_) | Epilogue::Scaled(0.0) => y.copy_from_slice(sums),
+        Epilogue::Scaled(beta) => y.iter_mut().zip(sums).for_each(|(y, sum)| *y = beta * *y + sum),
+        Epilogue::Relu(..) => unreachable!("an activation is fused where channels fill vectors"),
+    }
+}
+
+/// A row of x, its first element being element `first` of the map, where the mask lets it through.
+#[inline(always)]
+fn apply<S: Simd>(simd: S, mask: &[u8], first: usize, x: &[f32], masked: &mut [f32]) {
+    for (i, (x, masked)) in x.chunks_exact(S::LANES).zip(masked.chunks_exact_mut(S::LANES)).enumerate() {
+        let bits = bits::<S>(mask, first + i * S::LANES);
+        simd.store(simd.select(bits, simd.load(x)), masked);
     }
 }
 

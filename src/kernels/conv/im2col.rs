@@ -58,7 +58,7 @@ pub fn run(shape: &Shape, x: &FeatureMap, packed: &Packed, into: Into<'_>, y: &m
         let pixels = y.len() / channels;
         let mut y = ArrayViewMut2::from_shape((pixels, channels), y).expect("whole pixels");
         let beta = match into {
-            Into::Bias(bias) => {
+            Into::Bias(bias, _) => {
                 y.rows_mut().into_iter().for_each(|mut pixel| pixel.assign(&ndarray::ArrayView1::from(bias)));
                 1.0
             }

@@ -14,27 +14,25 @@
 //! [`choose`] decides, [`forward`] and [`backward_input`] execute: the decision
 //! is a pure function that can be read, tested and overridden.
 
+pub mod amx;
 pub mod direct;
+mod epilogue;
 pub mod im2col;
 pub mod reference;
 pub mod winograd;
 
 use std::sync::{Arc, OnceLock};
 
-use ndarray::{Array4, ArrayView1, ArrayViewMut1, ArrayViewMut4};
+use ndarray::{Array4, ArrayViewMut1, ArrayViewMut4};
+use rayon::prelude::*;
 use serde::Serialize;
 
+pub use epilogue::{Activation, Into};
+
+use crate::kernels::mask::Mask;
+use crate::kernels::reduce::BLOCK;
 use crate::kernels::simd::Isa;
 use crate::tensor::FeatureMap;
-
-/// What a convolution's sums are added to.
-#[derive(Clone, Copy, Debug)]
-pub enum Into<'a> {
-    /// The output is overwritten: bias (one per channel) plus sums.
-    Bias(&'a [f32]),
-    /// The output is multiplied by β, then added to.
-    Scaled(f32),
-}
 
 /// How a convolution is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -48,11 +46,75 @@ pub enum Algorithm {
     Winograd,
     /// Windows multiplied where they are, without being copied: for few channels read or written.
     Direct,
+    /// Tiles of bf16, one per number.
+    #[serde(rename = "amx-bf16")]
+    AmxBf16,
+    /// Tiles of bf16, two per number and three products: `f32`-grade.
+    #[serde(rename = "amx-split")]
+    AmxSplit,
 }
 
 impl Algorithm {
     /// Every algorithm, the oracle first.
-    pub const ALL: [Algorithm; 4] = [Algorithm::Reference, Algorithm::Im2col, Algorithm::Winograd, Algorithm::Direct];
+    pub const ALL: [Algorithm; 6] = [
+        Algorithm::Reference,
+        Algorithm::Im2col,
+        Algorithm::Winograd,
+        Algorithm::Direct,
+        Algorithm::AmxBf16,
+        Algorithm::AmxSplit,
+    ];
+
+    /// Its name on the command line and in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Algorithm::Reference => "reference",
+            Algorithm::Im2col => "im2col",
+            Algorithm::Winograd => "winograd",
+            Algorithm::Direct => "direct",
+            Algorithm::AmxBf16 => "amx-bf16",
+            Algorithm::AmxSplit => "amx-split",
+        }
+    }
+
+    /// One line that says what it is.
+    #[must_use]
+    pub const fn summary(self) -> &'static str {
+        match self {
+            Algorithm::Reference => "the definition in plain loops, very slow",
+            Algorithm::Im2col => "patches as rows of a matrix, and a matrix product",
+            Algorithm::Winograd => "F(4×4, 3×3): a quarter of the multiplications",
+            Algorithm::Direct => "no matrix written down: for the picture's three channels",
+            Algorithm::AmxBf16 => "tiles of bf16, on a CPU with AMX",
+            Algorithm::AmxSplit => "tiles of bf16, two per number, as exact as f32, on a CPU with AMX",
+        }
+    }
+
+    /// Whether this machine has what the algorithm is made for. Without it, results are the same, but slow.
+    #[must_use]
+    pub fn available(self) -> bool {
+        !matches!(self, Algorithm::AmxBf16 | Algorithm::AmxSplit) || amx::available()
+    }
+
+    /// The root mean square error, relative to the result's, that rounding explains with up to 512 channels.
+    /// More is a mistake in the kernel.
+    #[must_use]
+    pub const fn tolerance(self) -> f64 {
+        match self {
+            // The oracle itself: sums in f64, rounded once.
+            Algorithm::Reference => 6e-8,
+            // Sums of K ≤ 9·512 products in f32. Their rounding errors are independent, so they grow like √K:
+            // 6e-8·√4608 = 4e-6 for one running sum, less for the several a SIMD kernel keeps.
+            Algorithm::Im2col | Algorithm::Direct => 3e-6,
+            // Transforms with constants up to 8 in front of sums over channels.
+            Algorithm::Winograd => 1e-5,
+            // Operands rounded to 2⁻⁹: √2·2⁻⁹/√3 = 1.6e-3 of a product.
+            Algorithm::AmxBf16 => 5e-3,
+            // Rounded to 2⁻¹⁸, and the product of the low halves left out.
+            Algorithm::AmxSplit => 1e-5,
+        }
+    }
 }
 
 /// Which way data flows through a convolution.
@@ -101,6 +163,8 @@ impl Shape {
 }
 
 /// Picks the algorithm for a shape, unless one is asked for.
+///
+/// The tile algorithms are not picked: nobody has measured yet where they are faster.
 #[must_use]
 pub fn choose(shape: &Shape, _direction: Direction, requested: Option<Algorithm>) -> Algorithm {
     requested.unwrap_or(match shape.in_channels.min(shape.out_channels) {
@@ -108,6 +172,21 @@ pub fn choose(shape: &Shape, _direction: Direction, requested: Option<Algorithm>
         5..16 => Algorithm::Im2col,
         _ => Algorithm::Winograd,
     })
+}
+
+/// Why [`choose`] picks what it picks, in a few words.
+#[must_use]
+pub fn why(shape: &Shape, direction: Direction, requested: Option<Algorithm>) -> &'static str {
+    if requested.is_some() {
+        return "asked for";
+    }
+    match choose(shape, direction, None) {
+        Algorithm::Reference => "the definition",
+        Algorithm::Im2col => "under 16 channels on one side: transforming tiles would cost more than it saves",
+        Algorithm::Winograd => "16 channels or more on both sides: a quarter of the multiplications",
+        Algorithm::Direct => "the picture's channels on one side: nothing to transform or copy",
+        Algorithm::AmxBf16 | Algorithm::AmxSplit => "tiles of bf16",
+    }
 }
 
 /// A convolution's weights, with what the kernels made of them.
@@ -126,6 +205,8 @@ struct Packed {
     im2col: [OnceLock<im2col::Packed>; 2],
     winograd: [OnceLock<winograd::Packed>; 2],
     direct: [OnceLock<direct::Packed>; 2],
+    amx_bf16: [OnceLock<amx::Packed>; 2],
+    amx_split: [OnceLock<amx::Packed>; 2],
 }
 
 impl Filter {
@@ -164,11 +245,26 @@ impl Filter {
     }
 
     fn winograd(&self, direction: Direction) -> &winograd::Packed {
-        self.packed.winograd[direction as usize].get_or_init(|| winograd::pack(&self.weight, direction, Isa::detect()))
+        self.packed.winograd[direction as usize].get_or_init(|| {
+            let (out, input, ..) = self.weight.dim();
+            let isa = Isa::detect();
+            if direction == Direction::BackwardInput && winograd::shares(out, input, isa) {
+                return self.winograd(Direction::Forward).transposed();
+            }
+            winograd::pack(&self.weight, direction, isa)
+        })
     }
 
     fn direct(&self, direction: Direction) -> &direct::Packed {
         self.packed.direct[direction as usize].get_or_init(|| direct::pack(&self.weight, direction, Isa::detect()))
+    }
+
+    fn amx(&self, direction: Direction, precision: amx::Precision) -> &amx::Packed {
+        let packed = match precision {
+            amx::Precision::Bf16 => &self.packed.amx_bf16,
+            amx::Precision::Split => &self.packed.amx_split,
+        };
+        packed[direction as usize].get_or_init(|| amx::pack(&self.weight, direction, precision))
     }
 
     fn im2col(&self, direction: Direction) -> &im2col::Packed {
@@ -176,59 +272,110 @@ impl Filter {
     }
 }
 
-/// `y ← conv(x, filter) + bias`. Shapes: x (H × W × in), bias (out), y (H+2p−2 × W+2p−2 × out).
+/// `y ← activation(conv(x, filter) + bias)`. Shapes: x (H × W × in), bias (out), y (H+2p−2 × W+2p−2 × out).
 ///
 /// # Panics
 /// If the shapes do not fit.
-pub fn forward(x: &FeatureMap, filter: &Filter, bias: ArrayView1<'_, f32>, padding: usize, y: &mut FeatureMap) {
+pub fn forward(
+    x: &FeatureMap,
+    filter: &Filter,
+    bias: &[f32],
+    padding: usize,
+    activation: Activation<'_>,
+    y: &mut FeatureMap,
+) {
     let shape = filter.shape(Direction::Forward, x.height(), x.width(), padding);
     assert_shapes(&shape, x, y);
     assert_eq!(bias.len(), shape.out_channels, "one bias per output channel");
-    match choose(&shape, Direction::Forward, filter.algorithm) {
+    let algorithm = choose(&shape, Direction::Forward, filter.algorithm);
+    let fused = matches!(activation, Activation::None) || fuses_activation(algorithm, &shape);
+    let (now, later) = if fused { (activation, Activation::None) } else { (Activation::None, activation) };
+    match algorithm {
         Algorithm::Reference => reference::forward(x, &filter.weight, bias, padding, y),
-        Algorithm::Im2col => im2col::run(
-            &shape,
-            x,
-            filter.im2col(Direction::Forward),
-            Into::Bias(bias.as_slice().expect("a bias is contiguous")),
-            y,
-        ),
-        Algorithm::Winograd => winograd::run(
-            &shape,
-            x,
-            filter.winograd(Direction::Forward),
-            Into::Bias(bias.as_slice().expect("a bias is contiguous")),
-            y,
-        ),
-        Algorithm::Direct => direct::run(
-            &shape,
-            x,
-            filter.direct(Direction::Forward),
-            Into::Bias(bias.as_slice().expect("a bias is contiguous")),
-            y,
-        ),
+        _ => run(algorithm, &shape, x, None, filter, Direction::Forward, Into::Bias(bias, now), y),
+    }
+    if let Activation::Relu(mask) = later {
+        relu(y.as_mut_slice());
+        if let Some(mask) = mask {
+            mask.set(y.as_slice());
+        }
     }
 }
 
-/// `d_x ← β·d_x + ∂y/∂xᵀ d_y`. Shapes: d_y (H+2p−2 × W+2p−2 × out), d_x (H × W × in); `padding` is the forward's p.
+/// `d_x ← β·d_x + ∂y/∂xᵀ d_y`, where the mask, if there is one, lets d_y through.
+/// Shapes: d_y (H+2p−2 × W+2p−2 × out), d_x (H × W × in); `padding` is the forward's p.
 ///
 /// # Panics
 /// If the shapes do not fit.
-pub fn backward_input(d_y: &FeatureMap, filter: &Filter, padding: usize, beta: f32, d_x: &mut FeatureMap) {
+pub fn backward_input(
+    d_y: &FeatureMap,
+    mask: Option<&Mask>,
+    filter: &Filter,
+    padding: usize,
+    beta: f32,
+    d_x: &mut FeatureMap,
+) {
     let shape = filter.shape(Direction::BackwardInput, d_y.height(), d_y.width(), padding);
     assert_shapes(&shape, d_y, d_x);
-    match choose(&shape, Direction::BackwardInput, filter.algorithm) {
+    let algorithm = choose(&shape, Direction::BackwardInput, filter.algorithm);
+    let fused = fuses_mask(algorithm, &shape);
+    let masked = mask.filter(|_| !fused).map(|mask| {
+        let mut masked = d_y.clone();
+        mask.apply(masked.as_mut_slice());
+        masked
+    });
+    let (d_y, mask) = (masked.as_ref().unwrap_or(d_y), mask.filter(|_| fused));
+    match algorithm {
         Algorithm::Reference => reference::backward_input(d_y, &filter.weight, padding, beta, d_x),
-        Algorithm::Im2col => {
-            im2col::run(&shape, d_y, filter.im2col(Direction::BackwardInput), Into::Scaled(beta), d_x);
-        }
-        Algorithm::Winograd => {
-            winograd::run(&shape, d_y, filter.winograd(Direction::BackwardInput), Into::Scaled(beta), d_x)
-        }
-        Algorithm::Direct => {
-            direct::run(&shape, d_y, filter.direct(Direction::BackwardInput), Into::Scaled(beta), d_x);
+        _ => run(algorithm, &shape, d_y, mask, filter, Direction::BackwardInput, Into::Scaled(beta), d_x),
+    }
+}
+
+/// One kernel for both directions: what differs is how the filters were packed.
+#[allow(clippy::too_many_arguments)]
+fn run(
+    algorithm: Algorithm,
+    shape: &Shape,
+    x: &FeatureMap,
+    mask: Option<&Mask>,
+    filter: &Filter,
+    direction: Direction,
+    into: Into<'_>,
+    y: &mut FeatureMap,
+) {
+    match algorithm {
+        Algorithm::Reference => unreachable!("the definition is written out for each direction"),
+        Algorithm::Im2col => im2col::run(shape, x, filter.im2col(direction), into, y),
+        Algorithm::Winograd => winograd::run(shape, x, mask, filter.winograd(direction), into, y),
+        Algorithm::Direct => direct::run(shape, x, mask, filter.direct(direction), into, y),
+        Algorithm::AmxBf16 | Algorithm::AmxSplit => {
+            amx::run(shape, x, mask, filter.amx(direction, amx::Precision::of(algorithm)), into, y);
         }
     }
+}
+
+/// Whether an algorithm applies a ReLU, and makes its mask, while it writes.
+fn fuses_activation(algorithm: Algorithm, shape: &Shape) -> bool {
+    match algorithm {
+        Algorithm::Winograd | Algorithm::Direct => epilogue::can_mask(shape.out_channels),
+        Algorithm::AmxBf16 | Algorithm::AmxSplit => amx::can_mask(shape),
+        Algorithm::Reference | Algorithm::Im2col => false,
+    }
+}
+
+/// Whether an algorithm applies a mask while it reads.
+fn fuses_mask(algorithm: Algorithm, shape: &Shape) -> bool {
+    match algorithm {
+        Algorithm::Winograd => epilogue::can_mask(shape.in_channels),
+        Algorithm::Direct => direct::fuses_mask(shape),
+        Algorithm::AmxBf16 | Algorithm::AmxSplit => amx::can_mask(shape),
+        Algorithm::Reference | Algorithm::Im2col => false,
+    }
+}
+
+/// `y ← max(y, 0)`.
+pub fn relu(y: &mut [f32]) {
+    y.par_chunks_mut(BLOCK).for_each(|y| y.iter_mut().for_each(|y| *y = y.max(0.0)));
 }
 
 /// `d_w ← Σ over pixels`, the gradient of the weights (out × in × 3 × 3), overwritten.

@@ -1,7 +1,7 @@
 //! Convolution by its definition: the algorithm to read first, and the oracle
 //! of every other. Sums are in `f64`, so its result is the exact one rounded once.
 
-use ndarray::{Array4, ArrayView1, ArrayViewMut4};
+use ndarray::{Array4, ArrayViewMut4};
 
 use crate::tensor::FeatureMap;
 
@@ -11,7 +11,7 @@ fn source(i: usize, u: usize, padding: usize, size: usize) -> Option<usize> {
 }
 
 /// See [`super::forward`].
-pub fn forward(x: &FeatureMap, w: &Array4<f32>, bias: ArrayView1<'_, f32>, padding: usize, y: &mut FeatureMap) {
+pub fn forward(x: &FeatureMap, w: &Array4<f32>, bias: &[f32], padding: usize, y: &mut FeatureMap) {
     let (height, width, channels) = y.dim();
     let (input, out) = (x.view(), y.as_mut_slice());
     for i in 0..height {

@@ -23,12 +23,16 @@
 //! Sources: Winograd 1980, "Arithmetic complexity of computations"; Lavin &
 //! Gray 2016, arXiv:1509.09308.
 
+use std::sync::Arc;
+
 use ndarray::Array4;
 use rayon::prelude::*;
 
+use super::epilogue::{Epilogue, bits, for_each_part};
 use super::{Direction, Into, Shape};
+use crate::kernels::mask::Mask;
 use crate::kernels::scratch::{self, Aligned};
-use crate::kernels::simd::{Isa, Kernel, Panels, Simd, gemm_block, panel_width};
+use crate::kernels::simd::{Isa, Kernel, Panels, Rows, Simd, gemm_block, gemm_segments, panel_width};
 use crate::tensor::FeatureMap;
 
 /// Outputs of a tile, along each axis.
@@ -48,11 +52,31 @@ const G: [[f64; 3]; PATCH] = [
     [0.0, 0.0, 1.0],
 ];
 
-/// Transformed filters: panels of output channels, each [36][in][panel].
-#[derive(Debug)]
+/// Transformed filters: panels of output channels, each (36 × in × panel).
+#[derive(Clone, Debug)]
 pub struct Packed {
     isa: Isa,
-    filters: Aligned,
+    filters: Arc<Aligned>,
+    /// Read with in and out exchanged, and rotated: the other direction's filters.
+    transposed: bool,
+}
+
+impl Packed {
+    /// The filters of the other direction, without a copy.
+    ///
+    /// A filter rotated by 180° does to a patch what the filter itself does to the rotated patch, its outputs
+    /// rotated back; and exchanging channels exchanges the roles of the product's operands.
+    #[must_use]
+    pub fn transposed(&self) -> Self {
+        Packed { transposed: !self.transposed, ..self.clone() }
+    }
+}
+
+/// Whether one set of transformed filters serves both directions of (out × in) filters. It costs a few per cent of
+/// speed, and pays where the filters are the largest thing in memory.
+#[must_use]
+pub fn shares(out: usize, input: usize, isa: Isa) -> bool {
+    out.min(input) >= 256 && out.is_multiple_of(isa.panel_width())
 }
 
 /// Transforms weights (out × in × 3 × 3) for a direction: backward, they are rotated by 180° and
@@ -86,7 +110,7 @@ pub fn pack(weight: &Array4<f32>, direction: Direction, isa: Isa) -> Packed {
             }
         }
     });
-    Packed { isa, filters }
+    Packed { isa, filters: Arc::new(filters), transposed: false }
 }
 
 /// G g Gᵀ.
@@ -96,8 +120,8 @@ fn transform_filter(g: &[[f64; 3]; 3]) -> [[f64; PATCH]; PATCH] {
     std::array::from_fn(|i| std::array::from_fn(|j| (0..3).map(|v| rows[i][v] * G[j][v]).sum()))
 }
 
-/// Runs a convolution of `shape` in the direction its filters were packed for.
-pub fn run(shape: &Shape, x: &FeatureMap, packed: &Packed, into: Into<'_>, y: &mut FeatureMap) {
+/// Runs a convolution of `shape` in the direction its filters were packed for, on x where the mask lets it through.
+pub fn run(shape: &Shape, x: &FeatureMap, mask: Option<&Mask>, packed: &Packed, into: Into<'_>, y: &mut FeatureMap) {
     let (height, width) = (shape.out_height(), shape.out_width());
     let (tile_rows, tile_columns) = (height.div_ceil(TILE), width.div_ceil(TILE));
     // Rows of tiles per task: enough for a whole block, few enough for every thread to have some. The
@@ -105,45 +129,20 @@ pub fn run(shape: &Shape, x: &FeatureMap, packed: &Packed, into: Into<'_>, y: &m
     let wanted = block_tiles(shape).div_ceil(tile_columns);
     let rows = wanted.min(tile_rows.div_ceil(2 * rayon::current_num_threads())).max(1);
     let chunk = rows * TILE * width * shape.out_channels;
-    y.as_mut_slice().par_chunks_mut(chunk).enumerate().for_each(|(task, y)| {
-        let first_row = task * rows;
+    let block = block_tiles(shape).min(rows * tile_columns);
+    let strides = Strides::new(shape, block, packed);
+    for_each_part(into, y.as_mut_slice(), chunk, |index, y, epilogue| {
+        let first_row = index * rows;
         let tiles = rows.min(tile_rows - first_row) * tile_columns;
-        let strides = Strides::new(shape, block_tiles(shape).min(tiles), packed.isa);
         scratch::with(strides.scratch(), |scratch| {
-            let task =
-                Task { shape, x: x.as_slice(), filters: &packed.filters, into, first_row, tiles, strides, scratch, y };
-            packed.isa.dispatch(task);
+            let (x, mask, filters) = (x.as_slice(), mask.map(Mask::bytes), &**packed.filters);
+            let task = Task { shape, x, mask, filters, epilogue, first_row, tiles, strides, scratch, y };
+            match packed.transposed {
+                false => packed.isa.dispatch(task),
+                true => packed.isa.dispatch(Transposed(task)),
+            }
         });
     });
-}
-
-/// How V and M lie in memory: 36 matrices each, a row a tile.
-#[derive(Clone, Copy)]
-struct Strides {
-    /// Tiles of a block.
-    block: usize,
-    /// From tile to tile of V.
-    v_tile: usize,
-    /// From frequency to frequency of V.
-    v: usize,
-    /// From tile to tile of M.
-    m_tile: usize,
-    /// From frequency to frequency of M.
-    m: usize,
-}
-
-impl Strides {
-    fn new(shape: &Shape, block: usize, isa: Isa) -> Self {
-        let v_tile = shape.in_channels.next_multiple_of(16);
-        let m_tile = shape.out_channels.next_multiple_of(isa.panel_width()).next_multiple_of(16);
-        // A line between the matrices, or 36 writes would compete for the same places in the cache.
-        Strides { block, v_tile, v: block * v_tile + 16, m_tile, m: block * m_tile + 16 }
-    }
-
-    /// Elements of V and M together.
-    fn scratch(&self) -> usize {
-        FREQUENCIES * (self.v + self.m)
-    }
 }
 
 /// Tiles whose 36 products are computed together. More amortise the filters' journey from memory,
@@ -157,12 +156,49 @@ fn block_tiles(shape: &Shape) -> usize {
     }
 }
 
+/// How V and M lie in memory: 36 matrices each. A row is a tile, or, where filters are read transposed, a channel:
+/// then V is cut into panels of tiles.
+#[derive(Clone, Copy)]
+struct Strides {
+    /// Tiles of a block.
+    block: usize,
+    /// From row to row of V.
+    v_row: usize,
+    /// From frequency to frequency of V.
+    v: usize,
+    /// From row to row of M.
+    m_row: usize,
+    /// From frequency to frequency of M.
+    m: usize,
+}
+
+impl Strides {
+    fn new(shape: &Shape, block: usize, packed: &Packed) -> Self {
+        let width = packed.isa.panel_width();
+        // A line between the matrices, or 36 writes would compete for the same places in the cache.
+        if packed.transposed {
+            let m_row = block.next_multiple_of(width);
+            let (v, m) = (m_row * shape.in_channels + 16, shape.out_channels * m_row + 16);
+            return Strides { block, v_row: width, v, m_row, m };
+        }
+        let v_row = shape.in_channels.next_multiple_of(16);
+        let m_row = shape.out_channels.next_multiple_of(width).next_multiple_of(16);
+        Strides { block, v_row, v: block * v_row + 16, m_row, m: block * m_row + 16 }
+    }
+
+    /// Elements of V and M together.
+    fn scratch(&self) -> usize {
+        FREQUENCIES * (self.v + self.m)
+    }
+}
+
 /// Some rows of tiles, and the part of y they cover.
 struct Task<'a> {
     shape: &'a Shape,
     x: &'a [f32],
+    mask: Option<&'a [u8]>,
     filters: &'a [f32],
-    into: Into<'a>,
+    epilogue: Epilogue<'a>,
     first_row: usize,
     tiles: usize,
     strides: Strides,
@@ -175,25 +211,101 @@ impl Kernel for Task<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        let (depth, strides) = (self.shape.in_channels, self.strides);
+        let (depth, columns, strides) = (self.shape.in_channels, self.shape.out_channels, self.strides);
         let panel = panel_width::<S>() * depth;
-        let panels = self.shape.out_channels.div_ceil(panel_width::<S>());
+        let panels = columns.div_ceil(panel_width::<S>());
         let (v, m) = std::mem::take(&mut self.scratch).split_at_mut(FREQUENCIES * strides.v);
         for first in (0..self.tiles).step_by(strides.block) {
             let tiles = strides.block.min(self.tiles - first);
             for tile in 0..tiles {
-                self.transform_input(simd, first + tile, &mut v[tile * strides.v_tile..], strides.v);
+                for c in (0..depth).step_by(S::LANES) {
+                    let values = self.transform_input::<S, false>(simd, first + tile, c);
+                    for (f, value) in values.into_iter().flatten().enumerate() {
+                        simd.store(value, &mut v[f * strides.v + tile * strides.v_row + c..]);
+                    }
+                }
             }
             for f in 0..FREQUENCIES {
                 let u = Panels { data: &self.filters[f * panel..], depth, count: panels, stride: FREQUENCIES * panel };
                 let (v, m) = (&v[f * strides.v..][..strides.v], &mut m[f * strides.m..][..strides.m]);
-                gemm_block(simd, tiles, (v, strides.v_tile), u, (m, strides.m_tile), false);
+                gemm_block(simd, tiles, (v, strides.v_row), u, (m, strides.m_row), false);
             }
             for tile in 0..tiles {
-                self.transform_output(simd, first + tile, &m[tile * strides.m_tile..], strides.m);
+                for c in (0..columns).step_by(S::LANES) {
+                    let mut values = [[simd.splat(0.0); PATCH]; PATCH];
+                    for (f, value) in values.as_flattened_mut().iter_mut().enumerate() {
+                        *value = simd.load(&m[f * strides.m + tile * strides.m_row + c..]);
+                    }
+                    self.transform_output::<S, false>(simd, first + tile, c, values);
+                }
             }
         }
     }
+}
+
+/// A task whose filters are the other direction's: M = U·V with a row a channel, and tiles side by side in vectors.
+struct Transposed<'a>(Task<'a>);
+
+impl Kernel for Transposed<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let mut task = self.0;
+        let (depth, rows, strides) = (task.shape.in_channels, task.shape.out_channels, task.strides);
+        let width = panel_width::<S>();
+        let panel = width * rows;
+        let (v, m) = std::mem::take(&mut task.scratch).split_at_mut(FREQUENCIES * strides.v);
+        for first in (0..task.tiles).step_by(strides.block) {
+            let tiles = strides.block.min(task.tiles - first);
+            for c in (0..depth).step_by(S::LANES) {
+                for tile in 0..tiles {
+                    let values = task.transform_input::<S, true>(simd, first + tile, c);
+                    let place = tile / width * (depth * width) + c * width + tile % width;
+                    for (f, value) in values.into_iter().flatten().enumerate() {
+                        scatter(simd, value, &mut v[f * strides.v + place..], width, depth - c);
+                    }
+                }
+            }
+            let count = tiles.div_ceil(width);
+            for f in 0..FREQUENCIES {
+                // A row of U has a piece in each panel.
+                let (segments, segment_stride) = (depth / width, FREQUENCIES * panel);
+                let u = Rows { data: &task.filters[f * panel..], stride: width, segments, segment_stride };
+                let v = Panels { data: &v[f * strides.v..][..strides.v], depth, count, stride: depth * width };
+                gemm_segments(simd, rows, u, v, (&mut m[f * strides.m..][..strides.m], strides.m_row), false);
+            }
+            for c in (0..rows).step_by(S::LANES) {
+                for tile in 0..tiles {
+                    let mut values = [[simd.splat(0.0); PATCH]; PATCH];
+                    for (f, value) in values.as_flattened_mut().iter_mut().enumerate() {
+                        *value = gather(simd, &m[f * strides.m + c * strides.m_row + tile..], strides.m_row, rows - c);
+                    }
+                    task.transform_output::<S, true>(simd, first + tile, c, values);
+                }
+            }
+        }
+    }
+}
+
+/// Writes the first `count` lanes `stride` apart.
+#[inline(always)]
+fn scatter<S: Simd>(simd: S, vector: S::Vector, to: &mut [f32], stride: usize, count: usize) {
+    let mut lanes = [0.0; 16];
+    simd.store(vector, &mut lanes);
+    for (lane, &value) in lanes.iter().enumerate().take(S::LANES.min(count)) {
+        to[lane * stride] = value;
+    }
+}
+
+/// Reads the first `count` lanes `stride` apart.
+#[inline(always)]
+fn gather<S: Simd>(simd: S, from: &[f32], stride: usize, count: usize) -> S::Vector {
+    let mut lanes = [0.0; 16];
+    for (lane, value) in lanes.iter_mut().enumerate().take(S::LANES.min(count)) {
+        *value = from[lane * stride];
+    }
+    simd.load(&lanes)
 }
 
 impl Task<'_> {
@@ -204,80 +316,102 @@ impl Task<'_> {
         ((self.first_row + tile / tile_columns) * TILE, tile % tile_columns * TILE)
     }
 
-    /// V = Bᵀ d B for every channel of one tile; zeros outside the map.
+    /// V = Bᵀ d B for a vector of channels from `c` on of one tile; zeros outside the map. The patch d is
+    /// read backwards if `ROTATED`.
     #[inline(always)]
-    fn transform_input<S: Simd>(&self, simd: S, tile: usize, v: &mut [f32], v_length: usize) {
+    fn transform_input<S: Simd, const ROTATED: bool>(
+        &self,
+        simd: S,
+        tile: usize,
+        c: usize,
+    ) -> [[S::Vector; PATCH]; PATCH] {
         let Shape { height, width, in_channels: channels, padding, .. } = *self.shape;
         let (row, column) = self.origin(tile);
-        let inside =
-            row >= padding && column >= padding && row + PATCH - padding <= height && column + PATCH - padding <= width;
-        // Where each of the patch's pixels starts, if it is in the map.
-        let pixel = |i: usize, j: usize| {
-            let y = (row + i).checked_sub(padding).filter(|&y| y < height)?;
-            let x = (column + j).checked_sub(padding).filter(|&x| x < width)?;
-            Some((y * width + x) * channels)
-        };
+        let inside = row >= padding
+            && column >= padding
+            && row + PATCH - padding <= height
+            && column + PATCH - padding <= width
+            && c + S::LANES <= channels;
         let zero = simd.splat(0.0);
-        for c in (0..channels).step_by(S::LANES) {
-            let whole = c + S::LANES <= channels;
-            let mut t = [[zero; PATCH]; PATCH];
-            for (i, t) in t.iter_mut().enumerate() {
-                let mut d = [zero; PATCH];
-                if inside && whole {
-                    let start = ((row + i - padding) * width + column - padding) * channels + c;
+        let mut t = [[zero; PATCH]; PATCH];
+        for (i, t) in t.iter_mut().enumerate() {
+            let i = if ROTATED { PATCH - 1 - i } else { i };
+            let mut d = [zero; PATCH];
+            if inside {
+                let start = ((row + i - padding) * width + column - padding) * channels + c;
+                for (j, d) in d.iter_mut().enumerate() {
+                    *d = simd.load(&self.x[start + j * channels..]);
+                }
+                if let Some(mask) = self.mask {
                     for (j, d) in d.iter_mut().enumerate() {
-                        *d = simd.load(&self.x[start + j * channels..]);
-                    }
-                } else {
-                    for (j, d) in d.iter_mut().enumerate() {
-                        if let Some(start) = pixel(i, j) {
-                            *d = simd.load_partial(&self.x[start + c..start + channels]);
-                        }
+                        *d = simd.select(bits::<S>(mask, start + j * channels), *d);
                     }
                 }
-                *t = input_points(simd, d);
-            }
-            for j in 0..PATCH {
-                let column = input_points(simd, [t[0][j], t[1][j], t[2][j], t[3][j], t[4][j], t[5][j]]);
-                for (i, value) in column.into_iter().enumerate() {
-                    simd.store(value, &mut v[(i * PATCH + j) * v_length + c..]);
+            } else if let Some(y) = (row + i).checked_sub(padding).filter(|&y| y < height) {
+                for (j, d) in d.iter_mut().enumerate() {
+                    let Some(x) = (column + j).checked_sub(padding).filter(|&x| x < width) else { continue };
+                    let start = (y * width + x) * channels;
+                    *d = simd.load_partial(&self.x[start + c..start + channels]);
+                    if let Some(mask) = self.mask {
+                        *d = simd.select(bits::<S>(mask, start + c), *d);
+                    }
                 }
             }
+            *t = input_points(simd, if ROTATED { [d[5], d[4], d[3], d[2], d[1], d[0]] } else { d });
         }
+        // Rows are done; the columns' values are the rows of what comes out, transposed back.
+        let columns: [[S::Vector; PATCH]; PATCH] = transpose(t);
+        let mut values = [[zero; PATCH]; PATCH];
+        for (value, column) in values.iter_mut().zip(columns) {
+            *value = input_points(simd, column);
+        }
+        transpose(values)
     }
 
-    /// y = Aᵀ m A for every channel of one tile, as far as it lies in the map.
+    /// y = Aᵀ m A for a vector of channels from `c` on of one tile, as far as it lies in the map. Outputs are
+    /// written backwards if `ROTATED`.
     #[inline(always)]
-    fn transform_output<S: Simd>(&mut self, simd: S, tile: usize, m: &[f32], m_length: usize) {
+    fn transform_output<S: Simd, const ROTATED: bool>(
+        &mut self,
+        simd: S,
+        tile: usize,
+        c: usize,
+        m: [[S::Vector; PATCH]; PATCH],
+    ) {
         let (height, width, channels) = (self.shape.out_height(), self.shape.out_width(), self.shape.out_channels);
         let (row, column) = self.origin(tile);
         let (rows, columns) = (TILE.min(height - row), TILE.min(width - column));
         let zero = simd.splat(0.0);
-        for c in (0..channels).step_by(S::LANES) {
-            let lanes = S::LANES.min(channels - c);
-            let mut t = [[zero; TILE]; PATCH];
-            for (i, t) in t.iter_mut().enumerate() {
-                let mut row = [zero; PATCH];
-                for (j, value) in row.iter_mut().enumerate() {
-                    *value = simd.load(&m[(i * PATCH + j) * m_length + c..]);
-                }
-                *t = output_points(simd, row);
-            }
-            for j in 0..columns {
-                let out = output_points(simd, [t[0][j], t[1][j], t[2][j], t[3][j], t[4][j], t[5][j]]);
-                for (i, &value) in out.iter().enumerate().take(rows) {
+        let lanes = S::LANES.min(channels - c);
+        let mut t = [[zero; TILE]; PATCH];
+        for (t, m) in t.iter_mut().zip(m) {
+            *t = output_points(simd, m);
+        }
+        let transposed: [[S::Vector; PATCH]; TILE] = transpose(t);
+        for (j, points) in transposed.into_iter().enumerate() {
+            let out = output_points(simd, points);
+            for (i, value) in out.into_iter().enumerate() {
+                let (i, j) = if ROTATED { (TILE - 1 - i, TILE - 1 - j) } else { (i, j) };
+                if i < rows && j < columns {
                     let start = ((row - self.first_row * TILE + i) * width + column + j) * channels + c;
-                    let y = &mut self.y[start..start + lanes];
-                    let value = match self.into {
-                        Into::Bias(bias) => simd.add(value, simd.load_partial(&bias[c..c + lanes])),
-                        Into::Scaled(0.0) => value,
-                        Into::Scaled(beta) => simd.fma(simd.splat(beta), simd.load_partial(y), value),
-                    };
-                    simd.store_partial(value, y);
+                    self.epilogue.write(simd, value, c, start, &mut self.y[start..start + lanes]);
                 }
             }
         }
     }
+}
+
+/// Columns as rows.
+#[inline(always)]
+#[allow(clippy::needless_range_loop)] // Constant indices keep the arrays in registers.
+fn transpose<T: Copy, const R: usize, const C: usize>(t: [[T; C]; R]) -> [[T; R]; C] {
+    let mut transposed = [[t[0][0]; R]; C];
+    for i in 0..R {
+        for j in 0..C {
+            transposed[j][i] = t[i][j];
+        }
+    }
+    transposed
 }
 
 /// Bᵀ times a column: the values at 0, 1, −1, ½, −2 and ∞.

@@ -11,8 +11,11 @@
 //! kernel through a function compiled for those instructions, into which
 //! everything is inlined.
 //!
-//! `IMPASTO_ISA=scalar|avx2|avx512|neon` asks for a lesser set than the CPU has.
+//! `IMPASTO_ISA=scalar|avx2|avx512|neon` asks for a lesser set than the CPU has; `amx`, as no name at all, for
+//! everything it has, the tile unit included.
 
+#[cfg_attr(not(all(target_arch = "x86_64", target_os = "linux")), path = "no_amx.rs")]
+pub mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -21,6 +24,7 @@ mod gemm;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod scalar;
+pub mod tiles;
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -159,12 +163,19 @@ impl Isa {
     #[must_use]
     pub fn detect() -> Isa {
         static BEST: OnceLock<Isa> = OnceLock::new();
-        *BEST.get_or_init(|| {
-            let available = Isa::available();
-            let wanted = std::env::var("IMPASTO_ISA").ok();
-            let found = wanted.and_then(|name| available.iter().copied().find(|isa| isa.name() == name));
-            found.unwrap_or(available[0])
-        })
+        *BEST.get_or_init(|| Isa::requested().unwrap_or(Isa::available()[0]))
+    }
+
+    /// The set that `IMPASTO_ISA` names, if the CPU has it.
+    fn requested() -> Option<Isa> {
+        let name = std::env::var("IMPASTO_ISA").ok()?;
+        Isa::available().into_iter().find(|isa| isa.name() == name)
+    }
+
+    /// Whether `IMPASTO_ISA` names one of these sets: then the tile unit, which comes on top of them all, is not wanted.
+    #[must_use]
+    pub fn lesser_requested() -> bool {
+        Isa::requested().is_some()
     }
 
     /// Its name, as `IMPASTO_ISA` takes it.

@@ -1,0 +1,203 @@
+//! What the program runs on: processor, cores, memory, and the limits its
+//! container sets.
+
+use std::fs;
+
+use serde::{Deserialize, Serialize};
+use sysinfo::{CpuRefreshKind, RefreshKind, System};
+
+use crate::kernels::simd::Isa;
+
+/// Extensions of interest, as Linux spells them, that speed a kernel up or could.
+const EXTENSIONS: [&str; 20] = [
+    "avx",
+    "f16c",
+    "fma",
+    "avx2",
+    "avx512f",
+    "avx512dq",
+    "avx512bw",
+    "avx512vl",
+    "avx_vnni",
+    "avx512_vnni",
+    "avx512_bf16",
+    "avx512_fp16",
+    "amx_tile",
+    "amx_int8",
+    "amx_bf16",
+    "amx_fp16",
+    "asimd",
+    "bf16",
+    "sve",
+    "i8mm",
+];
+
+/// The machine, as far as it tells.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Machine {
+    /// The processor's name.
+    pub cpu: String,
+    /// Its family, model and stepping on x86, where names say little in virtual machines.
+    pub signature: Option<String>,
+    /// Extensions that matter here, of those the system lets programs use.
+    pub extensions: Vec<String>,
+    /// Sets that kernels exist for, best first.
+    pub instruction_sets: Vec<String>,
+    /// The one they use.
+    pub instruction_set: String,
+    /// Logical processors.
+    pub processors: usize,
+    /// Threads a run uses unless told otherwise: what affinity and control group leave.
+    pub usable: usize,
+    /// The control group's limit, in processors.
+    pub cgroup_cpus: Option<f64>,
+    /// Bytes of memory, the control group's if it has less.
+    pub memory: u64,
+    /// Bytes of it that are free.
+    pub memory_free: u64,
+    /// Operating system and architecture.
+    pub system: String,
+}
+
+impl Machine {
+    /// Asks the machine.
+    #[must_use]
+    pub fn detect() -> Self {
+        let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let specifics = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing());
+        let mut system = System::new_with_specifics(specifics).ok();
+        let cpus = system.as_ref().map_or(&[][..], System::cpus);
+        let brand = cpus.first().map(|cpu| cpu.brand().trim().to_owned()).filter(|brand| !brand.is_empty());
+        let processors = cpus.len();
+        let (memory, memory_free) = system.as_mut().map_or((0, 0), memory);
+        let usable = std::thread::available_parallelism().map_or(1, usize::from);
+        Machine {
+            cpu: brand.unwrap_or_else(|| "unknown processor".into()),
+            signature: signature(&text),
+            extensions: extensions(&text),
+            instruction_sets: Isa::available().iter().map(|isa| isa.name().to_owned()).collect(),
+            instruction_set: Isa::detect().name().to_owned(),
+            processors: processors.max(usable),
+            usable,
+            cgroup_cpus: cgroup_cpus(),
+            memory,
+            memory_free,
+            system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        }
+    }
+}
+
+/// What `IMPASTO_ISA` asks for, and whether this CPU can do it.
+#[must_use]
+pub fn requested_isa() -> Option<(String, bool)> {
+    let name = std::env::var("IMPASTO_ISA").ok()?;
+    let present = Isa::available().iter().any(|isa| isa.name() == name);
+    Some((name, present))
+}
+
+/// The most memory this process ever held, or since the last [`reset_peak_memory`]; where the system tells.
+#[must_use]
+pub fn peak_memory() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(1024 * kib)
+}
+
+/// Forgets the peak: the next one is that of what follows. Says whether the system did so.
+pub fn reset_peak_memory() -> bool {
+    // Linux: 5 resets VmHWM to what is held now.
+    fs::write("/proc/self/clear_refs", "5").is_ok()
+}
+
+/// Total and free bytes, the container's where it has less.
+fn memory(system: &mut System) -> (u64, u64) {
+    system.refresh_memory();
+    let (total, free) = (system.total_memory(), system.available_memory());
+    let container = system.cgroup_limits().filter(|limits| limits.total_memory > 0);
+    container.map_or((total, free), |limits| (total.min(limits.total_memory), free.min(limits.free_memory)))
+}
+
+/// The value of a line `key : value` of /proc/cpuinfo.
+fn field<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        (name.trim() == key).then(|| value.trim())
+    })
+}
+
+fn signature(text: &str) -> Option<String> {
+    let [family, model, stepping] = ["cpu family", "model", "stepping"].map(|key| field(text, key));
+    Some(format!("family {} model {} stepping {}", family?, model?, stepping?))
+}
+
+fn extensions(text: &str) -> Vec<String> {
+    let flags = field(text, "flags").or_else(|| field(text, "Features")).unwrap_or_default();
+    let present = |wanted: &&str| flags.split_whitespace().any(|flag| flag == *wanted);
+    EXTENSIONS.iter().filter(|e| present(e)).map(|e| (*e).to_owned()).collect()
+}
+
+/// The limit of this process's control group: version 2, or version 1.
+fn cgroup_cpus() -> Option<f64> {
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let own = groups.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/").to_owned();
+    // A limit of any group above holds too; inside a container the own path may not be visible.
+    let mut paths: Vec<String> = vec!["/sys/fs/cgroup".into()];
+    for part in own.split('/').filter(|part| !part.is_empty()) {
+        paths.push(format!("{}/{part}", paths[paths.len() - 1]));
+    }
+    let version2 = paths.iter().filter_map(|path| quota_v2(&fs::read_to_string(format!("{path}/cpu.max")).ok()?));
+    let version1 = || {
+        let number = |name| fs::read_to_string(format!("/sys/fs/cgroup/cpu/cpu.cfs_{name}_us")).ok();
+        quota_v1(&number("quota")?, &number("period")?)
+    };
+    version2.min_by(f64::total_cmp).or_else(version1)
+}
+
+/// `200000 100000` is 2 processors; `max 100000` is no limit.
+fn quota_v2(text: &str) -> Option<f64> {
+    let (quota, period) = text.trim().split_once(' ')?;
+    quota_v1(quota, period)
+}
+
+fn quota_v1(quota: &str, period: &str) -> Option<f64> {
+    let (quota, period): (f64, f64) = (quota.trim().parse().ok()?, period.trim().parse().ok()?);
+    (quota > 0.0 && period > 0.0).then(|| quota / period)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CPUINFO: &str = "processor\t: 0\ncpu family\t: 6\nmodel\t\t: 143\nmodel name\t: Some CPU\nstepping\t: 8\n\
+                           flags\t\t: fpu avx avx2 fma avx512f amx_bf16 avx512_bf16\n";
+
+    #[test]
+    fn a_control_group_limits_by_its_quota() {
+        assert_eq!(quota_v2("150000 100000\n"), Some(1.5));
+        assert_eq!(quota_v2("max 100000\n"), None);
+        assert_eq!(quota_v1("-1\n", "100000\n"), None);
+        assert_eq!(quota_v1("200000\n", "100000\n"), Some(2.0));
+    }
+
+    #[test]
+    fn extensions_are_whole_words_of_the_flags() {
+        assert_eq!(extensions(CPUINFO), ["avx", "fma", "avx2", "avx512f", "avx512_bf16", "amx_bf16"]);
+        assert_eq!(extensions("Features : fp asimd sve\n"), ["asimd", "sve"]);
+        assert!(extensions("").is_empty());
+    }
+
+    #[test]
+    fn the_signature_needs_all_three_numbers() {
+        assert_eq!(signature(CPUINFO).as_deref(), Some("family 6 model 143 stepping 8"));
+        assert_eq!(signature("model : 1\n"), None);
+    }
+
+    #[test]
+    fn the_machine_says_something_about_itself() {
+        let machine = Machine::detect();
+        assert!(machine.instruction_sets.contains(&machine.instruction_set));
+        assert!(1 <= machine.usable && machine.usable <= machine.processors);
+        assert!(machine.memory_free <= machine.memory);
+    }
+}

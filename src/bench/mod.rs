@@ -1,0 +1,273 @@
+//! How fast this machine does the work, in numbers that can be trusted.
+//!
+//! ```text
+//!  machine    what it is
+//!  gauge      times on some threads; f32 FMA peak; memory bandwidth
+//!    ├─ layers    each convolution and Gram matrix, verified, then timed
+//!    └─ step      a whole iteration, with its losses and peak memory
+//!  row        everything measured is a Row; a Report is rows and a machine
+//!    ├─ compare   against an earlier report
+//!    └─ report    table, Markdown, JSON, CSV
+//! ```
+//!
+//! A kernel that does not compute what its definition does is not timed: the
+//! run ends with [`Error::Kernel`]. A convolution's rate
+//! counts the operations of the *direct* algorithm, whatever is saved, so
+//! algorithms compare with each other and with other programs.
+
+pub mod compare;
+pub mod gauge;
+mod layers;
+pub mod machine;
+pub mod report;
+pub mod row;
+pub mod sample;
+mod step;
+mod table;
+
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+use crate::config::{Layer, Precision, SMALLEST_SIDE};
+use crate::error::{Error, Result};
+use crate::kernels::conv::{Algorithm, Direction};
+use crate::kernels::simd::Isa;
+use crate::vgg::Architecture;
+use gauge::Gauge;
+pub use layers::direction_name;
+pub use machine::Machine;
+use row::Kind;
+pub use row::{Report, Row};
+pub use step::{TestPicture, test_picture};
+
+/// Bursts of which the best is an instruction set's peak: they are short, and one undisturbed is enough.
+const BURSTS: usize = 20;
+
+/// A part of the benchmark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Peaks and bandwidth.
+    Machine,
+    /// Convolutions and Gram matrices.
+    Layers,
+    /// Whole iterations.
+    Step,
+}
+
+/// What to measure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// Parts of the benchmark.
+    pub parts: Vec<Part>,
+    /// Sides of the square pictures of whole iterations.
+    pub sizes: Vec<usize>,
+    /// Side of the square picture whose layers are timed alone.
+    pub layer_size: usize,
+    /// The deepest layer timed alone.
+    pub deepest: Layer,
+    /// Arithmetic of whole iterations.
+    pub precisions: Vec<Precision>,
+    /// Numbers of threads; 0 is every core the process may use.
+    pub threads: Vec<usize>,
+    /// Repeats of each measurement.
+    pub repeats: usize,
+    /// Algorithms to force, one after the other; none leaves the choice to [`crate::kernels::conv::choose`].
+    pub algorithms: Vec<Algorithm>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            parts: vec![Part::Machine, Part::Layers, Part::Step],
+            sizes: vec![256, 512, 1024],
+            layer_size: 512,
+            deepest: Layer::relu(4, 3),
+            precisions: vec![Precision::F32],
+            threads: vec![0],
+            repeats: 5,
+            algorithms: Vec::new(),
+        }
+    }
+}
+
+impl Options {
+    fn validate(&self) -> Result<()> {
+        let sizes = self.sizes.iter().map(|&size| ("--size", size)).chain([("--layer-size", self.layer_size)]);
+        for (flag, size) in sizes {
+            if size < SMALLEST_SIDE {
+                return Err(Error::Usage(format!("{flag} {size}: give at least {SMALLEST_SIDE} pixels")));
+            }
+        }
+        Architecture::Vgg16.stages_to(self.deepest)?;
+        if self.repeats == 0 {
+            return Err(Error::Usage("--repeats 0: give at least 1".into()));
+        }
+        Ok(())
+    }
+
+    fn has(&self, part: Part) -> bool {
+        self.parts.contains(&part)
+    }
+
+    /// Thread counts without repetition, 0 resolved.
+    fn thread_counts(&self) -> Vec<usize> {
+        let usable = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut counts = Vec::new();
+        for &count in &self.threads {
+            let count = if count == 0 { usable } else { count };
+            if !counts.contains(&count) {
+                counts.push(count);
+            }
+        }
+        counts
+    }
+
+    /// Each algorithm to force, or `None` for the choice.
+    fn requests(&self) -> Vec<Option<Algorithm>> {
+        if self.algorithms.is_empty() { vec![None] } else { self.algorithms.iter().copied().map(Some).collect() }
+    }
+}
+
+/// Measures what `options` name; `on_start` is told what comes next.
+///
+/// # Errors
+/// [`Error::Usage`] for a value that makes no sense, [`Error::Kernel`] if a kernel computes something wrong,
+/// [`Error::Weights`] if the embedded weights are missing.
+pub fn run(options: &Options, mut on_start: impl FnMut(&str)) -> Result<Report> {
+    options.validate()?;
+    let config = step::config(Precision::F32);
+    let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
+    let mut report = Report {
+        version: env!("CARGO_PKG_VERSION").into(),
+        time,
+        machine: Machine::detect(),
+        repeats: options.repeats,
+        weights: [config.content_weight, config.style_weight, config.tv_weight],
+        rows: Vec::new(),
+    };
+    // Steps go before layers, whose buffers would count as theirs where a peak of memory cannot be forgotten;
+    // the machine's two buffers come last for the same reason.
+    if options.has(Part::Step) {
+        steps(options, &mut report.rows, &mut on_start)?;
+    }
+    if options.has(Part::Layers) {
+        layers(options, &mut report.rows, &mut on_start)?;
+    }
+    if options.has(Part::Machine) {
+        limits(options, &mut report.rows, &mut on_start)?;
+    }
+    report.rows.sort_by_key(|row| row.kind);
+    Ok(report)
+}
+
+/// Peaks of every instruction set and memory bandwidth, on one thread and on each count asked for.
+fn limits(options: &Options, rows: &mut Vec<Row>, on_start: &mut impl FnMut(&str)) -> Result<()> {
+    let mut counts = options.thread_counts();
+    if !counts.contains(&1) {
+        counts.insert(0, 1);
+    }
+    for &threads in &counts {
+        for isa in Isa::available() {
+            on_start(&format!("peak of {}, {threads} threads", isa.name()));
+            let (work, seconds) = Gauge::new(threads, isa)?.peak(options.repeats.max(BURSTS));
+            rows.push(limit(Kind::Peak, isa.name(), threads, work, seconds));
+        }
+        on_start(&format!("memory bandwidth, {threads} threads"));
+        for (name, work, seconds) in Gauge::new(threads, Isa::detect())?.bandwidth(options.repeats) {
+            rows.push(limit(Kind::Memory, name, threads, work, seconds));
+        }
+    }
+    Ok(())
+}
+
+fn limit(kind: Kind, name: &str, threads: usize, work: u64, seconds: sample::Sample) -> Row {
+    Row {
+        kind,
+        name: name.into(),
+        direction: String::new(),
+        map: [0, 0],
+        channels: [0, 0],
+        algorithm: String::new(),
+        forced: false,
+        precision: if kind == Kind::Peak { "f32".into() } else { String::new() },
+        threads,
+        work,
+        seconds,
+        peak: None,
+        error: None,
+        memory: None,
+        losses: Vec::new(),
+    }
+}
+
+fn layers(options: &Options, rows: &mut Vec<Row>, on_start: &mut impl FnMut(&str)) -> Result<()> {
+    let convolutions = layers::convolutions(options.deepest, options.layer_size)?;
+    let mut verified = layers::Verified::default();
+    for threads in options.thread_counts() {
+        let gauge = Gauge::new(threads, Isa::detect())?;
+        for request in options.requests() {
+            for direction in [Direction::Forward, Direction::BackwardInput] {
+                for (name, shape) in &convolutions {
+                    on_start(&format!("{name} {}, {threads} threads", direction_name(direction)));
+                    let layer = (*name, shape);
+                    rows.push(layers::convolution(options, &gauge, &mut verified, layer, direction, request)?);
+                }
+            }
+        }
+        let style_layers = step::config(Precision::F32).style_layers;
+        for layer in style_layers.iter().map(|l| l.layer).filter(|&layer| layer <= options.deepest) {
+            on_start(&format!("Gram matrix of {layer}, {threads} threads"));
+            rows.extend(layers::grams(options, &gauge, layer, options.layer_size)?);
+        }
+    }
+    Ok(())
+}
+
+fn steps(options: &Options, rows: &mut Vec<Row>, on_start: &mut impl FnMut(&str)) -> Result<()> {
+    // Small ones first: what the allocator keeps of them is least.
+    let mut sizes = options.sizes.clone();
+    sizes.sort_unstable();
+    sizes.dedup();
+    for &size in &sizes {
+        for threads in options.thread_counts() {
+            for &precision in &options.precisions {
+                for request in options.requests() {
+                    let gauge = Gauge::new(threads, Isa::detect())?;
+                    on_start(&format!("step at {size}×{size}, {}, {threads} threads", name_of(&precision)));
+                    rows.push(step::step(options, &gauge, precision, size, request)?);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How a unit variant is spelled in files and on the command line.
+fn name_of(variant: &impl Serialize) -> String {
+    let value = serde_json::to_value(variant).expect("a unit variant is a string");
+    value.as_str().expect("a unit variant is a string").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thread_counts_are_resolved_and_not_repeated() {
+        let usable = std::thread::available_parallelism().unwrap().get();
+        let counts = |threads: &[usize]| Options { threads: threads.to_vec(), ..Options::default() }.thread_counts();
+        assert_eq!(counts(&[0]), [usable]);
+        assert_eq!(counts(&[1, 3, 1]), [1, 3]);
+        assert_eq!(counts(&[0, usable]), [usable]);
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_refused_by_name() {
+        let refused = |options: Options| run(&options, |_| ()).unwrap_err().to_string();
+        assert!(refused(Options { sizes: vec![8], ..Options::default() }).contains("--size 8"));
+        assert!(refused(Options { layer_size: 1, ..Options::default() }).contains("--layer-size 1"));
+        assert!(refused(Options { deepest: Layer::relu(3, 4), ..Options::default() }).contains("relu3_4"));
+        assert!(refused(Options { repeats: 0, ..Options::default() }).contains("--repeats"));
+    }
+}

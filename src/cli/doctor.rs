@@ -1,0 +1,127 @@
+//! `impasto doctor`: what the machine has, and what is chosen for it.
+
+use std::path::PathBuf;
+
+use impasto::Result;
+use impasto::bench::{Machine, direction_name, machine};
+use impasto::config::Layer;
+use impasto::kernels::conv::{Direction, Shape, choose, why};
+use impasto::vgg::layers::stride;
+use impasto::vgg::{Architecture, Stage, Weights};
+
+use super::report::bytes;
+use super::{EXIT_CODES, say};
+
+/// Show what this machine has and what Impasto makes of it.
+///
+/// The processor, its instruction sets and the one that is used, cores and memory as far as the container leaves them,
+/// and for each layer of the network the convolution algorithm, with the reason. Include it in a report of a problem.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXIT_CODES)]
+pub struct Options {
+    /// Longest side of the picture whose layers are shown
+    #[arg(long, value_name = "PIXELS", default_value_t = 512, value_parser = clap::value_parser!(u32).range(16..))]
+    size: u32,
+
+    /// A safetensors file [default: the weights inside the program]
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
+}
+
+pub fn run(options: &Options) -> Result<u8> {
+    let machine = Machine::detect();
+    // Whatever the weights' state is, the machine is described first.
+    say::text(described(&machine));
+    say::text(algorithms(options.size as usize));
+    let weights = Weights::load(options.weights.as_deref())?.info()?;
+    let fact = format!("{}, {}, {} tensors", weights.architecture, bytes(weights.bytes as u64), weights.tensors.len());
+    say::text(line("weights", &format!("{}: {fact}", weights.name)));
+    Ok(0)
+}
+
+fn line(name: &str, value: &str) -> String {
+    format!("{name:<17} {value}\n")
+}
+
+fn described(m: &Machine) -> String {
+    let mut text = line("impasto", &format!("{}, {}", env!("CARGO_PKG_VERSION"), m.system));
+    text += &line("processor", &m.cpu);
+    m.signature.iter().for_each(|signature| text += &line("", signature));
+    if !m.extensions.is_empty() {
+        text += &line("extensions", &m.extensions.join(" "));
+    }
+    text += &line("kernels for", &m.instruction_sets.join(", "));
+    text += &line("used", &m.instruction_set);
+    if let Some((name, present)) = machine::requested_isa() {
+        text += &line("IMPASTO_ISA", &isa_request(&name, present, &m.instruction_sets));
+    }
+    text += &line("cores", &format!("{} of {} may be used", m.usable, m.processors));
+    let limit = m.cgroup_cpus.map_or_else(|| "no CPU limit".into(), |cpus| format!("limited to {cpus} CPUs"));
+    text += &line("control group", &limit);
+    text += &line("threads", &format!("{} unless --threads says otherwise", m.usable));
+    text += &line("memory", &format!("{} free of {}", bytes(m.memory_free), bytes(m.memory)));
+    text
+}
+
+fn isa_request(name: &str, present: bool, sets: &[String]) -> String {
+    if present {
+        format!("{name}, as asked for")
+    } else {
+        format!("warning: '{name}' is none of {} and is ignored", sets.join(", "))
+    }
+}
+
+/// Each layer with its choice in both directions; a reason is given where it changes.
+fn algorithms(side: usize) -> String {
+    let mut text = format!("\nconvolutions of VGG16 at {side}×{side}\n");
+    let mut last = "";
+    for (name, shape) in layers(side) {
+        for direction in [Direction::Forward, Direction::BackwardInput] {
+            let shape = match direction {
+                Direction::Forward => shape,
+                Direction::BackwardInput => {
+                    Shape { in_channels: shape.out_channels, out_channels: shape.in_channels, ..shape }
+                }
+            };
+            let algorithm = choose(&shape, direction, None).name();
+            let reason = why(&shape, direction, None);
+            let channels = format!("{}→{}", shape.in_channels, shape.out_channels);
+            let line = format!("  {name}  {channels:>8}  {:<8}  {algorithm:<9}", direction_name(direction));
+            text += &if reason == last { format!("{}\n", line.trim_end()) } else { format!("{line}  {reason}\n") };
+            last = reason;
+        }
+    }
+    text + "\n"
+}
+
+fn layers(side: usize) -> impl Iterator<Item = (Layer, Shape)> {
+    Architecture::Vgg16.stages().iter().filter_map(move |stage| match *stage {
+        Stage::Pool => None,
+        Stage::Convolution { in_channels, out_channels, name, .. } => {
+            let side = side / stride(name);
+            Some((name, Shape { height: side, width: side, in_channels, out_channels, padding: 1 }))
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instruction_set_the_processor_lacks_is_warned_of() {
+        let sets = ["avx2".to_owned(), "scalar".to_owned()];
+        assert!(isa_request("avx2", true, &sets).contains("as asked for"));
+        let warning = isa_request("neon", false, &sets);
+        assert!(warning.starts_with("warning: 'neon'") && warning.contains("avx2, scalar"), "{warning}");
+    }
+
+    #[test]
+    fn every_layer_has_a_choice_both_ways_and_every_choice_a_reason() {
+        let text = algorithms(512);
+        assert_eq!(text.matches(" forward ").count(), 13);
+        assert_eq!(text.matches(" backward ").count(), 13);
+        assert!(text.lines().nth(2).unwrap().len() > 45, "the first line has its reason: {text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
+    }
+}

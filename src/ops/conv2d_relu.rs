@@ -1,0 +1,68 @@
+use crate::autograd::{Tape, Value, Var};
+use crate::kernels::conv::{self, Activation};
+
+use super::conv2d::bias;
+
+/// [`conv2d`](super::conv2d) and [`relu`](super::relu) in one pass over memory: `y = max(w ⋆ x + b, 0)`.
+///
+/// Shapes: x (H × W × in), w a filter (out × in × 3 × 3), b (out) → (H+2p−2 × W+2p−2 × out).
+/// For frozen weights: w and b must not be variables.
+/// Saves one bit per output: where it is above 0. Not x, not y: a network of these keeps only the maps that
+/// someone else asked for. Backward: `dx += wᵀ ⋆ (d_y where y > 0)`, the mask being applied as d_y is read.
+///
+/// # Panics
+/// If the shapes do not fit, or w or b is a variable.
+pub fn conv2d_relu(tape: &mut Tape<'_>, x: Var, w: Var, b: Var, padding: usize) -> Var {
+    assert!(!tape.needs_gradient(&[w, b]), "conv2d_relu is for frozen weights; use conv2d and relu to train");
+    let x_dim = tape.map(x).dim();
+    let shape = tape.filter(w).shape(conv::Direction::Forward, x_dim.0, x_dim.1, padding);
+    let mut y = tape.allocate(shape.out_height(), shape.out_width(), shape.out_channels);
+    let mut mask = tape.needs_gradient(&[x]).then(|| tape.allocate_mask(y.as_slice().len()));
+    conv::forward(tape.map(x), tape.filter(w), bias(tape, b), padding, Activation::Relu(mask.as_mut()), &mut y);
+    tape.record(Value::Map(y), &[x, w, b], &[w], move |d_out, back| {
+        let Value::Map(d_y) = d_out else { panic!("the gradient of a map is a map") };
+        let mask = mask.expect("made where a gradient is needed");
+        let (mut d_x, beta) = back.gradient_of(x, x_dim);
+        conv::backward_input(&d_y, Some(&mask), back.filter(w), padding, beta, &mut d_x);
+        back.recycle_mask(mask);
+        back.give(x, Value::Map(d_x));
+        back.recycle(Value::Map(d_y));
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::conv::{Algorithm, Filter};
+    use crate::ops::testing::{map, random_map, random_tensor};
+    use crate::ops::{conv2d, relu};
+    use crate::tensor::Pool;
+
+    /// To the bit: the same sums, and the same zeros.
+    #[test]
+    fn equals_conv2d_followed_by_relu_in_value_and_gradient() {
+        for algorithm in Algorithm::ALL {
+            for (channels, out) in [(3, 5), (16, 32), (32, 16), (8, 24)] {
+                let weight = random_tensor(&[out, channels, 3, 3], 2).into_dimensionality().unwrap();
+                let filter = std::sync::Arc::new(Value::Filter(Filter::new(weight, Some(algorithm))));
+                let bias = std::sync::Arc::new(Value::Tensor(random_tensor(&[out], 3)));
+                let run = |fused: bool| {
+                    let mut pool = Pool::new();
+                    let mut tape = Tape::new(&mut pool);
+                    let x = tape.variable(map(random_map(9, 7, channels, 1)));
+                    let (w, b) = (tape.constant(filter.clone()), tape.constant(bias.clone()));
+                    let y = if fused {
+                        conv2d_relu(&mut tape, x, w, b, 1)
+                    } else {
+                        let y = conv2d(&mut tape, x, w, b, 1);
+                        relu(&mut tape, y)
+                    };
+                    let value = tape.map(y).clone();
+                    let d_y = map(random_map(9, 7, out, 4));
+                    (value, tape.backward_from(y, d_y).take_map(x))
+                };
+                assert_eq!(run(true), run(false), "{algorithm:?} {channels} {out}");
+            }
+        }
+    }
+}

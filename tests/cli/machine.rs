@@ -1,0 +1,116 @@
+//! `impasto bench` and `impasto doctor`. No test depends on how fast anything was.
+
+use impasto::kernels::conv::Algorithm;
+use impasto::kernels::simd::Isa;
+use serde_json::Value;
+
+use crate::support::{Folder, impasto, printed, refused};
+
+/// Content, style and tv of steps 1 and 2 as PyTorch computes them: `tools/bench_pytorch.py --size 64 --json
+/// --content-weight 1e-7 --style-weight 2 --tv-weight 1e-6`.
+const PYTORCH: [[f64; 3]; 2] = [[0.0, 47.609_222, 25.129_591], [301_773.31, 47.829_247, 40.064_571]];
+
+/// The two shallowest layers of a small picture, each measured once.
+const SMALL_LAYERS: [&str; 6] =
+    ["bench", "--only=layers", "--layer-size=64", "--deepest=relu1_2", "--repeats=1", "--threads=1"];
+
+fn json(arguments: &[&str]) -> Value {
+    let mut command = impasto(arguments);
+    command.arg("--format=json");
+    serde_json::from_str(&printed(command)).unwrap()
+}
+
+fn rows<'a>(report: &'a Value, kind: &str) -> Vec<&'a Value> {
+    report["rows"].as_array().unwrap().iter().filter(|row| row["kind"] == kind).collect()
+}
+
+#[test]
+fn bench_measures_each_layer_both_ways_after_verifying_it() {
+    let report = json(&SMALL_LAYERS);
+    let convolutions = rows(&report, "convolution");
+    let named: Vec<_> = convolutions.iter().map(|row| (&row["name"], &row["direction"])).collect();
+    let expected = ["forward", "backward"].iter().flat_map(|d| ["relu1_1", "relu1_2"].map(|n| (n, *d)));
+    assert!(named.iter().zip(expected).all(|((n, d), (name, direction))| **n == name && **d == direction), "{named:?}");
+    assert_eq!((convolutions.len(), rows(&report, "gram").len()), (4, 2));
+    for row in rows(&report, "convolution").iter().chain(&rows(&report, "gram")) {
+        assert!(row["error"].as_f64().unwrap() <= 1e-5, "{row}");
+        assert!(row["seconds"]["median"].as_f64().unwrap() > 0.0 && row["peak"].as_f64().unwrap() > 0.0, "{row}");
+    }
+    assert_eq!(report["machine"]["instruction_set"], Isa::detect().name());
+}
+
+#[test]
+fn bench_times_the_step_that_pytorch_times() {
+    let report = json(&["bench", "--only=step", "--size=64", "--repeats=1", "--precision=f32"]);
+    let steps = rows(&report, "step");
+    assert_eq!(steps.len(), 1);
+    let losses = steps[0]["losses"].as_array().unwrap();
+    assert_eq!(losses.len(), PYTORCH.len());
+    for (losses, expected) in losses.iter().zip(PYTORCH) {
+        for (name, expected) in ["content", "style", "tv"].into_iter().zip(expected) {
+            let loss = losses[name].as_f64().unwrap();
+            // Between the steps stands Adam's first, ±0.02 by the gradient's sign, which may differ in
+            // the few places where it is near 0.
+            assert!((loss - expected).abs() <= 1e-3 * expected, "{name}: {loss} is not {expected}");
+        }
+    }
+}
+
+#[test]
+fn bench_compares_with_its_own_earlier_report() {
+    let folder = Folder::new();
+    let mut before = impasto(SMALL_LAYERS);
+    before.arg("--format=json");
+    let old = folder.file("old.json", printed(before));
+    let mut after = impasto(SMALL_LAYERS);
+    after.arg("--compare").arg(&old);
+    let table = printed(after);
+    assert!(table.contains("vs old") && table.lines().any(|l| l.contains("relu1_2") && l.ends_with('×')), "{table}");
+    assert!(table.lines().all(|line| line.chars().count() <= 100), "{table}");
+}
+
+#[test]
+fn bench_forces_algorithms_one_after_the_other() {
+    let algorithms: Vec<&str> = Algorithm::ALL.iter().map(|a| a.name()).filter(|&name| name != "reference").collect();
+    let list = format!("--conv-algorithm={}", algorithms.join(","));
+    let mut command = impasto(SMALL_LAYERS);
+    command.args([&list, "--format=csv"]);
+    let csv = printed(command);
+    for algorithm in algorithms {
+        let lines = csv.lines().filter(|line| line.starts_with("convolution,") && line.contains(algorithm));
+        assert_eq!(lines.count(), 4, "{algorithm}: {csv}");
+    }
+}
+
+#[test]
+fn bench_refuses_what_it_cannot_measure_before_measuring() {
+    refused(impasto(["bench", "--size=8"]).assert(), 2, &["--size 8", "16"]);
+    refused(impasto(["bench", "--deepest=relu3_4"]).assert(), 2, &["relu3_4"]);
+    refused(impasto(["bench", "--compare=nowhere.json"]).assert(), 2, &["nowhere.json"]);
+    let folder = Folder::new();
+    let file = folder.file("other.json", "{}");
+    refused(impasto(["bench", "--compare"]).arg(file).assert(), 2, &["other.json", "--format json"]);
+    impasto(["bench", "--conv-algorithm=fft"]).assert().code(2);
+}
+
+#[test]
+fn doctor_describes_the_machine_the_choices_and_the_weights() {
+    let text = printed(impasto(["doctor"]));
+    for word in ["processor", "kernels for", "control group", "threads", "memory", "relu5_3", "backward", "VGG16"] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    let used = text.lines().find(|line| line.starts_with("used ")).unwrap();
+    assert!(used.ends_with(Isa::available()[0].name()), "{used}");
+}
+
+#[test]
+fn doctor_warns_of_an_instruction_set_that_is_not_there() {
+    let mut command = impasto(["doctor"]);
+    command.env("IMPASTO_ISA", "mmx");
+    let text = printed(command);
+    assert!(text.contains("warning: 'mmx'") && text.contains("is ignored"), "{text}");
+    let mut command = impasto(["doctor"]);
+    command.env("IMPASTO_ISA", "scalar");
+    let text = printed(command);
+    assert!(text.contains("scalar, as asked for"), "{text}");
+}
