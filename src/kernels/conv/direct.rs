@@ -291,7 +291,7 @@ fn apply<S: Simd>(simd: S, mask: &[u8], first: usize, x: &[f32], masked: &mut [f
 
 #[cfg(test)]
 mod tests {
-    use super::super::reference;
+    use super::super::{Activation, reference};
     use super::*;
 
     fn numbers(length: usize, step: usize) -> Vec<f32> {
@@ -314,7 +314,7 @@ mod tests {
             for isa in Isa::available() {
                 let mut found = FeatureMap::zeros(shape.out_height(), shape.out_width(), out);
                 let packed = pack(&weight, Direction::Forward, isa);
-                run(&shape, &x, &packed, Into::Bias(&bias), &mut found);
+                run(&shape, &x, None, &packed, Into::Bias(&bias, Activation::None), &mut found);
                 for (found, exact) in found.as_slice().iter().zip(exact.as_slice()) {
                     // Rounding of up to 630 products of at most ¼ each, summed in f32.
                     assert!(
