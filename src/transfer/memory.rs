@@ -3,29 +3,37 @@
 
 use super::Scale;
 use super::schedule::style_size;
-use crate::config::Config;
+use crate::config::{Config, Layer};
 use crate::error::{Error, Result};
 use crate::picture::Picture;
-use crate::vgg::{Architecture, Vgg};
+use crate::vgg::Vgg;
+use crate::vgg::layers::{channels, stride};
 
 /// Everything that does not grow with the picture: the program and its embedded weights,
 /// patches, packed panels and Gram matrices of each thread.
 const FIXED: u64 = 100 << 20;
 
-/// Bytes a run needs at its largest scale, to within about a tenth.
-///
-/// The maps of one evaluation, twice the largest of them for gradients (64 channels at full
-/// size, which the backward pass holds side by side), the weights three times (as loaded, and
-/// packed for each direction), and the pictures themselves.
+/// Bytes for each pixel of the picture, its gradient, its average, Adam's two moments, and copies while they are
+/// resized and written: ten arrays of three `f32`.
+const PICTURES: u64 = 10 * 3 * 4;
+
+/// Bytes a run needs at its largest scale, to within about a tenth: the maps of an evaluation, the content
+/// picture's features, the weights, and the pictures with Adam's moments.
 #[must_use]
 pub fn estimate(config: &Config, vgg: &Vgg, scales: &[Scale], style: &Picture) -> u64 {
     let last = scales.last().expect("there is always one scale");
     let (style_height, style_width) = style_size(config, style.height(), style.width(), last, last);
-    let step = |height: usize, width: usize| {
-        vgg.activation_bytes(height, width) + 2 * 4 * 64 * (height * width) as u64 + 40 * 3 * (height * width) as u64
-    };
-    let forward = vgg.activation_bytes(style_height, style_width);
-    step(last.height, last.width).max(forward) + 3 * Architecture::weight_bytes(vgg.stages()) + FIXED
+    let looked_at = |layer| config.content_layers.iter().chain(&config.style_layers).any(|l| l.layer == layer);
+    let (pixels, style_pixels) = ((last.height * last.width) as u64, (style_height * style_width) as u64);
+    let content: u64 = config.content_layers.iter().map(|l| 4 * pixels * features(l.layer)).sum();
+    // The style picture is evaluated before there is a gradient, and nothing is kept of it.
+    let maps = vgg.map_bytes(last.height, last.width, looked_at).max(2 * 4 * 64 * style_pixels);
+    maps + content + vgg.weight_bytes() + PICTURES * pixels + FIXED
+}
+
+/// Features of a layer for each pixel of the picture, rounded up.
+fn features(layer: Layer) -> u64 {
+    (channels(layer) as u64).div_ceil((stride(layer) * stride(layer)) as u64)
 }
 
 /// Refuses a run that the machine, or the container it is in, has no room for.

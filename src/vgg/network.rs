@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::{Architecture, Stage, Weights};
+use super::{Stage, Weights};
 use crate::autograd::{Tape, Value, Var};
 use crate::config::{Border, Layer, Pooling};
 use crate::error::Result;
@@ -92,30 +92,38 @@ impl Vgg {
         }
     }
 
-    /// Bytes of every map that one evaluation on (height × width) keeps until it is differentiated.
+    /// Bytes of the maps that one evaluation and its gradient hold at their fullest, `looked_at` being the layers
+    /// that losses compare: those and the poolings' inputs to the end, a bit of every other output, and twice the
+    /// largest map for what is being computed.
     #[must_use]
-    pub fn activation_bytes(&self, height: usize, width: usize) -> u64 {
-        let (mut height, mut width, mut channels) = (height, width, 3);
-        let mut elements = height * width * channels;
-        for stage in self.stages {
+    pub fn map_bytes(&self, height: usize, width: usize, looked_at: impl Fn(Layer) -> bool) -> u64 {
+        let (mut height, mut width) = (height, width);
+        let (mut kept, mut largest) = (0, 0);
+        for (stage, next) in self.stages.iter().zip(self.stages.iter().skip(1).map(Some).chain([None])) {
             match stage {
                 Stage::Pool => (height, width) = (height / 2, width / 2),
-                Stage::Convolution { out_channels, .. } => channels = *out_channels,
+                Stage::Convolution { out_channels, name, .. } => {
+                    let elements = height * width * out_channels;
+                    let whole = next == Some(&Stage::Pool) || looked_at(*name);
+                    kept += elements / 8 + if whole { 4 * elements } else { 0 };
+                    largest = largest.max(4 * elements);
+                }
             }
-            elements += height * width * channels;
         }
-        4 * elements as u64
+        (kept + 2 * largest) as u64
     }
-}
 
-impl Architecture {
-    /// Bytes of the convolutions' weights down to `stages`, as `f32`.
+    /// Bytes of the weights: as loaded, and transformed to four times their number for each direction, or for both
+    /// where they are many.
     #[must_use]
-    pub fn weight_bytes(stages: &[Stage]) -> u64 {
-        let elements = stages.iter().map(|stage| match stage {
+    pub fn weight_bytes(&self) -> u64 {
+        let bytes = self.stages.iter().map(|stage| match stage {
+            Stage::Convolution { in_channels, out_channels, .. } => {
+                let copies = if in_channels.min(out_channels) >= &256 { 1 } else { 2 };
+                4 * 9 * in_channels * out_channels * (1 + 4 * copies)
+            }
             Stage::Pool => 0,
-            Stage::Convolution { in_channels, out_channels, .. } => 9 * in_channels * out_channels,
         });
-        4 * elements.sum::<usize>() as u64
+        bytes.sum::<usize>() as u64
     }
 }

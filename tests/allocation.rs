@@ -1,0 +1,45 @@
+//! After the first step, a step takes its maps from the pool: what it allocates
+//! does not grow with the picture.
+
+mod common;
+
+use std::alloc::System;
+use std::sync::Arc;
+
+use impasto::config::{Layer, Pooling, Preset};
+use impasto::kernels::conv::Algorithm;
+use impasto::objective::Objective;
+use impasto::tensor::Pool;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Bytes that the third step on a square picture allocates, and bytes of the pool after the second and the third.
+fn third_step(side: usize) -> (usize, [usize; 2]) {
+    let vgg = Arc::new(common::vgg16(Layer::relu(4, 3), Pooling::Max, Algorithm::Winograd));
+    let config = Preset::Paper.config();
+    let mut pool = Pool::new();
+    let picture = common::random_map(side, side, 3, 1);
+    let objective = Objective::new(vgg, &config, &picture, &common::random_map(side, side, 3, 2), &mut pool);
+    let step = |pool: &mut Pool| {
+        let gradient = objective.evaluate(&picture, pool).gradient.unwrap();
+        pool.put(gradient.into_buffer());
+    };
+    step(&mut pool);
+    step(&mut pool);
+    let before = pool.bytes();
+    let region = Region::new(ALLOCATOR);
+    step(&mut pool);
+    (region.change().bytes_allocated, [before, pool.bytes()])
+}
+
+#[test]
+fn what_a_step_allocates_does_not_grow_with_the_picture() {
+    let (small, pool) = third_step(96);
+    assert_eq!(pool[0], pool[1]);
+    let (large, pool) = third_step(192);
+    assert_eq!(pool[0], pool[1]);
+    // What there is are Gram matrices, whose size is the network's. One map of the larger picture has up to 9.4 MB.
+    assert!(large < small + (1 << 16), "{small} bytes at 96 pixels, {large} at 192");
+}
