@@ -310,7 +310,7 @@ mod tests {
             let x = FeatureMap::from_vec(19, 21, input, numbers(19 * 21 * input, 7919));
             let shape = Shape { height: 19, width: 21, in_channels: input, out_channels: out, padding };
             let mut exact = FeatureMap::zeros(shape.out_height(), shape.out_width(), out);
-            reference::forward(&x, &weight, bias.as_slice().into(), padding, &mut exact);
+            reference::forward(&x, &weight, bias.as_slice(), padding, &mut exact);
             for isa in Isa::available() {
                 let mut found = FeatureMap::zeros(shape.out_height(), shape.out_width(), out);
                 let packed = pack(&weight, Direction::Forward, isa);
