@@ -45,7 +45,7 @@ fn flops(vgg: &Vgg, side: usize) -> u64 {
 fn verify(vgg: &Arc<Vgg>, config: &Config) {
     let (pictures, expected) = (Fixtures::open("pictures"), &fixtures()["losses"]["max"]);
     let mut pool = Pool::new();
-    let objective = Objective::new(vgg.clone(), config, &pictures.map("content"), &pictures.map("style"), &mut pool);
+    let objective = Objective::new(vgg.clone(), config, &pictures.map("content"), &pictures.map("style"));
     let losses = objective.evaluate(&pictures.map("start"), &mut pool);
     let tolerance = Tolerance { atol: 0.0, rtol: 1e-5 };
     for (name, loss) in [("content", losses.content), ("style", losses.style), ("tv", losses.tv)] {
@@ -61,7 +61,7 @@ fn step(criterion: &mut Criterion) {
     group.sample_size(10).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(5));
     for side in [256, 512] {
         let mut pool = Pool::new();
-        let objective = Objective::new(vgg.clone(), &config, &picture(side, 1), &picture(side, 2), &mut pool);
+        let objective = Objective::new(vgg.clone(), &config, &picture(side, 1), &picture(side, 2));
         let mut x = picture(side, 3);
         let Config { learning_rate, beta1, beta2, epsilon, .. } = config;
         let mut adam = Adam::new(AdamOptions { learning_rate, beta1, beta2, epsilon }, x.as_slice().len());

@@ -218,7 +218,7 @@ fn losses_and_the_pictures_gradient_agree_with_both_poolings() {
         let evaluate = |content_weight: f64, style_weight: f64, tv_weight: f64| -> Evaluation {
             let config = Config { content_weight, style_weight, tv_weight, ..paper(&document, algorithm) };
             let mut pool = Pool::new();
-            Objective::new(vgg.clone(), &config, &content, &style, &mut pool).evaluate(&start, &mut pool)
+            Objective::new(vgg.clone(), &config, &content, &style).evaluate(&start, &mut pool)
         };
         let check = |what: &str, reference: &str, evaluation: &Evaluation| {
             let references = file.elements(reference);

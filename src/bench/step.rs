@@ -62,10 +62,10 @@ struct Run {
 
 impl Run {
     fn new(vgg: Arc<Vgg>, config: &Config, side: usize) -> Self {
-        let mut pool = Pool::new();
+        let pool = Pool::new();
         let picture = test_picture(side, side, TestPicture::Content);
         let style = test_picture(side, side, TestPicture::Style);
-        let objective = Objective::new(vgg, config, &picture, &style, &mut pool);
+        let objective = Objective::new(vgg, config, &picture, &style);
         let Config { learning_rate, beta1, beta2, epsilon, .. } = *config;
         let adam = Adam::new(AdamOptions { learning_rate, beta1, beta2, epsilon }, picture.as_slice().len());
         Run { objective, picture, adam, pool }

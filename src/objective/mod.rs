@@ -62,7 +62,9 @@ pub struct Evaluation {
 impl Objective {
     /// Looks at the content and the style picture (H × W × 3 each, sRGB in [0, 1]) and remembers what it saw.
     #[must_use]
-    pub fn new(vgg: Arc<Vgg>, config: &Config, content: &FeatureMap, style: &FeatureMap, pool: &mut Pool) -> Self {
+    pub fn new(vgg: Arc<Vgg>, config: &Config, content: &FeatureMap, style: &FeatureMap) -> Self {
+        // Not the steps' pool: it would be left cut to the sizes of an evaluation without a gradient.
+        let pool = &mut Pool::new();
         let content_targets = features(&vgg, &config.content_layers, content, pool, |tape, features| {
             // A copy of its own: the tape's buffer goes back to the pool.
             Value::Map(tape.map(features).clone())

@@ -106,14 +106,14 @@ fn run(
     drop(weights);
     memory::check(config, &vgg, &scales, style)?;
 
-    let mut pool = Pool::new();
     let mut state = State::new(config, initial(config, content, &scales[0])?);
     let mut end = End::Finished;
     let mut iteration = 0;
     for (index, scale) in scales.iter().enumerate() {
         let is_last = index + 1 == scales.len();
         state = state.at_scale(scale.height, scale.width);
-        let objective = objective(config, &vgg, content, style, scale, last, &mut pool);
+        let objective = objective(config, &vgg, content, style, scale, last);
+        let mut pool = Pool::new();
         // The measurement after the last update belongs to the last scale alone.
         for i in 0..scale.iterations + u32::from(is_last) {
             let measuring = i == scale.iterations;
@@ -158,8 +158,6 @@ fn run(
         if !matches!(end, End::Finished) {
             break;
         }
-        // Maps of this size are not seen again.
-        pool = Pool::new();
     }
     let picture = finish(config, state, content, style, last);
     Ok(Outcome { picture, iterations: iteration, end })
@@ -191,22 +189,11 @@ fn objective(
     style: &Picture,
     scale: &Scale,
     end: &Scale,
-    pool: &mut Pool,
 ) -> Objective {
     let content = content.resize(scale.height, scale.width);
     let (style_height, style_width) = schedule::style_size(config, style.height(), style.width(), scale, end);
     let style = style.resize(style_height, style_width);
-    let objective = Objective::new(
-        vgg.clone(),
-        config,
-        &FeatureMap::from_array(&content.rgb),
-        &FeatureMap::from_array(&style.rgb),
-        pool,
-    );
-    if (style_height, style_width) != (scale.height, scale.width) {
-        *pool = Pool::new();
-    }
-    objective
+    Objective::new(vgg.clone(), config, &FeatureMap::from_array(&content.rgb), &FeatureMap::from_array(&style.rgb))
 }
 
 fn not_finite(evaluation: &Evaluation) -> Option<String> {
