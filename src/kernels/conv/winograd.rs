@@ -129,7 +129,9 @@ pub fn run(shape: &Shape, x: &FeatureMap, mask: Option<&Mask>, packed: &Packed, 
     let wanted = block_tiles(shape).div_ceil(tile_columns);
     let rows = wanted.min(tile_rows.div_ceil(2 * rayon::current_num_threads())).max(1);
     let chunk = rows * TILE * width * shape.out_channels;
-    let block = block_tiles(shape).min(rows * tile_columns);
+    // Transposed, tiles fill vectors: a block of whole panels leaves none of them empty.
+    let whole = if packed.transposed { packed.isa.panel_width() } else { 1 };
+    let block = block_tiles(shape).next_multiple_of(whole).min(rows * tile_columns);
     let strides = Strides::new(shape, block, packed);
     for_each_part(into, y.as_mut_slice(), chunk, |index, y, epilogue| {
         let first_row = index * rows;
