@@ -67,9 +67,10 @@
 //!    step after the first allocate nothing large.
 //! 2. [`kernels`]: the loops that take the time. *Look for* the plain twin of each
 //!    fast one ([`kernels::conv::reference`]: what a convolution is;
-//!    [`kernels::conv::im2col`]: the same as a matrix product), and for partial sums
-//!    merged in a fixed order, which is why every number of threads gives the same
-//!    picture.
+//!    [`kernels::conv::im2col`]: the same as a matrix product;
+//!    [`kernels::conv::winograd`]: the same with a quarter of the multiplications, which
+//!    is what runs), and for partial sums merged in a fixed order, which is why every
+//!    number of threads gives the same picture.
 //! 3. [`autograd`]: a tape that remembers what was computed and reads itself
 //!    backwards. *Look for* [`autograd::Tape::backward`], one loop, and
 //!    [`autograd::gradcheck`], which distrusts it.
