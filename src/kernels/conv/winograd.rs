@@ -32,7 +32,7 @@ use super::epilogue::{Epilogue, bits, for_each_part};
 use super::{Direction, Into, Shape};
 use crate::kernels::mask::Mask;
 use crate::kernels::scratch::{self, Aligned};
-use crate::kernels::simd::{Isa, Kernel, Panels, Rows, Simd, gemm_block, gemm_segments, panel_width};
+use crate::kernels::simd::{Element, Isa, Kernel, Panels, Rows, Simd, gemm_block, gemm_segments, panel_width};
 use crate::tensor::FeatureMap;
 
 /// Outputs of a tile, along each axis.
@@ -121,7 +121,14 @@ fn transform_filter(g: &[[f64; 3]; 3]) -> [[f64; PATCH]; PATCH] {
 }
 
 /// Runs a convolution of `shape` in the direction its filters were packed for, on x where the mask lets it through.
-pub fn run(shape: &Shape, x: &FeatureMap, mask: Option<&Mask>, packed: &Packed, into: Into<'_>, y: &mut FeatureMap) {
+pub fn run<X: Element, Y: Element>(
+    shape: &Shape,
+    x: &FeatureMap<X>,
+    mask: Option<&Mask>,
+    packed: &Packed,
+    into: Into<'_>,
+    y: &mut FeatureMap<Y>,
+) {
     let (height, width) = (shape.out_height(), shape.out_width());
     let (tile_rows, tile_columns) = (height.div_ceil(TILE), width.div_ceil(TILE));
     // Rows of tiles per task: enough for a whole block, few enough for every thread to have some. The
@@ -195,9 +202,9 @@ impl Strides {
 }
 
 /// Some rows of tiles, and the part of y they cover.
-struct Task<'a> {
+struct Task<'a, X, Y> {
     shape: &'a Shape,
-    x: &'a [f32],
+    x: &'a [X],
     mask: Option<&'a [u8]>,
     filters: &'a [f32],
     epilogue: Epilogue<'a>,
@@ -205,10 +212,10 @@ struct Task<'a> {
     tiles: usize,
     strides: Strides,
     scratch: &'a mut [f32],
-    y: &'a mut [f32],
+    y: &'a mut [Y],
 }
 
-impl Kernel for Task<'_> {
+impl<X: Element, Y: Element> Kernel for Task<'_, X, Y> {
     type Output = ();
 
     #[inline(always)]
@@ -246,9 +253,9 @@ impl Kernel for Task<'_> {
 }
 
 /// A task whose filters are the other direction's: M = U·V with a row a channel, and tiles side by side in vectors.
-struct Transposed<'a>(Task<'a>);
+struct Transposed<'a, X, Y>(Task<'a, X, Y>);
 
-impl Kernel for Transposed<'_> {
+impl<X: Element, Y: Element> Kernel for Transposed<'_, X, Y> {
     type Output = ();
 
     #[inline(always)]
@@ -310,7 +317,7 @@ fn gather<S: Simd>(simd: S, from: &[f32], stride: usize, count: usize) -> S::Vec
     simd.load(&lanes)
 }
 
-impl Task<'_> {
+impl<X: Element, Y: Element> Task<'_, X, Y> {
     /// The row and column of a tile's first output.
     #[inline(always)]
     fn origin(&self, tile: usize) -> (usize, usize) {
@@ -342,7 +349,7 @@ impl Task<'_> {
             if inside {
                 let start = ((row + i - padding) * width + column - padding) * channels + c;
                 for (j, d) in d.iter_mut().enumerate() {
-                    *d = simd.load(&self.x[start + j * channels..]);
+                    *d = X::load(simd, &self.x[start + j * channels..]);
                 }
                 if let Some(mask) = self.mask {
                     for (j, d) in d.iter_mut().enumerate() {
@@ -353,7 +360,7 @@ impl Task<'_> {
                 for (j, d) in d.iter_mut().enumerate() {
                     let Some(x) = (column + j).checked_sub(padding).filter(|&x| x < width) else { continue };
                     let start = (y * width + x) * channels;
-                    *d = simd.load_partial(&self.x[start + c..start + channels]);
+                    *d = X::load_partial(simd, &self.x[start + c..start + channels]);
                     if let Some(mask) = self.mask {
                         *d = simd.select(bits::<S>(mask, start + c), *d);
                     }
