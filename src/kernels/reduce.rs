@@ -28,9 +28,10 @@ pub fn add_difference<E: Element>(a: &[E], b: &[E], factor: f32, beta: f32, d: &
     d.par_chunks_mut(BLOCK).zip(inputs).for_each(|(d, (a, b))| isa.dispatch(AddDifference { a, b, factor, beta, d }));
 }
 
-struct SquaredDistance<'a, E> {
-    a: &'a [E],
-    b: &'a [E],
+/// Σ (aᵢ − bᵢ)² over one block.
+pub(super) struct SquaredDistance<'a, E> {
+    pub a: &'a [E],
+    pub b: &'a [E],
 }
 
 impl<E: Element> Kernel for SquaredDistance<'_, E> {
@@ -52,12 +53,13 @@ impl<E: Element> Kernel for SquaredDistance<'_, E> {
     }
 }
 
-struct AddDifference<'a, E> {
-    a: &'a [E],
-    b: &'a [E],
-    factor: f32,
-    beta: f32,
-    d: &'a mut [E],
+/// [`add_difference`] of one block.
+pub(super) struct AddDifference<'a, E> {
+    pub a: &'a [E],
+    pub b: &'a [E],
+    pub factor: f32,
+    pub beta: f32,
+    pub d: &'a mut [E],
 }
 
 impl<E: Element> Kernel for AddDifference<'_, E> {
