@@ -5,7 +5,7 @@ mod common;
 
 use std::ops::ControlFlow;
 
-use common::{random, weights_file};
+use common::{random, repository, weights_file};
 use impasto::config::{Config, Init, Precision, Preset, Pyramid, Tone};
 use impasto::transfer::{End, Outcome, Step};
 use impasto::{Error, Picture, stylize};
@@ -71,16 +71,18 @@ fn one_two_and_three_threads_give_the_same_bytes_in_every_preset_and_precision()
     }
 }
 
-/// Maps in bf16 are rounded by up to 2⁻⁹. What that does to a run: its losses end where those of `f32` do.
+/// Maps in bf16 are rounded by up to 2⁻⁹ of each number. What that does to a run: its losses end where those of `f32` do,
+/// as near as those of `f32` end to each other when they are summed in another order, 0.7 %.
 #[test]
 fn a_hundred_iterations_in_bf16_end_within_two_per_cent_of_f32() {
-    let (content, style) = (picture(64, 80, 3), picture(72, 64, 4));
+    let load = |name: &str| impasto::picture::load(&repository("samples").join(name), 1 << 30).unwrap();
+    let (content, style) = (load("astronaut.jpg"), load("village-street-in-auvers.jpg"));
     for preset in [Preset::Paper, Preset::Default] {
         let curve = |precision| {
-            let config = Config { precision, iterations: 100, pyramid: Pyramid::Single, ..config(preset) };
+            let single = Config { size: 64, style_size: None, pyramid: Pyramid::Single, ..config(preset) };
             let mut losses = Vec::new();
-            let outcome = stylize(&config, &content, &style, |step| {
-                losses.push([step.total, step.content, step.style]);
+            let outcome = stylize(&Config { precision, iterations: 100, ..single }, &content, &style, |step| {
+                losses.push(step.total);
                 ControlFlow::Continue(())
             });
             assert!(matches!(outcome.unwrap().end, End::Finished));
@@ -88,12 +90,11 @@ fn a_hundred_iterations_in_bf16_end_within_two_per_cent_of_f32() {
         };
         let (single, half) = (curve(Precision::F32), curve(Precision::Bf16));
         assert_eq!((single.len(), half.len()), (101, 101));
-        assert!(single[100][0] < 0.5 * single[0][0], "{preset:?}: the run goes somewhere");
-        assert_ne!(single[100], half[100], "{preset:?}: bf16 is another arithmetic");
-        for (i, name) in ["total", "content", "style"].into_iter().enumerate() {
-            let (single, half) = (single[100][i], half[100][i]);
-            println!("{preset:?} {name}: {single} in f32, {half} in bf16: {:.2e}", half / single - 1.0);
-            assert!((half - single).abs() <= 0.02 * single, "{preset:?} {name}: {single} in f32, {half} in bf16");
+        assert!(single[100] < 0.5 * single[0], "{preset:?}: the run goes somewhere");
+        assert_ne!(single[0], half[0], "{preset:?}: bf16 is another arithmetic");
+        for i in [0, 100] {
+            let (single, half) = (single[i], half[i]);
+            assert!((half - single).abs() <= 0.02 * single, "{preset:?}, {i}: {single} in f32, {half} in bf16");
         }
     }
 }
