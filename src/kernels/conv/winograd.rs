@@ -32,7 +32,7 @@ use super::epilogue::{Epilogue, bits, for_each_part};
 use super::{Direction, Into, Shape};
 use crate::kernels::mask::Mask;
 use crate::kernels::scratch::{self, Aligned};
-use crate::kernels::simd::{Element, Isa, Kernel, Panels, Rows, Simd, gemm_block, gemm_segments, panel_width};
+use crate::kernels::simd::{Element, Isa, Kernel, Panels, Simd, gemm_block, load_strided, panel_width, store_strided};
 use crate::tensor::FeatureMap;
 
 /// Outputs of a tile, along each axis.
@@ -76,7 +76,7 @@ impl Packed {
 /// speed, and pays where the filters are the largest thing in memory.
 #[must_use]
 pub fn shares(out: usize, input: usize, isa: Isa) -> bool {
-    out.min(input) >= 256 && out.is_multiple_of(isa.panel_width())
+    out.min(input) >= 256 && out.is_multiple_of(isa.panel_width()) && input.is_multiple_of(isa.panel_width())
 }
 
 /// Transforms weights (out × in × 3 × 3) for a direction: backward, they are rotated by 180° and
@@ -131,24 +131,26 @@ pub fn run<X: Element, Y: Element>(
 ) {
     let (height, width) = (shape.out_height(), shape.out_width());
     let (tile_rows, tile_columns) = (height.div_ceil(TILE), width.div_ceil(TILE));
-    // Rows of tiles per task: enough for a whole block, few enough for every thread to have some. The
+    // Rows of tiles per task: enough for a whole block, few enough that every thread has as many. The
     // result does not depend on it: each output is computed from its own tile alone, in a fixed order.
     let wanted = block_tiles(shape).div_ceil(tile_columns);
-    let rows = wanted.min(tile_rows.div_ceil(2 * rayon::current_num_threads())).max(1);
+    let tasks = tile_rows.div_ceil(wanted).next_multiple_of(rayon::current_num_threads());
+    let rows = tile_rows.div_ceil(tasks);
     let chunk = rows * TILE * width * shape.out_channels;
-    // Transposed, tiles fill vectors: a block of whole panels leaves none of them empty.
-    let whole = if packed.transposed { packed.isa.panel_width() } else { 1 };
-    let block = block_tiles(shape).next_multiple_of(whole).min(rows * tile_columns);
+    let tiles = rows * tile_columns;
+    let block = tiles.div_ceil(tiles.div_ceil(block_tiles(shape)));
     let strides = Strides::new(shape, block, packed);
     for_each_part(into, y.as_mut_slice(), chunk, |index, y, epilogue| {
         let first_row = index * rows;
         let tiles = rows.min(tile_rows - first_row) * tile_columns;
         scratch::with(strides.scratch(), |scratch| {
             let (x, mask, filters) = (x.as_slice(), mask.map(Mask::bytes), &**packed.filters);
-            let task = Task { shape, x, mask, filters, epilogue, first_row, tiles, strides, scratch, y };
-            match packed.transposed {
-                false => packed.isa.dispatch(task),
-                true => packed.isa.dispatch(Transposed(task)),
+            if packed.transposed {
+                let task = Task { shape, x, mask, filters, epilogue, first_row, tiles, strides, scratch, y };
+                packed.isa.dispatch::<Task<'_, X, Y, true>>(task);
+            } else {
+                let task = Task { shape, x, mask, filters, epilogue, first_row, tiles, strides, scratch, y };
+                packed.isa.dispatch::<Task<'_, X, Y, false>>(task);
             }
         });
     });
@@ -159,14 +161,13 @@ pub fn run<X: Element, Y: Element>(
 fn block_tiles(shape: &Shape) -> usize {
     match shape.in_channels.max(shape.out_channels) {
         0..=64 => 28,
-        65..=128 => 42,
-        129..=256 => 56,
-        _ => 112,
+        65..=128 => 32,
+        129..=256 => 64,
+        _ => 128,
     }
 }
 
-/// How V and M lie in memory: 36 matrices each. A row is a tile, or, where filters are read transposed, a channel:
-/// then V is cut into panels of tiles.
+/// How V and M lie in memory: 36 matrices each, a row a tile.
 #[derive(Clone, Copy)]
 struct Strides {
     /// Tiles of a block.
@@ -179,30 +180,28 @@ struct Strides {
     m_row: usize,
     /// From frequency to frequency of M.
     m: usize,
+    /// Elements of a panel of filters that is turned round before it is used; none if they are read as they are.
+    turned: usize,
 }
 
 impl Strides {
     fn new(shape: &Shape, block: usize, packed: &Packed) -> Self {
         let width = packed.isa.panel_width();
-        // A line between the matrices, or 36 writes would compete for the same places in the cache.
-        if packed.transposed {
-            let m_row = block.next_multiple_of(width);
-            let (v, m) = (m_row * shape.in_channels + 16, shape.out_channels * m_row + 16);
-            return Strides { block, v_row: width, v, m_row, m };
-        }
         let v_row = shape.in_channels.next_multiple_of(16);
         let m_row = shape.out_channels.next_multiple_of(width).next_multiple_of(16);
-        Strides { block, v_row, v: block * v_row + 16, m_row, m: block * m_row + 16 }
+        let turned = if packed.transposed { shape.in_channels * width } else { 0 };
+        // A line between the matrices, or 36 writes would compete for the same places in the cache.
+        Strides { block, v_row, v: block * v_row + 16, m_row, m: block * m_row + 16, turned }
     }
 
-    /// Elements of V and M together.
+    /// Elements of V, M and a panel together.
     fn scratch(&self) -> usize {
-        FREQUENCIES * (self.v + self.m)
+        FREQUENCIES * (self.v + self.m) + self.turned
     }
 }
 
-/// Some rows of tiles, and the part of y they cover.
-struct Task<'a, X, Y> {
+/// Some rows of tiles, and the part of y they cover. `TRANSPOSED`: the filters are the other direction's.
+struct Task<'a, X, Y, const TRANSPOSED: bool> {
     shape: &'a Shape,
     x: &'a [X],
     mask: Option<&'a [u8]>,
@@ -215,109 +214,63 @@ struct Task<'a, X, Y> {
     y: &'a mut [Y],
 }
 
-impl<X: Element, Y: Element> Kernel for Task<'_, X, Y> {
+impl<X: Element, Y: Element, const TRANSPOSED: bool> Kernel for Task<'_, X, Y, TRANSPOSED> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         let (depth, columns, strides) = (self.shape.in_channels, self.shape.out_channels, self.strides);
-        let panel = panel_width::<S>() * depth;
-        let panels = columns.div_ceil(panel_width::<S>());
-        let (v, m) = std::mem::take(&mut self.scratch).split_at_mut(FREQUENCIES * strides.v);
+        let (v, rest) = std::mem::take(&mut self.scratch).split_at_mut(FREQUENCIES * strides.v);
+        let (m, turned) = rest.split_at_mut(FREQUENCIES * strides.m);
+        // What is between the two passes of a transform.
+        let mut between = [[simd.splat(0.0); PATCH]; PATCH];
         for first in (0..self.tiles).step_by(strides.block) {
             let tiles = strides.block.min(self.tiles - first);
             for tile in 0..tiles {
+                let patch = Patch::new(self.shape, self.origin(first + tile));
                 for c in (0..depth).step_by(S::LANES) {
-                    let values = self.transform_input::<S, false>(simd, first + tile, c);
-                    for (f, value) in values.into_iter().flatten().enumerate() {
-                        simd.store(value, &mut v[f * strides.v + tile * strides.v_row + c..]);
-                    }
+                    let v = &mut v[tile * strides.v_row + c..];
+                    self.transform_input(simd, &patch, c, &mut between, (v, strides.v));
                 }
             }
             for f in 0..FREQUENCIES {
-                let u = Panels { data: &self.filters[f * panel..], depth, count: panels, stride: FREQUENCIES * panel };
                 let (v, m) = (&v[f * strides.v..][..strides.v], &mut m[f * strides.m..][..strides.m]);
-                gemm_block(simd, tiles, (v, strides.v_row), u, (m, strides.m_row), false);
+                self.multiply(simd, f, tiles, (v, strides.v_row), (m, strides.m_row), turned);
             }
             for tile in 0..tiles {
                 for c in (0..columns).step_by(S::LANES) {
-                    let mut values = [[simd.splat(0.0); PATCH]; PATCH];
-                    for (f, value) in values.as_flattened_mut().iter_mut().enumerate() {
-                        *value = simd.load(&m[f * strides.m + tile * strides.m_row + c..]);
-                    }
-                    self.transform_output::<S, false>(simd, first + tile, c, values);
+                    let m = &m[tile * strides.m_row + c..];
+                    self.transform_output(simd, self.origin(first + tile), c, &mut between, (m, strides.m));
                 }
             }
         }
     }
 }
 
-/// A task whose filters are the other direction's: M = U·V with a row a channel, and tiles side by side in vectors.
-struct Transposed<'a, X, Y>(Task<'a, X, Y>);
+/// Where the 6×6 patch of a tile lies in x.
+struct Patch {
+    /// None of it is outside the map.
+    inside: bool,
+    /// First elements of its rows, and columns from there; `None` outside.
+    rows: [Option<usize>; PATCH],
+    columns: [Option<usize>; PATCH],
+}
 
-impl<X: Element, Y: Element> Kernel for Transposed<'_, X, Y> {
-    type Output = ();
-
+impl Patch {
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let mut task = self.0;
-        let (depth, rows, strides) = (task.shape.in_channels, task.shape.out_channels, task.strides);
-        let width = panel_width::<S>();
-        let panel = width * rows;
-        let (v, m) = std::mem::take(&mut task.scratch).split_at_mut(FREQUENCIES * strides.v);
-        for first in (0..task.tiles).step_by(strides.block) {
-            let tiles = strides.block.min(task.tiles - first);
-            for c in (0..depth).step_by(S::LANES) {
-                for tile in 0..tiles {
-                    let values = task.transform_input::<S, true>(simd, first + tile, c);
-                    let place = tile / width * (depth * width) + c * width + tile % width;
-                    for (f, value) in values.into_iter().flatten().enumerate() {
-                        scatter(simd, value, &mut v[f * strides.v + place..], width, depth - c);
-                    }
-                }
-            }
-            let count = tiles.div_ceil(width);
-            for f in 0..FREQUENCIES {
-                // A row of U has a piece in each panel.
-                let (segments, segment_stride) = (depth / width, FREQUENCIES * panel);
-                let u = Rows { data: &task.filters[f * panel..], stride: width, segments, segment_stride };
-                let v = Panels { data: &v[f * strides.v..][..strides.v], depth, count, stride: depth * width };
-                gemm_segments(simd, rows, u, v, (&mut m[f * strides.m..][..strides.m], strides.m_row), false);
-            }
-            for c in (0..rows).step_by(S::LANES) {
-                for tile in 0..tiles {
-                    let mut values = [[simd.splat(0.0); PATCH]; PATCH];
-                    for (f, value) in values.as_flattened_mut().iter_mut().enumerate() {
-                        *value = gather(simd, &m[f * strides.m + c * strides.m_row + tile..], strides.m_row, rows - c);
-                    }
-                    task.transform_output::<S, true>(simd, first + tile, c, values);
-                }
-            }
+    fn new(shape: &Shape, (row, column): (usize, usize)) -> Self {
+        let Shape { height, width, in_channels: channels, padding, .. } = *shape;
+        let (mut rows, mut columns) = ([None; PATCH], [None; PATCH]);
+        for (i, (y, x)) in rows.iter_mut().zip(&mut columns).enumerate() {
+            *y = (row + i).checked_sub(padding).filter(|&y| y < height).map(|y| y * width * channels);
+            *x = (column + i).checked_sub(padding).filter(|&x| x < width).map(|x| x * channels);
         }
+        let inside = rows[0].and(rows[PATCH - 1]).and(columns[0]).and(columns[PATCH - 1]).is_some();
+        Patch { inside, rows, columns }
     }
 }
 
-/// Writes the first `count` lanes `stride` apart.
-#[inline(always)]
-fn scatter<S: Simd>(simd: S, vector: S::Vector, to: &mut [f32], stride: usize, count: usize) {
-    let mut lanes = [0.0; 16];
-    simd.store(vector, &mut lanes);
-    for (lane, &value) in lanes.iter().enumerate().take(S::LANES.min(count)) {
-        to[lane * stride] = value;
-    }
-}
-
-/// Reads the first `count` lanes `stride` apart.
-#[inline(always)]
-fn gather<S: Simd>(simd: S, from: &[f32], stride: usize, count: usize) -> S::Vector {
-    let mut lanes = [0.0; 16];
-    for (lane, value) in lanes.iter_mut().enumerate().take(S::LANES.min(count)) {
-        *value = from[lane * stride];
-    }
-    simd.load(&lanes)
-}
-
-impl<X: Element, Y: Element> Task<'_, X, Y> {
+impl<X: Element, Y: Element, const TRANSPOSED: bool> Task<'_, X, Y, TRANSPOSED> {
     /// The row and column of a tile's first output.
     #[inline(always)]
     fn origin(&self, tile: usize) -> (usize, usize) {
@@ -325,102 +278,153 @@ impl<X: Element, Y: Element> Task<'_, X, Y> {
         ((self.first_row + tile / tile_columns) * TILE, tile % tile_columns * TILE)
     }
 
-    /// V = Bᵀ d B for a vector of channels from `c` on of one tile; zeros outside the map. The patch d is
-    /// read backwards if `ROTATED`.
+    /// V = Bᵀ d B for a vector of channels from `c` on of one tile; zeros outside the map. `v` is where the first
+    /// of the 36 goes, and how far it is from one to the next. The patch d is read backwards if `TRANSPOSED`.
     #[inline(always)]
-    fn transform_input<S: Simd, const ROTATED: bool>(
+    #[allow(clippy::needless_range_loop)] // A column is no slice.
+    fn transform_input<S: Simd>(
         &self,
         simd: S,
-        tile: usize,
+        patch: &Patch,
         c: usize,
-    ) -> [[S::Vector; PATCH]; PATCH] {
-        let Shape { height, width, in_channels: channels, padding, .. } = *self.shape;
-        let (row, column) = self.origin(tile);
-        let inside = row >= padding
-            && column >= padding
-            && row + PATCH - padding <= height
-            && column + PATCH - padding <= width
-            && c + S::LANES <= channels;
-        let zero = simd.splat(0.0);
-        let mut t = [[zero; PATCH]; PATCH];
-        for (i, t) in t.iter_mut().enumerate() {
-            let i = if ROTATED { PATCH - 1 - i } else { i };
-            let mut d = [zero; PATCH];
-            if inside {
-                let start = ((row + i - padding) * width + column - padding) * channels + c;
-                for (j, d) in d.iter_mut().enumerate() {
-                    *d = X::load(simd, &self.x[start + j * channels..]);
+        between: &mut [[S::Vector; PATCH]; PATCH],
+        (v, stride): (&mut [f32], usize),
+    ) {
+        let channels = self.shape.in_channels;
+        for (i, between) in between.iter_mut().enumerate() {
+            let row = patch.rows[if TRANSPOSED { PATCH - 1 - i } else { i }];
+            let d = match (row, patch.columns[0]) {
+                (Some(row), Some(column)) if patch.inside && c + S::LANES <= channels => {
+                    self.load_row(simd, row + column + c)
                 }
-                if let Some(mask) = self.mask {
-                    for (j, d) in d.iter_mut().enumerate() {
-                        *d = simd.select(bits::<S>(mask, start + j * channels), *d);
-                    }
-                }
-            } else if let Some(y) = (row + i).checked_sub(padding).filter(|&y| y < height) {
-                for (j, d) in d.iter_mut().enumerate() {
-                    let Some(x) = (column + j).checked_sub(padding).filter(|&x| x < width) else { continue };
-                    let start = (y * width + x) * channels;
-                    *d = X::load_partial(simd, &self.x[start + c..start + channels]);
-                    if let Some(mask) = self.mask {
-                        *d = simd.select(bits::<S>(mask, start + c), *d);
+                (Some(row), _) => self.load_edge(simd, row, &patch.columns, c),
+                (None, _) => [simd.splat(0.0); PATCH],
+            };
+            *between = input_points(simd, if TRANSPOSED { [d[5], d[4], d[3], d[2], d[1], d[0]] } else { d });
+        }
+        // Rows are done; each column of what they became is six of the 36 rows of V.
+        for j in 0..PATCH {
+            let column = [between[0][j], between[1][j], between[2][j], between[3][j], between[4][j], between[5][j]];
+            store_strided(simd, input_points(simd, column), &mut v[j * stride..], PATCH * stride);
+        }
+    }
+
+    /// Six pixels' vectors, all of them inside the map.
+    #[inline(always)]
+    fn load_row<S: Simd>(&self, simd: S, start: usize) -> [S::Vector; PATCH] {
+        let channels = self.shape.in_channels;
+        let mut d = load_strided(simd, &self.x[start..], channels);
+        // The next tile's new pixels.
+        for j in PATCH..PATCH + TILE {
+            simd.prefetch(self.x.as_ptr().wrapping_add(start + j * channels).cast());
+        }
+        if let Some(mask) = self.mask {
+            for (j, d) in d.iter_mut().enumerate() {
+                *d = simd.select(bits::<S>(mask, start + j * channels), *d);
+            }
+        }
+        d
+    }
+
+    /// Six pixels' vectors, zeros where there is no pixel or no channel.
+    #[inline(always)]
+    fn load_edge<S: Simd>(
+        &self,
+        simd: S,
+        row: usize,
+        columns: &[Option<usize>; PATCH],
+        c: usize,
+    ) -> [S::Vector; PATCH] {
+        let mut d = [simd.splat(0.0); PATCH];
+        for (d, column) in d.iter_mut().zip(columns) {
+            let Some(column) = column else { continue };
+            let start = row + column;
+            *d = X::load_partial(simd, &self.x[start + c..start + self.shape.in_channels]);
+            if let Some(mask) = self.mask {
+                *d = simd.select(bits::<S>(mask, start + c), *d);
+            }
+        }
+        d
+    }
+
+    /// M = V·U for one frequency.
+    #[inline(always)]
+    fn multiply<S: Simd>(
+        &self,
+        simd: S,
+        f: usize,
+        tiles: usize,
+        v: (&[f32], usize),
+        (m, m_row): (&mut [f32], usize),
+        turned: &mut [f32],
+    ) {
+        let (depth, columns, width) = (self.shape.in_channels, self.shape.out_channels, panel_width::<S>());
+        if !TRANSPOSED {
+            let panel = width * depth;
+            let count = columns.div_ceil(width);
+            let u = Panels { data: &self.filters[f * panel..], depth, count, stride: FREQUENCIES * panel };
+            gemm_block(simd, tiles, v, u, (m, m_row), false);
+            return;
+        }
+        // What is a row of these panels here was a column there. Tiles are many, so that turning them costs little.
+        let panel = width * columns;
+        for first in (0..columns).step_by(width) {
+            for k in (0..depth).step_by(width) {
+                let from = &self.filters[(k / width * FREQUENCIES + f) * panel + first * width..];
+                let to = &mut turned[k * width..];
+                for i in (0..width).step_by(S::LANES) {
+                    for j in (0..width).step_by(S::LANES) {
+                        simd.transpose(&from[i * width + j..], width, &mut to[j * width + i..], width);
                     }
                 }
             }
-            *t = input_points(simd, if ROTATED { [d[5], d[4], d[3], d[2], d[1], d[0]] } else { d });
+            let u = Panels { data: turned, depth, count: 1, stride: 0 };
+            gemm_block(simd, tiles, v, u, (&mut m[first..], m_row), false);
         }
-        // Rows are done; the columns' values are the rows of what comes out, transposed back.
-        let columns: [[S::Vector; PATCH]; PATCH] = transpose(t);
-        let mut values = [[zero; PATCH]; PATCH];
-        for (value, column) in values.iter_mut().zip(columns) {
-            *value = input_points(simd, column);
-        }
-        transpose(values)
     }
 
-    /// y = Aᵀ m A for a vector of channels from `c` on of one tile, as far as it lies in the map. Outputs are
-    /// written backwards if `ROTATED`.
+    /// y = Aᵀ m A for a vector of channels from `c` on of one tile, as far as it lies in the map. `m` is where the
+    /// first of the 36 is, and how far it is from one to the next. Outputs are written backwards if `TRANSPOSED`.
     #[inline(always)]
-    fn transform_output<S: Simd, const ROTATED: bool>(
+    #[allow(clippy::needless_range_loop)] // A column is no slice.
+    fn transform_output<S: Simd>(
         &mut self,
         simd: S,
-        tile: usize,
+        (row, column): (usize, usize),
         c: usize,
-        m: [[S::Vector; PATCH]; PATCH],
+        between: &mut [[S::Vector; PATCH]; PATCH],
+        (m, stride): (&[f32], usize),
     ) {
         let (height, width, channels) = (self.shape.out_height(), self.shape.out_width(), self.shape.out_channels);
-        let (row, column) = self.origin(tile);
         let (rows, columns) = (TILE.min(height - row), TILE.min(width - column));
-        let zero = simd.splat(0.0);
         let lanes = S::LANES.min(channels - c);
-        let mut t = [[zero; TILE]; PATCH];
-        for (t, m) in t.iter_mut().zip(m) {
-            *t = output_points(simd, m);
+        for (i, between) in between.iter_mut().enumerate() {
+            let values = load_strided(simd, &m[i * PATCH * stride..], stride);
+            between[..TILE].copy_from_slice(&output_points(simd, values));
         }
-        let transposed: [[S::Vector; PATCH]; TILE] = transpose(t);
-        for (j, points) in transposed.into_iter().enumerate() {
+        // Where the next tile's outputs go.
+        for i in 0..rows {
+            for j in TILE..2 * TILE {
+                let start = ((row - self.first_row * TILE + i) * width + column + j) * channels + c;
+                simd.prefetch(self.y.as_ptr().wrapping_add(start).cast());
+            }
+        }
+        for j in 0..TILE {
+            let points = [between[0][j], between[1][j], between[2][j], between[3][j], between[4][j], between[5][j]];
             let out = output_points(simd, points);
+            let j = if TRANSPOSED { TILE - 1 - j } else { j };
+            if j >= columns {
+                continue;
+            }
             for (i, value) in out.into_iter().enumerate() {
-                let (i, j) = if ROTATED { (TILE - 1 - i, TILE - 1 - j) } else { (i, j) };
-                if i < rows && j < columns {
+                let i = if TRANSPOSED { TILE - 1 - i } else { i };
+                if i < rows {
                     let start = ((row - self.first_row * TILE + i) * width + column + j) * channels + c;
                     self.epilogue.write(simd, value, c, start, &mut self.y[start..start + lanes]);
                 }
             }
         }
     }
-}
-
-/// Columns as rows.
-#[inline(always)]
-#[allow(clippy::needless_range_loop)] // Constant indices keep the arrays in registers.
-fn transpose<T: Copy, const R: usize, const C: usize>(t: [[T; C]; R]) -> [[T; R]; C] {
-    let mut transposed = [[t[0][0]; R]; C];
-    for i in 0..R {
-        for j in 0..C {
-            transposed[j][i] = t[i][j];
-        }
-    }
-    transposed
 }
 
 /// Bᵀ times a column: the values at 0, 1, −1, ½, −2 and ∞.

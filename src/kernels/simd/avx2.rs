@@ -6,7 +6,7 @@ use std::arch::x86_64::*;
 
 use half::bf16;
 
-use super::{Kernel, Simd, gemm};
+use super::{Kernel, Simd, gemm, load_strided, store_strided};
 
 /// Proof that the CPU has AVX2 and FMA.
 #[derive(Clone, Copy)]
@@ -132,6 +132,38 @@ impl Simd for Avx2 {
     fn max(self, a: __m256, b: __m256) -> __m256 {
         // SAFETY: the token.
         unsafe { _mm256_max_ps(a, b) }
+    }
+    #[inline(always)]
+    fn prefetch(self, address: *const f32) {
+        // SAFETY: the token. A prefetch shows the program nothing, and never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
+    }
+    #[inline(always)]
+    fn transpose(self, from: &[f32], from_stride: usize, to: &mut [f32], to_stride: usize) {
+        let rows: [__m256; 8] = load_strided(self, from, from_stride);
+        let mut pairs = rows;
+        let mut quads = rows;
+        // SAFETY: the token.
+        unsafe {
+            // Elements 0, 1, 2, 3 of each group of four columns, from rows 4i to 4i + 3.
+            for i in (0..8).step_by(2) {
+                pairs[i] = _mm256_unpacklo_ps(rows[i], rows[i + 1]);
+                pairs[i + 1] = _mm256_unpackhi_ps(rows[i], rows[i + 1]);
+            }
+            for i in [0, 4] {
+                for j in 0..2 {
+                    let (a, b) = (_mm256_castps_pd(pairs[i + j]), _mm256_castps_pd(pairs[i + j + 2]));
+                    quads[i + 2 * j] = _mm256_castpd_ps(_mm256_unpacklo_pd(a, b));
+                    quads[i + 2 * j + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(a, b));
+                }
+            }
+            // Then the groups of four change places: halves of vectors.
+            for j in 0..4 {
+                pairs[j] = _mm256_permute2f128_ps::<0x20>(quads[j], quads[4 + j]);
+                pairs[4 + j] = _mm256_permute2f128_ps::<0x31>(quads[j], quads[4 + j]);
+            }
+        }
+        store_strided(self, pairs, to, to_stride);
     }
     #[inline(always)]
     unsafe fn tile<const TRANSPOSED: bool>(self, rows: usize, operands: gemm::Operands) {

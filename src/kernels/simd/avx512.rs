@@ -6,7 +6,7 @@ use std::arch::x86_64::*;
 
 use half::bf16;
 
-use super::{Kernel, Simd, gemm};
+use super::{Kernel, Simd, gemm, load_strided, store_strided};
 
 /// Proof that the CPU has AVX-512 (F, DQ, BW, VL) and FMA.
 #[derive(Clone, Copy)]
@@ -128,6 +128,43 @@ impl Simd for Avx512 {
     fn max(self, a: __m512, b: __m512) -> __m512 {
         // SAFETY: the token.
         unsafe { _mm512_max_ps(a, b) }
+    }
+    #[inline(always)]
+    fn prefetch(self, address: *const f32) {
+        // SAFETY: the token. A prefetch shows the program nothing, and never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
+    }
+    #[inline(always)]
+    fn transpose(self, from: &[f32], from_stride: usize, to: &mut [f32], to_stride: usize) {
+        let rows: [__m512; 16] = load_strided(self, from, from_stride);
+        let mut pairs = rows;
+        let mut quads = rows;
+        // SAFETY: the token.
+        unsafe {
+            // Elements 0, 1, 2, 3 of each group of four columns, from rows 4i to 4i + 3.
+            for i in (0..16).step_by(2) {
+                pairs[i] = _mm512_unpacklo_ps(rows[i], rows[i + 1]);
+                pairs[i + 1] = _mm512_unpackhi_ps(rows[i], rows[i + 1]);
+            }
+            for i in (0..16).step_by(4) {
+                for j in 0..2 {
+                    let (a, b) = (_mm512_castps_pd(pairs[i + j]), _mm512_castps_pd(pairs[i + j + 2]));
+                    quads[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+                    quads[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+                }
+            }
+            // Then the groups of four change places: quarters of vectors.
+            for j in 0..4 {
+                let (a, b, c, d) = (quads[j], quads[4 + j], quads[8 + j], quads[12 + j]);
+                let (ab, ab_odd) = (_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xdd>(a, b));
+                let (cd, cd_odd) = (_mm512_shuffle_f32x4::<0x88>(c, d), _mm512_shuffle_f32x4::<0xdd>(c, d));
+                pairs[j] = _mm512_shuffle_f32x4::<0x88>(ab, cd);
+                pairs[4 + j] = _mm512_shuffle_f32x4::<0x88>(ab_odd, cd_odd);
+                pairs[8 + j] = _mm512_shuffle_f32x4::<0xdd>(ab, cd);
+                pairs[12 + j] = _mm512_shuffle_f32x4::<0xdd>(ab_odd, cd_odd);
+            }
+        }
+        store_strided(self, pairs, to, to_stride);
     }
     #[inline(always)]
     unsafe fn tile<const TRANSPOSED: bool>(self, rows: usize, operands: gemm::Operands) {

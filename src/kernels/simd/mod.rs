@@ -25,6 +25,7 @@ mod gemm;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod scalar;
+mod strided;
 pub mod tiles;
 
 use std::fmt;
@@ -34,6 +35,7 @@ use half::bf16;
 
 pub use element::Element;
 pub use gemm::{Panels, Rows, gemm_block, gemm_panels_transposed, gemm_segments, panel_width};
+pub use strided::{load_strided, store_strided};
 
 /// Vectors of `f32` of one instruction set. A value of the type proves that the CPU has it.
 pub trait Simd: Copy + Send + Sync + 'static {
@@ -83,6 +85,23 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// All of them can be written.
     #[allow(unsafe_code)]
     unsafe fn store_to(self, vector: Self::Vector, to: *mut f32);
+    /// Asks for the cache line of an address that will be used soon, or of none that the program may use.
+    #[inline(always)]
+    fn prefetch(self, _address: *const f32) {}
+
+    /// Writes a square of [`Simd::LANES`] rows and columns with the two exchanged. Rows start a stride apart.
+    ///
+    /// # Panics
+    /// If a slice is too short.
+    #[inline(always)]
+    fn transpose(self, from: &[f32], from_stride: usize, to: &mut [f32], to_stride: usize) {
+        for i in 0..Self::LANES {
+            for (j, value) in from[i * from_stride..][..Self::LANES].iter().enumerate() {
+                to[j * to_stride + i] = *value;
+            }
+        }
+    }
+
     /// Calls the register-tile product of `rows` ≤ [`Simd::TILE_ROWS`] rows, see [`gemm_block`] and, if
     /// `TRANSPOSED`, [`gemm_panels_transposed`].
     ///
