@@ -205,9 +205,7 @@ pub fn why(shape: &Shape, direction: Direction, dtype: Dtype, cpu: Cpu, requeste
         Algorithm::Im2col => "under 16 channels on one side: transforming tiles would cost more than it saves",
         Algorithm::Winograd => "16 channels or more on both sides: a quarter of the multiplications",
         Algorithm::Direct => "the picture's channels on one side: nothing to transform or copy",
-        Algorithm::AmxBf16 => {
-            "16 channels or more on both sides, maps in bf16: the tile unit multiplies them as they are"
-        }
+        Algorithm::AmxBf16 => "maps in bf16, 16 channels or more on both sides: made for the tile unit",
         Algorithm::AmxSplit => "tiles of bf16",
     }
 }
@@ -499,6 +497,8 @@ mod tests {
             assert_eq!(choose(&shape, Direction::Forward, dtype, cpu, Some(algorithm)), algorithm);
             assert_eq!(why(&shape, Direction::Forward, dtype, cpu, Some(algorithm)), "asked for");
         }
+        // What fits beside a layer's name and shape on a line of 120.
+        assert!(why(&shape, Direction::Forward, Dtype::Bf16, Cpu { amx: true }, None).len() <= 76);
         assert!(why(&shape, Direction::Forward, Dtype::Bf16, Cpu { amx: true }, None).contains("tile unit"));
         assert!(why(&shape, Direction::Forward, Dtype::Bf16, Cpu { amx: false }, None).contains("a quarter"));
     }
