@@ -13,8 +13,9 @@ use common::{dirty_map, random_map, relative_rms};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use impasto::config::Layer;
+use impasto::kernels::pool::Choices;
 use impasto::kernels::{gram, pool};
-use impasto::tensor::FeatureMap;
+use impasto::tensor::{FeatureMap, Pool};
 use impasto::vgg::layers::{channels, stride};
 use ndarray::Array2;
 
@@ -72,8 +73,9 @@ fn grams(criterion: &mut Criterion) {
 fn verify_max_pool() {
     let (x, d_y) = (random_map(4, 6, 5, 1), random_map(2, 3, 5, 2));
     let (mut y, mut d_x) = (dirty_map(d_y.dim()), dirty_map(x.dim()));
-    pool::max_forward(&x, &mut y);
-    pool::max_backward(&x, &d_y, 0.0, &mut d_x);
+    let mut choices = Choices::from_pool(&mut Pool::new(), d_y.dim());
+    pool::max_forward(&x, &mut y, Some(&mut choices));
+    pool::max_backward(&d_y, &choices, 0.0, &mut d_x);
     for ((i, j, c), &largest) in y.view().indexed_iter() {
         let block = [0, 1].into_iter().flat_map(|u| [0, 1].map(|v| [2 * i + u, 2 * j + v, c]));
         assert!(block.clone().all(|at| x.view()[at] <= largest), "maximum at {i}, {j}");
@@ -91,13 +93,15 @@ fn pools(criterion: &mut Criterion) {
         for (layer, x) in blocks().take(4) {
             group.throughput(Throughput::Bytes(size_of_val(x.as_slice()) as u64));
             let mut y = dirty_map(pool::pooled_dim(x.dim()));
-            pool::max_forward(&x, &mut y);
+            let mut choices = Choices::from_pool(&mut Pool::new(), y.dim());
+            pool::max_forward(&x, &mut y, Some(&mut choices));
             let name = format!("block {} {} channels at {}", layer.block, x.channels(), x.height());
             if backward {
                 let mut d_x = dirty_map(x.dim());
-                group.bench_function(name, |bencher| bencher.iter(|| pool::max_backward(&x, &y, 0.0, &mut d_x)));
+                group.bench_function(name, |bencher| bencher.iter(|| pool::max_backward(&y, &choices, 0.0, &mut d_x)));
             } else {
-                group.bench_function(name, |bencher| bencher.iter(|| pool::max_forward(&x, &mut y)));
+                group
+                    .bench_function(name, |bencher| bencher.iter(|| pool::max_forward(&x, &mut y, Some(&mut choices))));
             }
         }
     }

@@ -9,13 +9,13 @@ use impasto::autograd::{Tape, Value};
 use impasto::config::{Border, DEFAULT_MAX_PIXELS, Layer, Pooling};
 use impasto::ops::gram;
 use impasto::picture;
-use impasto::tensor::{FeatureMap, Pool};
+use impasto::tensor::{Dtype, FeatureMap, Pool};
 use impasto::vgg::network::Options;
 use impasto::vgg::{Vgg, Weights};
 
 fn main() -> impasto::Result<()> {
     let layer = Layer::relu(2, 1);
-    let options = Options { pooling: Pooling::Max, border: Border::Zero, algorithm: None };
+    let options = Options { pooling: Pooling::Max, border: Border::Zero, precision: Dtype::F32, algorithm: None };
     let vgg = Vgg::new(&Weights::embedded()?, layer, options)?;
 
     let file = "samples/village-street-in-auvers.jpg";

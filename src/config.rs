@@ -11,7 +11,8 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::kernels::conv::Algorithm;
+use crate::kernels::conv::{Algorithm, amx};
+use crate::tensor::Dtype;
 
 /// The smallest side, in pixels, of a picture the network can look at:
 /// four 2×2 poolings must leave one pixel for `relu5_1`.
@@ -149,10 +150,24 @@ pub enum Init {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// The fastest whose picture is equal to the eye.
+    /// bf16 where the CPU's tile unit multiplies it, single precision elsewhere: the picture is equal to the eye.
     Auto,
     /// Single precision throughout.
     F32,
+    /// Maps stored in bf16, half the memory; sums in single precision.
+    Bf16,
+}
+
+impl Precision {
+    /// What maps are stored in, on this CPU.
+    #[must_use]
+    pub fn dtype(self) -> Dtype {
+        match self {
+            Precision::Auto if amx::available() => Dtype::Bf16,
+            Precision::Auto | Precision::F32 => Dtype::F32,
+            Precision::Bf16 => Dtype::Bf16,
+        }
+    }
 }
 
 /// Brightness and contrast of the finished picture.
@@ -378,7 +393,7 @@ impl Config {
             return Err(Error::Usage(format!(
                 "--conv-algorithm {}: {}; leave it out",
                 algorithm.name(),
-                crate::kernels::conv::amx::status()
+                amx::status()
             )));
         }
         layers_valid("--content-layer", &self.content_layers, self.content_weight)?;

@@ -9,15 +9,16 @@ use std::sync::Arc;
 use impasto::config::{Layer, Pooling, Preset};
 use impasto::kernels::conv::Algorithm;
 use impasto::objective::Objective;
-use impasto::tensor::Pool;
+use impasto::tensor::{Dtype, Pool};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// Bytes that the third step on a square picture allocates, and bytes of the pool after the second and the third.
-fn third_step(side: usize) -> (usize, [usize; 2]) {
-    let vgg = Arc::new(common::vgg16(Layer::relu(4, 3), Pooling::Max, Algorithm::Winograd));
+fn third_step(precision: Dtype, side: usize) -> (usize, [usize; 2]) {
+    let algorithm = Some(Algorithm::Winograd);
+    let vgg = Arc::new(common::vgg16_in(precision, Layer::relu(4, 3), Pooling::Max, algorithm));
     let config = Preset::Paper.config();
     let mut pool = Pool::new();
     let picture = common::random_map(side, side, 3, 1);
@@ -36,10 +37,12 @@ fn third_step(side: usize) -> (usize, [usize; 2]) {
 
 #[test]
 fn what_a_step_allocates_does_not_grow_with_the_picture() {
-    let (small, pool) = third_step(96);
-    assert_eq!(pool[0], pool[1]);
-    let (large, pool) = third_step(192);
-    assert_eq!(pool[0], pool[1]);
-    // What there is are Gram matrices, whose size is the network's. One map of the larger picture has up to 9.4 MB.
-    assert!(large < small + (1 << 16), "{small} bytes at 96 pixels, {large} at 192");
+    for precision in [Dtype::F32, Dtype::Bf16] {
+        let (small, pool) = third_step(precision, 96);
+        assert_eq!(pool[0], pool[1]);
+        let (large, pool) = third_step(precision, 192);
+        assert_eq!(pool[0], pool[1]);
+        // What there is are Gram matrices, whose size is the network's. One map of the larger picture has up to 9.4 MB.
+        assert!(large < small + (1 << 16), "{precision:?}: {small} bytes at 96 pixels, {large} at 192");
+    }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use common::{Fixtures, Tolerance, fixtures, relative_rms, vgg16, weights_file};
 use impasto::autograd::{Tape, Value, Var};
-use impasto::config::{Config, Layer, Pooling, Preset, Tone};
+use impasto::config::{Config, Layer, Pooling, Precision, Preset, Tone};
 use impasto::kernels::conv::Algorithm;
 use impasto::objective::{Evaluation, Objective};
 use impasto::ops::{avg_pool2d, conv2d, gram, max_pool2d, normalize, total_variation};
@@ -184,6 +184,7 @@ fn paper(document: &serde_json::Value, algorithm: Algorithm) -> Config {
         iterations: number("iterations") as u32,
         weights: Some(weights_file()),
         tone: Tone::Off,
+        precision: Precision::F32,
         conv_algorithm: Some(algorithm),
         ..Preset::Paper.config()
     }

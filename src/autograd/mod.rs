@@ -20,4 +20,4 @@ mod tape;
 mod value;
 
 pub use tape::{Backward, Gradients, Tape, Var};
-pub use value::Value;
+pub use value::{MapElement, Value};

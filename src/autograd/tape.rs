@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use ndarray::ArrayD;
 
-use super::Value;
+use super::{MapElement, Value};
 use crate::kernels::conv::Filter;
 use crate::kernels::mask::Mask;
-use crate::tensor::{FeatureMap, Pool};
+use crate::kernels::pool::Choices;
+use crate::tensor::{Dtype, FeatureMap, Pool};
 
 /// A node of a [`Tape`], by its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,10 +85,30 @@ impl<'p> Tape<'p> {
         value(&self.nodes, var)
     }
 
-    /// The value of a node that is a feature map.
+    /// The value of a node that is a picture or a feature map in `f32`.
     #[must_use]
     pub fn map(&self, var: Var) -> &FeatureMap {
         map(&self.nodes, var)
+    }
+
+    /// The value of a node that is a feature map of some type.
+    #[must_use]
+    pub fn map_of<E: MapElement>(&self, var: Var) -> &FeatureMap<E> {
+        map(&self.nodes, var)
+    }
+
+    /// (H, W, C) of a node that is a feature map of any type.
+    #[must_use]
+    pub fn dim(&self, var: Var) -> (usize, usize, usize) {
+        let value = self.value(var);
+        value.dim().unwrap_or_else(|| panic!("node {} is {:?}, not a feature map", var.0, value.shape()))
+    }
+
+    /// The type of the elements of a node that is a feature map: an op picks its kernel by it.
+    #[must_use]
+    pub fn dtype(&self, var: Var) -> Dtype {
+        let value = self.value(var);
+        value.dtype().unwrap_or_else(|| panic!("node {} is {:?}, not a feature map", var.0, value.shape()))
     }
 
     /// The value of a node that is a small tensor.
@@ -116,7 +137,7 @@ impl<'p> Tape<'p> {
 
     /// A map with a buffer of the pool, its contents unspecified.
     #[must_use]
-    pub fn allocate(&mut self, height: usize, width: usize, channels: usize) -> FeatureMap {
+    pub fn allocate<E: MapElement>(&mut self, height: usize, width: usize, channels: usize) -> FeatureMap<E> {
         FeatureMap::from_pool(self.pool, height, width, channels)
     }
 
@@ -124,6 +145,12 @@ impl<'p> Tape<'p> {
     #[must_use]
     pub fn allocate_mask(&mut self, elements: usize) -> Mask {
         Mask::from_pool(self.pool, elements)
+    }
+
+    /// Room for a max-pooling's choices, `dim` being the shape of the map it writes.
+    #[must_use]
+    pub fn allocate_choices(&mut self, dim: (usize, usize, usize)) -> Choices {
+        Choices::from_pool(self.pool, dim)
     }
 
     /// Whether anything computed from these nodes would have to be differentiated.
@@ -197,11 +224,10 @@ fn value(nodes: &[Node], var: Var) -> &Value {
     }
 }
 
-fn map(nodes: &[Node], var: Var) -> &FeatureMap {
-    match value(nodes, var) {
-        Value::Map(map) => map,
-        other => panic!("node {} is {:?}, not a feature map", var.0, other.shape()),
-    }
+fn map<E: MapElement>(nodes: &[Node], var: Var) -> &FeatureMap<E> {
+    let value = value(nodes, var);
+    let name = E::DTYPE.name();
+    E::map(value).unwrap_or_else(|| panic!("node {} is {:?}, not a feature map in {name}", var.0, value.shape()))
 }
 
 fn filter(nodes: &[Node], var: Var) -> &Filter {
@@ -236,9 +262,15 @@ impl<'a> Backward<'a> {
         value(self.nodes, var)
     }
 
-    /// The value of a node that is a feature map.
+    /// The value of a node that is a picture or a feature map in `f32`.
     #[must_use]
     pub fn map(&self, var: Var) -> &'a FeatureMap {
+        map(self.nodes, var)
+    }
+
+    /// The value of a node that is a feature map of some type.
+    #[must_use]
+    pub fn map_of<E: MapElement>(&self, var: Var) -> &'a FeatureMap<E> {
         map(self.nodes, var)
     }
 
@@ -252,13 +284,17 @@ impl<'a> Backward<'a> {
     /// gathered so far, to be added to; with β = 0 a fresh buffer of unspecified contents, to be
     /// overwritten. [`Backward::give`] it back when done.
     #[must_use]
-    pub fn gradient_of(&mut self, var: Var, (height, width, channels): (usize, usize, usize)) -> (FeatureMap, f32) {
+    pub fn gradient_of<E: MapElement>(
+        &mut self,
+        var: Var,
+        (height, width, channels): (usize, usize, usize),
+    ) -> (FeatureMap<E>, f32) {
         match self.gradients[var.0].take() {
-            Some(Value::Map(map)) => {
+            Some(gathered) => {
+                let map = E::gradient(gathered);
                 assert_eq!(map.dim(), (height, width, channels), "gradient of node {}", var.0);
                 (map, 1.0)
             }
-            Some(other) => panic!("the gradient of node {} is {:?}, not a map", var.0, other.shape()),
             None => (FeatureMap::from_pool(self.pool, height, width, channels), 0.0),
         }
     }
@@ -276,6 +312,11 @@ impl<'a> Backward<'a> {
 
     /// Gives a spent mask's buffer back to the pool.
     pub fn recycle_mask(&mut self, spent: Mask) {
+        self.pool.put(spent.into_buffer());
+    }
+
+    /// Gives spent choices' buffer back to the pool.
+    pub fn recycle_choices(&mut self, spent: Choices) {
         self.pool.put(spent.into_buffer());
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use half::bf16;
 use ndarray::{Array2, Array4};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -12,10 +13,10 @@ use super::gauge::Gauge;
 use super::row::{Kind, Row};
 use crate::config::Layer;
 use crate::error::{Error, Result};
-use crate::kernels::conv::{self, Activation, Algorithm, Direction, Filter, Shape};
+use crate::kernels::conv::{self, Activation, Algorithm, Cpu, Direction, Filter, Shape};
 use crate::kernels::gram;
-use crate::kernels::simd::Isa;
-use crate::tensor::FeatureMap;
+use crate::kernels::simd::{Element, Isa};
+use crate::tensor::{Dtype, FeatureMap};
 use crate::vgg::layers::{channels, stride};
 use crate::vgg::{Architecture, Stage};
 
@@ -39,36 +40,66 @@ pub(super) fn convolutions(deepest: Layer, side: usize) -> Result<Vec<(Layer, Sh
     Ok(layers.collect())
 }
 
+/// A convolution to be timed.
+pub(super) struct Timed<'a> {
+    /// The layer it follows.
+    pub name: Layer,
+    /// Its shape in the forward direction.
+    pub shape: &'a Shape,
+    /// The direction that is timed.
+    pub direction: Direction,
+    /// What maps are stored in. The picture's side of the first convolution is `f32` always.
+    pub dtype: Dtype,
+    /// The algorithm to force.
+    pub requested: Option<Algorithm>,
+}
+
 /// Relative errors of what was verified already: layers share channel counts.
 #[derive(Default)]
-pub(super) struct Verified(HashMap<(Algorithm, Direction, usize, usize), f64>);
+pub(super) struct Verified(HashMap<(Algorithm, Direction, Dtype, usize, usize), f64>);
 
 impl Verified {
     /// The error of a convolution's kernel on a small map.
     ///
     /// # Errors
     /// [`Error::Kernel`] if it is more than rounding.
-    fn error(&mut self, algorithm: Algorithm, direction: Direction, shape: &Shape) -> Result<f64> {
-        let key = (algorithm, direction, shape.in_channels, shape.out_channels);
+    fn error<X: Element, Y: Element>(
+        &mut self,
+        algorithm: Algorithm,
+        direction: Direction,
+        dtype: Dtype,
+        shape: &Shape,
+    ) -> Result<f64> {
+        let key = (algorithm, direction, dtype, shape.in_channels, shape.out_channels);
         if let Some(&error) = self.0.get(&key) {
             return Ok(error);
         }
         let weight = random_weight(shape);
         let (from, to) = ends(direction, shape);
-        let x = random_map(SMALL, from, 2);
-        let result = |algorithm| {
-            // Full of NaN, so that whatever is not written shows.
-            let mut y = FeatureMap::from_vec(SMALL.0, SMALL.1, to, vec![f32::NAN; SMALL.0 * SMALL.1 * to]);
-            run(direction, &Filter::new(weight.clone(), Some(algorithm)), &x, &mut y);
-            y
-        };
-        let error = relative_rms(result(algorithm).as_slice(), result(Algorithm::Reference).as_slice());
+        let x: FeatureMap<X> = random_map(SMALL, from, 2);
+        let filter = |algorithm| Filter::new(weight.clone(), Some(algorithm));
+        let mut found: FeatureMap<Y> = dirty_map(SMALL, to);
+        run(direction, &filter(algorithm), &x, &mut found);
+        // The definition reads the same numbers, and writes what it has.
+        let mut exact: FeatureMap = dirty_map(SMALL, to);
+        run(direction, &filter(Algorithm::Reference), &*X::widened(&x), &mut exact);
+        let error = relative_rms(Y::widened(&found).as_slice(), exact.as_slice());
         let name = || {
             let (name, isa) = (algorithm.name(), Isa::detect().name());
-            format!("{name} convolution {} {from}→{to} channels ({isa})", direction_name(direction))
+            let (direction, dtype) = (direction_name(direction), dtype.name());
+            format!("{name} convolution {direction} {from}→{to} channels in {dtype} ({isa})")
         };
-        self.0.insert(key, accepted(name, error, algorithm.tolerance())?);
+        self.0.insert(key, accepted(name, error, tolerance(algorithm.tolerance(), dtype))?);
         Ok(error)
+    }
+}
+
+/// The error that rounding explains; with results in bf16, theirs as well.
+fn tolerance(kernel: f64, dtype: Dtype) -> f64 {
+    match dtype {
+        Dtype::F32 => kernel,
+        // A result rounded to 2⁻⁹ of itself has a relative RMS error of at most 2⁻⁹/√3 = 1.1e-3.
+        Dtype::Bf16 => kernel.max(5e-3),
     }
 }
 
@@ -78,21 +109,29 @@ fn accepted(kernel: impl FnOnce() -> String, error: f64, tolerance: f64) -> Resu
 }
 
 /// Times one convolution in one direction.
-pub(super) fn convolution(
+pub(super) fn convolution(options: &Options, gauge: &Gauge, verified: &mut Verified, layer: &Timed<'_>) -> Result<Row> {
+    let picture = layer.shape.in_channels == 3;
+    match (layer.dtype, picture, layer.direction) {
+        (Dtype::F32, ..) => convolution_of::<f32, f32>(options, gauge, verified, layer),
+        (Dtype::Bf16, false, _) => convolution_of::<bf16, bf16>(options, gauge, verified, layer),
+        (Dtype::Bf16, true, Direction::Forward) => convolution_of::<f32, bf16>(options, gauge, verified, layer),
+        (Dtype::Bf16, true, Direction::BackwardInput) => convolution_of::<bf16, f32>(options, gauge, verified, layer),
+    }
+}
+
+fn convolution_of<X: Element, Y: Element>(
     options: &Options,
     gauge: &Gauge,
     verified: &mut Verified,
-    (name, shape): (Layer, &Shape),
-    direction: Direction,
-    requested: Option<Algorithm>,
+    &Timed { name, shape, direction, dtype, requested }: &Timed<'_>,
 ) -> Result<Row> {
     let filter = Filter::new(random_weight(shape), requested);
     let seen = filter.shape(direction, shape.height, shape.width, shape.padding);
-    let algorithm = conv::choose(&seen, direction, requested);
-    let error = verified.error(algorithm, direction, shape)?;
+    let algorithm = conv::choose(&seen, direction, dtype, Cpu::detect(), requested);
+    let error = verified.error::<X, Y>(algorithm, direction, dtype, shape)?;
     let (from, to) = ends(direction, shape);
-    let x = random_map((shape.height, shape.width), from, 1);
-    let mut y = FeatureMap::zeros(shape.height, shape.width, to);
+    let x: FeatureMap<X> = random_map((shape.height, shape.width), from, 1);
+    let mut y: FeatureMap<Y> = dirty_map((shape.height, shape.width), to);
     let measured = gauge.measure(options.repeats, || run(direction, &filter, &x, &mut y));
     Ok(Row {
         kind: Kind::Convolution,
@@ -102,7 +141,7 @@ pub(super) fn convolution(
         channels: [from, to],
         algorithm: algorithm.name().into(),
         forced: requested.is_some(),
-        precision: "f32".into(),
+        precision: dtype.name().into(),
         threads: gauge.threads(),
         work: shape.flops(),
         seconds: measured.seconds,
@@ -114,12 +153,12 @@ pub(super) fn convolution(
 }
 
 /// Times a layer's Gram matrix FᵀF, and F·S, its gradient. Their work is counted without using the symmetry.
-pub(super) fn grams(options: &Options, gauge: &Gauge, name: Layer, side: usize) -> Result<[Row; 2]> {
-    let (side, n) = (side / stride(name), channels(name));
-    let errors = verify_gram(n)?;
-    let map = random_map((side, side), n, 1);
+pub(super) fn grams<E: Element>(options: &Options, gauge: &Gauge, name: Layer) -> Result<[Row; 2]> {
+    let (side, n) = (options.layer_size / stride(name), channels(name));
+    let errors = verify_gram::<E>(n)?;
+    let map: FeatureMap<E> = random_map((side, side), n, 1);
     let s = gram::gram(&map);
-    let mut d_f = FeatureMap::zeros(side, side, n);
+    let mut d_f: FeatureMap<E> = dirty_map((side, side), n);
     let forward = gauge.measure(options.repeats, || drop(gram::gram(&map)));
     let backward = gauge.measure(options.repeats, || gram::backward(&map, s.view(), 0.0, &mut d_f));
     let row = |direction: &str, measured: super::gauge::Measured, error| Row {
@@ -130,7 +169,7 @@ pub(super) fn grams(options: &Options, gauge: &Gauge, name: Layer, side: usize) 
         channels: [n, n],
         algorithm: if direction == "forward" { "FᵀF" } else { "F·S" }.into(),
         forced: false,
-        precision: "f32".into(),
+        precision: E::DTYPE.name().into(),
         threads: gauge.threads(),
         work: 2 * (side * side * n * n) as u64,
         seconds: measured.seconds,
@@ -143,17 +182,18 @@ pub(super) fn grams(options: &Options, gauge: &Gauge, name: Layer, side: usize) 
 }
 
 /// FᵀF and F·S by their definitions, in `f64`.
-fn verify_gram(n: usize) -> Result<[f64; 2]> {
-    let map = random_map(SMALL, n, 1);
-    let f = map.as_matrix().mapv(f64::from);
+fn verify_gram<E: Element>(n: usize) -> Result<[f64; 2]> {
+    let map: FeatureMap<E> = random_map(SMALL, n, 1);
+    let f = E::widened(&map).as_matrix().mapv(f64::from);
     let single = |exact: Array2<f64>| exact.iter().map(|&v| v as f32).collect::<Vec<f32>>();
     let g = gram::gram(&map);
     let forward = relative_rms(&g.iter().copied().collect::<Vec<_>>(), &single(f.t().dot(&f)));
-    let mut d_f = FeatureMap::from_vec(SMALL.0, SMALL.1, n, vec![f32::NAN; SMALL.0 * SMALL.1 * n]);
+    let mut d_f: FeatureMap<E> = dirty_map(SMALL, n);
     gram::backward(&map, g.view(), 0.0, &mut d_f);
-    let backward = relative_rms(d_f.as_slice(), &single(f.dot(&g.mapv(f64::from))));
+    let backward = relative_rms(E::widened(&d_f).as_slice(), &single(f.dot(&g.mapv(f64::from))));
     let name = |what: &'static str| move || format!("Gram matrix {what}, {n} channels ({})", Isa::detect().name());
-    Ok([accepted(name("forward"), forward, GRAM_TOLERANCE)?, accepted(name("backward"), backward, GRAM_TOLERANCE)?])
+    let backward = accepted(name("backward"), backward, tolerance(GRAM_TOLERANCE, E::DTYPE))?;
+    Ok([accepted(name("forward"), forward, GRAM_TOLERANCE)?, backward])
 }
 
 /// Channels read and written, when a layer of `shape` runs in `direction`.
@@ -173,7 +213,7 @@ pub fn direction_name(direction: Direction) -> &'static str {
     }
 }
 
-fn run(direction: Direction, filter: &Filter, from: &FeatureMap, to: &mut FeatureMap) {
+fn run<X: Element, Y: Element>(direction: Direction, filter: &Filter, from: &FeatureMap<X>, to: &mut FeatureMap<Y>) {
     match direction {
         Direction::Forward => conv::forward(from, filter, &vec![0.0; filter.weight().dim().0], 1, Activation::None, to),
         Direction::BackwardInput => conv::backward_input(from, None, filter, 1, 0.0, to),
@@ -186,8 +226,14 @@ fn random(length: usize, seed: u64) -> Vec<f32> {
     (0..length).map(|_| rng.random_range(-1.0..=1.0)).collect()
 }
 
-fn random_map((height, width): (usize, usize), channels: usize, seed: u64) -> FeatureMap {
-    FeatureMap::from_vec(height, width, channels, random(height * width * channels, seed))
+fn random_map<E: Element>((height, width): (usize, usize), channels: usize, seed: u64) -> FeatureMap<E> {
+    let numbers = random(height * width * channels, seed).into_iter().map(E::from_f32);
+    FeatureMap::from_vec(height, width, channels, numbers.collect())
+}
+
+/// Full of NaN, so that whatever is not written shows.
+fn dirty_map<E: Element>((height, width): (usize, usize), channels: usize) -> FeatureMap<E> {
+    FeatureMap::from_vec(height, width, channels, vec![E::from_f32(f32::NAN); height * width * channels])
 }
 
 fn random_weight(shape: &Shape) -> Array4<f32> {
@@ -214,10 +260,14 @@ mod tests {
         let shape = Shape { height: 4, width: 4, in_channels: 20, out_channels: 33, padding: 1 };
         for algorithm in Algorithm::ALL {
             for direction in [Direction::Forward, Direction::BackwardInput] {
-                assert!(verified.error(algorithm, direction, &shape).unwrap() <= algorithm.tolerance());
+                let error = verified.error::<f32, f32>(algorithm, direction, Dtype::F32, &shape).unwrap();
+                assert!(error <= algorithm.tolerance());
+                let error = verified.error::<bf16, bf16>(algorithm, direction, Dtype::Bf16, &shape).unwrap();
+                assert!(error <= 5e-3);
             }
         }
-        verify_gram(33).unwrap();
+        verify_gram::<f32>(33).unwrap();
+        verify_gram::<bf16>(33).unwrap();
         let refused = accepted(|| "winograd forward".into(), 0.5, 1e-5).unwrap_err();
         assert_eq!(refused.exit_code(), 1);
         assert!(refused.to_string().contains("winograd forward") && refused.to_string().contains("not timed"));

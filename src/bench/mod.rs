@@ -27,12 +27,14 @@ mod table;
 
 use std::time::SystemTime;
 
+use half::bf16;
 use serde::Serialize;
 
 use crate::config::{Layer, Precision, SMALLEST_SIDE};
 use crate::error::{Error, Result};
 use crate::kernels::conv::{Algorithm, Direction};
 use crate::kernels::simd::Isa;
+use crate::tensor::Dtype;
 use crate::vgg::Architecture;
 use gauge::Gauge;
 pub use layers::direction_name;
@@ -66,7 +68,7 @@ pub struct Options {
     pub layer_size: usize,
     /// The deepest layer timed alone.
     pub deepest: Layer,
-    /// Arithmetic of whole iterations.
+    /// Arithmetic of layers and whole iterations.
     pub precisions: Vec<Precision>,
     /// Numbers of threads; 0 is every core the process may use.
     pub threads: Vec<usize>,
@@ -121,6 +123,17 @@ impl Options {
             }
         }
         counts
+    }
+
+    /// What maps are stored in, without repetition.
+    fn dtypes(&self) -> Vec<Dtype> {
+        let mut dtypes = Vec::new();
+        for dtype in self.precisions.iter().map(|precision| precision.dtype()) {
+            if !dtypes.contains(&dtype) {
+                dtypes.push(dtype);
+            }
+        }
+        dtypes
     }
 
     /// Each algorithm to force, or `None` for the choice.
@@ -203,22 +216,28 @@ fn limit(kind: Kind, name: &str, threads: usize, work: u64, seconds: sample::Sam
 
 fn layers(options: &Options, rows: &mut Vec<Row>, on_start: &mut impl FnMut(&str)) -> Result<()> {
     let convolutions = layers::convolutions(options.deepest, options.layer_size)?;
+    let style_layers = step::config(Precision::F32).style_layers;
     let mut verified = layers::Verified::default();
     for threads in options.thread_counts() {
         let gauge = Gauge::new(threads, Isa::detect())?;
-        for request in options.requests() {
-            for direction in [Direction::Forward, Direction::BackwardInput] {
-                for (name, shape) in &convolutions {
-                    on_start(&format!("{name} {}, {threads} threads", direction_name(direction)));
-                    let layer = (*name, shape);
-                    rows.push(layers::convolution(options, &gauge, &mut verified, layer, direction, request)?);
+        for dtype in options.dtypes() {
+            for request in options.requests() {
+                for direction in [Direction::Forward, Direction::BackwardInput] {
+                    for (name, shape) in &convolutions {
+                        let what = (direction_name(direction), dtype.name());
+                        on_start(&format!("{name} {}, {}, {threads} threads", what.0, what.1));
+                        let layer = layers::Timed { name: *name, shape, direction, dtype, requested: request };
+                        rows.push(layers::convolution(options, &gauge, &mut verified, &layer)?);
+                    }
                 }
             }
-        }
-        let style_layers = step::config(Precision::F32).style_layers;
-        for layer in style_layers.iter().map(|l| l.layer).filter(|&layer| layer <= options.deepest) {
-            on_start(&format!("Gram matrix of {layer}, {threads} threads"));
-            rows.extend(layers::grams(options, &gauge, layer, options.layer_size)?);
+            for layer in style_layers.iter().map(|l| l.layer).filter(|&layer| layer <= options.deepest) {
+                on_start(&format!("Gram matrix of {layer}, {}, {threads} threads", dtype.name()));
+                rows.extend(match dtype {
+                    Dtype::F32 => layers::grams::<f32>(options, &gauge, layer)?,
+                    Dtype::Bf16 => layers::grams::<bf16>(options, &gauge, layer)?,
+                });
+            }
         }
     }
     Ok(())

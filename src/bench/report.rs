@@ -83,10 +83,10 @@ fn tables(report: &Report, old: Option<&Report>) -> Vec<Table> {
     tables
 }
 
-/// Rows with the same threads, and the same algorithm if it was asked for, together.
+/// Rows with the same precision and threads, and the same algorithm if it was asked for, together.
 fn by_group<'a>(pairs: &[Pair<'a>]) -> impl Iterator<Item = Vec<Pair<'a>>> {
     let mut groups: Vec<Vec<Pair<'a>>> = Vec::new();
-    let key = |row: &Row| (row.threads, row.forced.then(|| row.algorithm.clone()));
+    let key = |row: &Row| (row.precision.clone(), row.threads, row.forced.then(|| row.algorithm.clone()));
     for &pair in pairs {
         match groups.iter_mut().find(|group| key(group[0].0) == key(pair.0)) {
             Some(group) => group.push(pair),

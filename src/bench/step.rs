@@ -93,7 +93,12 @@ pub(super) fn step(
 ) -> Result<Row> {
     reset_peak_memory();
     let config = config(precision);
-    let network = NetworkOptions { pooling: config.pooling, border: config.border, algorithm: requested };
+    let network = NetworkOptions {
+        pooling: config.pooling,
+        border: config.border,
+        precision: precision.dtype(),
+        algorithm: requested,
+    };
     let deepest = config.style_layers.iter().chain(&config.content_layers).map(|l| l.layer).max();
     let deepest = deepest.expect("the preset looks at layers");
     let (mut run, losses) = gauge.run(|| {

@@ -45,10 +45,10 @@ pub struct Options {
     #[arg(long, value_name = "LAYER", default_value = "relu4_3")]
     deepest: Layer,
 
-    /// Arithmetic of whole steps [default: every one there is]
+    /// Arithmetic of layers and steps [default: every one there is]
     #[arg(long, value_name = "PRECISION,…", value_delimiter = ',', value_parser = values::precision(),
         hide_possible_values = true)]
-    #[arg(long_help = values::precisions("Arithmetic of whole steps [default: every one there is]"))]
+    #[arg(long_help = values::precisions("Arithmetic of layers and steps [default: every one there is]"))]
     precision: Vec<Precision>,
 
     /// Numbers of threads, one after the other [default: every core]

@@ -18,6 +18,7 @@ pub fn before(job: &Job<'_>) {
     for (name, value) in presets::rows(&job.config) {
         fact(name, value);
     }
+    fact("maps stored in", job.config.precision.dtype().name());
     for (i, scale) in transfer::scales(&job.config, content.0, content.1).iter().enumerate() {
         let name = format!("scale {}", i + 1);
         fact(&name, format_args!("{}×{}, {} iterations", scale.width, scale.height, scale.iterations));

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use impasto::Result;
 use impasto::bench::{Machine, direction_name, machine};
-use impasto::config::Layer;
-use impasto::kernels::conv::{Direction, Shape, choose, why};
+use impasto::config::{Layer, Precision};
+use impasto::kernels::conv::{Cpu, Direction, Shape, amx, choose, why};
+use impasto::tensor::Dtype;
 use impasto::vgg::layers::stride;
 use impasto::vgg::{Architecture, Stage, Weights};
 
 use super::report::bytes;
-use super::{EXIT_CODES, say};
+use super::{EXIT_CODES, say, values};
 
 /// Show what this machine has and what Impasto makes of it.
 ///
@@ -23,6 +24,11 @@ pub struct Options {
     #[arg(long, value_name = "PIXELS", default_value_t = 512, value_parser = clap::value_parser!(u32).range(16..))]
     size: u32,
 
+    /// Arithmetic of the network whose layers are shown
+    #[arg(long, default_value = "auto", value_parser = values::precision(), hide_possible_values = true)]
+    #[arg(long_help = values::precisions("Arithmetic of the network whose layers are shown:"))]
+    precision: Precision,
+
     /// A safetensors file [default: the weights inside the program]
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
@@ -32,7 +38,7 @@ pub fn run(options: &Options) -> Result<u8> {
     let machine = Machine::detect();
     // Whatever the weights' state is, the machine is described first.
     say::text(described(&machine));
-    say::text(algorithms(options.size as usize));
+    say::text(algorithms(options.size as usize, options.precision.dtype()));
     let weights = Weights::load(options.weights.as_deref())?.info()?;
     let fact = format!("{}, {}, {} tensors", weights.architecture, bytes(weights.bytes as u64), weights.tensors.len());
     say::text(line("weights", &format!("{}: {fact}", weights.name)));
@@ -52,6 +58,7 @@ fn described(m: &Machine) -> String {
     }
     text += &line("kernels for", &m.instruction_sets.join(", "));
     text += &line("used", &m.instruction_set);
+    text += &line("tile unit (AMX)", &amx::status().to_string());
     if let Some((name, present)) = machine::requested_isa() {
         text += &line("IMPASTO_ISA", &isa_request(&name, present, &m.instruction_sets));
     }
@@ -59,6 +66,7 @@ fn described(m: &Machine) -> String {
     let limit = m.cgroup_cpus.map_or_else(|| "no CPU limit".into(), |cpus| format!("limited to {cpus} CPUs"));
     text += &line("control group", &limit);
     text += &line("threads", &format!("{} unless --threads says otherwise", m.usable));
+    text += &line("precision", &format!("{} unless --precision says otherwise", Precision::Auto.dtype().name()));
     text += &line("memory", &format!("{} free of {}", bytes(m.memory_free), bytes(m.memory)));
     text
 }
@@ -72,8 +80,9 @@ fn isa_request(name: &str, present: bool, sets: &[String]) -> String {
 }
 
 /// Each layer with its choice in both directions; a reason is given where it changes.
-fn algorithms(side: usize) -> String {
-    let mut text = format!("\nconvolutions of VGG16 at {side}×{side}\n");
+fn algorithms(side: usize, dtype: Dtype) -> String {
+    let cpu = Cpu::detect();
+    let mut text = format!("\nconvolutions of VGG16 at {side}×{side} in {}\n", dtype.name());
     let mut last = "";
     for (name, shape) in layers(side) {
         for direction in [Direction::Forward, Direction::BackwardInput] {
@@ -83,8 +92,8 @@ fn algorithms(side: usize) -> String {
                     Shape { in_channels: shape.out_channels, out_channels: shape.in_channels, ..shape }
                 }
             };
-            let algorithm = choose(&shape, direction, None).name();
-            let reason = why(&shape, direction, None);
+            let algorithm = choose(&shape, direction, dtype, cpu, None).name();
+            let reason = why(&shape, direction, dtype, cpu, None);
             let channels = format!("{}→{}", shape.in_channels, shape.out_channels);
             let line = format!("  {name}  {channels:>8}  {:<8}  {algorithm:<9}", direction_name(direction));
             text += &if reason == last { format!("{}\n", line.trim_end()) } else { format!("{line}  {reason}\n") };
@@ -118,10 +127,12 @@ mod tests {
 
     #[test]
     fn every_layer_has_a_choice_both_ways_and_every_choice_a_reason() {
-        let text = algorithms(512);
-        assert_eq!(text.matches(" forward ").count(), 13);
-        assert_eq!(text.matches(" backward ").count(), 13);
-        assert!(text.lines().nth(2).unwrap().len() > 45, "the first line has its reason: {text}");
-        assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
+        for dtype in [Dtype::F32, Dtype::Bf16] {
+            let text = algorithms(512, dtype);
+            assert_eq!(text.matches(" forward ").count(), 13);
+            assert_eq!(text.matches(" backward ").count(), 13);
+            assert!(text.lines().nth(2).unwrap().len() > 45, "the first line has its reason: {text}");
+            assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
+        }
     }
 }

@@ -32,8 +32,9 @@ const POOLINGS: &[(&str, &str, Pooling)] = &[
 ];
 
 const PRECISIONS: &[(&str, &str, Precision)] = &[
-    ("auto", "the fastest whose picture is equal to the eye", Precision::Auto),
+    ("auto", "bf16 where the CPU multiplies it (AMX), else f32", Precision::Auto),
     ("f32", "single precision throughout", Precision::F32),
+    ("bf16", "maps stored in bf16: half the memory; sums in f32", Precision::Bf16),
 ];
 
 const TONES: &[(&str, &str, Tone)] = &[

@@ -27,8 +27,8 @@ use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
 use super::scratch;
-use super::simd::{Isa, Kernel, Panels, Simd, gemm_block, gemm_panels_transposed, panel_width};
-use crate::tensor::FeatureMap;
+use super::simd::{Element, Isa, Kernel, Panels, Simd, gemm_block, gemm_panels_transposed, panel_width};
+use crate::tensor::{Dtype, FeatureMap};
 
 /// Pixels packed and multiplied at a time: two panels of them fit a first-level cache.
 const DEPTH: usize = 192;
@@ -45,15 +45,20 @@ fn block(pixels: usize, channels: usize) -> usize {
 
 /// `G = FᵀF` (N × N), F (M × N); symmetric to the last bit.
 #[must_use]
-pub fn gram(features: &FeatureMap) -> Array2<f32> {
+pub fn gram<E: Element>(features: &FeatureMap<E>) -> Array2<f32> {
     product(features, Isa::detect())
 }
 
-/// `d_F ← β·d_F + F·S` with S = dG + dGᵀ (N × N).
+/// `d_F ← β·d_F + F·S` with S = dG + dGᵀ (N × N). Sums are in `f32`; a d_F of bf16 is rounded once.
 ///
 /// # Panics
 /// If the shapes do not fit.
-pub fn backward(features: &FeatureMap, s: ArrayView2<'_, f32>, beta: f32, d_features: &mut FeatureMap) {
+pub fn backward<E: Element>(
+    features: &FeatureMap<E>,
+    s: ArrayView2<'_, f32>,
+    beta: f32,
+    d_features: &mut FeatureMap<E>,
+) {
     product_backward(features, s, beta, d_features, Isa::detect());
 }
 
@@ -114,7 +119,7 @@ impl Triangle {
     }
 }
 
-fn product(features: &FeatureMap, isa: Isa) -> Array2<f32> {
+fn product<E: Element>(features: &FeatureMap<E>, isa: Isa) -> Array2<f32> {
     let (pixels, n) = (features.pixels(), features.channels());
     let triangle = Triangle { width: isa.panel_width(), panels: n.div_ceil(isa.panel_width()) };
     let block = block(pixels, n);
@@ -154,15 +159,15 @@ fn product(features: &FeatureMap, isa: Isa) -> Array2<f32> {
 }
 
 /// The sums over one block of pixels, of some panels of G.
-struct Block<'a> {
-    features: &'a [f32],
+struct Block<'a, E> {
+    features: &'a [E],
     channels: usize,
     panels: Range<usize>,
     packed: &'a mut [f32],
     sums: &'a mut [f32],
 }
 
-impl Kernel for Block<'_> {
+impl<E: Element> Kernel for Block<'_, E> {
     type Output = ();
 
     #[inline(always)]
@@ -172,7 +177,7 @@ impl Kernel for Block<'_> {
         for (chunk, pixels) in self.features.chunks(DEPTH * self.channels).enumerate() {
             let depth = pixels.len() / self.channels;
             for (k, pixel) in pixels.chunks_exact(self.channels).enumerate() {
-                pack_row::<S>(pixel, self.panels.end, &mut self.packed[k * width..], stride);
+                pack_row(simd, pixel, self.panels.end, &mut self.packed[k * width..], stride);
             }
             let mut squares = self.sums.chunks_exact_mut(width * width);
             for column in self.panels.clone() {
@@ -188,16 +193,13 @@ impl Kernel for Block<'_> {
 
 /// Cuts a row of a matrix into its pieces in `count` panels, zeros to the right of the last element.
 #[inline(always)]
-fn pack_row<S: Simd>(row: &[f32], count: usize, packed: &mut [f32], stride: usize) {
+fn pack_row<S: Simd, E: Element>(simd: S, row: &[E], count: usize, packed: &mut [f32], stride: usize) {
     let width = panel_width::<S>();
     for panel in 0..count {
         let to = &mut packed[panel * stride..][..width];
         let from = &row[panel * width..];
-        if from.len() >= width {
-            to.copy_from_slice(&from[..width]);
-        } else {
-            to[..from.len()].copy_from_slice(from);
-            to[from.len()..].fill(0.0);
+        for (v, to) in to.chunks_exact_mut(S::LANES).enumerate() {
+            simd.store(E::load_partial(simd, from.get(v * S::LANES..).unwrap_or_default()), to);
         }
     }
 }
@@ -236,7 +238,13 @@ impl Kernel for Merge<'_> {
     }
 }
 
-fn product_backward(features: &FeatureMap, s: ArrayView2<'_, f32>, beta: f32, d_features: &mut FeatureMap, isa: Isa) {
+fn product_backward<E: Element>(
+    features: &FeatureMap<E>,
+    s: ArrayView2<'_, f32>,
+    beta: f32,
+    d_features: &mut FeatureMap<E>,
+    isa: Isa,
+) {
     let n = features.channels();
     assert_eq!(s.dim(), (n, n), "S is (N × N)");
     assert_eq!(features.dim(), d_features.dim(), "d_F has F's shape");
@@ -254,41 +262,53 @@ fn product_backward(features: &FeatureMap, s: ArrayView2<'_, f32>, beta: f32, d_
         let s = Panels { data: packed, depth: n, count, stride: width * n };
         let d_blocks = d_features.as_mut_slice().par_chunks_mut(rows * n);
         d_blocks.zip(features.as_slice().par_chunks(rows * n)).for_each(|(d_features, features)| {
-            let padded = if n.is_multiple_of(width) { 0 } else { rows * count * width };
-            scratch::with(padded, |padded| isa.dispatch(Backward { features, s, beta, padded, d_features }));
+            let plain = E::DTYPE == Dtype::F32;
+            let sums = if plain && n.is_multiple_of(width) { 0 } else { rows * count * width };
+            let widened = if plain { 0 } else { features.len() };
+            scratch::with(sums + widened, |scratch| {
+                let (sums, widened) = scratch.split_at_mut(sums);
+                isa.dispatch(Backward { features, s, beta, sums, widened, d_features });
+            });
         });
     });
 }
 
 /// Some pixels of d_F.
-struct Backward<'a> {
-    features: &'a [f32],
+struct Backward<'a, E> {
+    features: &'a [E],
     s: Panels<'a>,
     beta: f32,
-    /// Room for sums where N is no whole number of panels.
-    padded: &'a mut [f32],
-    d_features: &'a mut [f32],
+    /// Room for sums where N is no whole number of panels, or they have to be rounded.
+    sums: &'a mut [f32],
+    /// Room for features where they have to be widened.
+    widened: &'a mut [f32],
+    d_features: &'a mut [E],
 }
 
-impl Kernel for Backward<'_> {
+impl<E: Element> Kernel for Backward<'_, E> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Backward { features, s, beta, padded, d_features } = self;
+        let Backward { features, s, beta, sums, widened, d_features } = self;
         let (n, width) = (s.depth, s.count * panel_width::<S>());
         let rows = features.len() / n;
-        if n == width {
+        let features = E::widen(simd, features, widened);
+        if let Some(d_features) = E::as_f32(d_features).filter(|_| n == width) {
             if beta != 0.0 && beta != 1.0 {
                 d_features.iter_mut().for_each(|d| *d *= beta);
             }
             gemm_block(simd, rows, (features, n), s, (d_features, n), beta != 0.0);
             return;
         }
-        gemm_block(simd, rows, (features, n), s, (padded, width), false);
-        for (d_pixel, sums) in d_features.chunks_exact_mut(n).zip(padded.chunks_exact(width)) {
-            for (d, &sum) in d_pixel.iter_mut().zip(sums) {
-                *d = if beta == 0.0 { sum } else { beta * *d + sum };
+        gemm_block(simd, rows, (features, n), s, (sums, width), false);
+        let beta_of_all = simd.splat(beta);
+        for (d_pixel, sums) in d_features.chunks_exact_mut(n).zip(sums.chunks_exact(width)) {
+            for (d, sum) in d_pixel.chunks_mut(S::LANES).zip(sums.chunks_exact(S::LANES)) {
+                let sum = simd.load(sum);
+                let sum =
+                    if beta == 0.0 { sum } else { simd.add(simd.mul(beta_of_all, E::load_partial(simd, d)), sum) };
+                E::store_partial(simd, sum, d);
             }
         }
     }
@@ -296,7 +316,10 @@ impl Kernel for Backward<'_> {
 
 #[cfg(test)]
 mod tests {
+    use half::bf16;
+
     use super::*;
+    use crate::kernels::simd::element::convert;
 
     fn map(height: usize, width: usize, channels: usize) -> FeatureMap {
         let data = (0..height * width * channels).map(|i| ((i * 7919) % 1013) as f32 / 1013.0 - 0.25).collect();
@@ -365,6 +388,25 @@ mod tests {
                         "{isa:?} ({h} × {w} × {n}), β = {beta}: {found} at {at}, not {exact}"
                     );
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn bf16_gives_what_f32_gives_on_the_same_numbers_rounded() {
+        for ([h, w, n], isa) in
+            SHAPES.into_iter().flat_map(|shape| Isa::available().into_iter().map(move |i| (shape, i)))
+        {
+            let features: FeatureMap<bf16> = convert(&map(h, w, n));
+            let wide: FeatureMap = convert(&features);
+            let g = product(&features, isa);
+            assert!(g == product(&wide, isa), "{isa:?} ({h} × {w} × {n})");
+            for beta in [0.0, 1.0, -0.5] {
+                let mut found: FeatureMap<bf16> = convert(&wide);
+                let mut expected = wide.clone();
+                product_backward(&features, g.view(), beta, &mut found, isa);
+                product_backward(&wide, g.view(), beta, &mut expected, isa);
+                assert!(found == convert(&expected), "{isa:?} ({h} × {w} × {n}), β = {beta}");
             }
         }
     }

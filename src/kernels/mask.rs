@@ -7,6 +7,7 @@
 use rayon::prelude::*;
 
 use super::reduce::BLOCK;
+use super::simd::{Element, Isa, Kernel, Simd};
 use crate::tensor::{Buffer, Pool};
 
 /// Bits for the elements of a map, in memory order, lowest bit first.
@@ -42,41 +43,83 @@ impl Mask {
     }
 
     /// Sets the bits where `y` is above 0.
-    pub fn set(&mut self, y: &[f32]) {
+    pub fn set<E: Element>(&mut self, y: &[E]) {
         assert_eq!(y.len(), self.elements, "one bit per element");
-        self.bytes_mut().par_chunks_mut(BLOCK / 8).zip(y.par_chunks(BLOCK)).for_each(|(bytes, y)| {
-            for (byte, y) in bytes.iter_mut().zip(y.chunks(8)) {
-                *byte = y.iter().enumerate().fold(0, |byte, (bit, &y)| byte | u8::from(y > 0.0) << bit);
-            }
-        });
+        let (isa, blocks) = (Isa::detect(), y.par_chunks(BLOCK));
+        self.bytes_mut().par_chunks_mut(BLOCK / 8).zip(blocks).for_each(|(bytes, y)| isa.dispatch(Set { y, bytes }));
     }
 
     /// Makes `d` 0 where the bit is not set.
-    pub fn apply(&self, d: &mut [f32]) {
+    pub fn apply<E: Element>(&self, d: &mut [E]) {
         assert_eq!(d.len(), self.elements, "one bit per element");
-        d.par_chunks_mut(BLOCK).zip(self.bytes().par_chunks(BLOCK / 8)).for_each(|(d, bytes)| {
-            for (d, byte) in d.chunks_mut(8).zip(bytes) {
-                for (bit, d) in d.iter_mut().enumerate() {
-                    *d = if byte >> bit & 1 == 1 { *d } else { 0.0 };
-                }
+        let (isa, blocks) = (Isa::detect(), self.bytes().par_chunks(BLOCK / 8));
+        d.par_chunks_mut(BLOCK).zip(blocks).for_each(|(d, bytes)| isa.dispatch(Apply { d, bytes }));
+    }
+}
+
+/// Elements whose bits are two bytes, so that no vector of any instruction set shares a byte with the next group.
+const GROUP: usize = 16;
+
+struct Set<'a, E> {
+    y: &'a [E],
+    bytes: &'a mut [u8],
+}
+
+impl<E: Element> Kernel for Set<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        for (y, bytes) in self.y.chunks(GROUP).zip(self.bytes.chunks_mut(GROUP / 8)) {
+            let mut bits = 0;
+            for (i, y) in y.chunks(S::LANES).enumerate() {
+                bits |= simd.positive(E::load_partial(simd, y)) << (i * S::LANES);
             }
-        });
+            bytes.copy_from_slice(&bits.to_le_bytes()[..bytes.len()]);
+        }
+    }
+}
+
+struct Apply<'a, E> {
+    d: &'a mut [E],
+    bytes: &'a [u8],
+}
+
+impl<E: Element> Kernel for Apply<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        for (d, bytes) in self.d.chunks_mut(GROUP).zip(self.bytes.chunks(GROUP / 8)) {
+            let bits = bytes.iter().rev().fold(0, |bits, &byte| bits << 8 | u32::from(byte));
+            for (i, d) in d.chunks_mut(S::LANES).enumerate() {
+                let value = simd.select(bits >> (i * S::LANES), E::load_partial(simd, d));
+                E::store_partial(simd, value, d);
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use half::bf16;
+
     use super::*;
+
+    fn bits_select_positive_elements<E: Element>() {
+        for elements in [1, 7, 8, 33, BLOCK - 1, BLOCK + 13] {
+            let y: Vec<E> = (0..elements).map(|i| E::from_f32(((i * 37) % 11) as f32 - 5.0)).collect();
+            let mut mask = Mask::from_pool(&mut Pool::new(), elements);
+            mask.set(&y);
+            let mut d = vec![E::from_f32(1.0); elements];
+            mask.apply(&mut d);
+            assert!(d.iter().zip(&y).all(|(&d, &y)| d.to_f32() == f32::from(y.to_f32() > 0.0)));
+        }
+    }
 
     #[test]
     fn bits_set_from_a_map_select_its_positive_elements() {
-        for elements in [1, 7, 8, 33, BLOCK - 1, BLOCK + 13] {
-            let y: Vec<f32> = (0..elements).map(|i| ((i * 37) % 11) as f32 - 5.0).collect();
-            let mut mask = Mask::from_pool(&mut Pool::new(), elements);
-            mask.set(&y);
-            let mut d = vec![1.0; elements];
-            mask.apply(&mut d);
-            assert!(d.iter().zip(&y).all(|(&d, &y)| d == f32::from(y > 0.0)));
-        }
+        bits_select_positive_elements::<f32>();
+        bits_select_positive_elements::<bf16>();
     }
 }

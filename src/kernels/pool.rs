@@ -1,9 +1,22 @@
 //! 2×2 pooling, stride 2, floor: a last odd row or column is left out, as in
 //! PyTorch and in the network's training.
+//!
+//! ```text
+//!   a b   right: is b > a in the upper row (d > c in the lower)     2 bits an output,
+//!   c d   bottom: is max(c, d) > max(a, b)                          and x is not needed any more
+//! ```
+//!
+//! A maximum's gradient goes to where the maximum was. Where that is, is known
+//! when it is taken, and worth two bits; finding it again would keep the
+//! largest maps of the network alive, and read them a second time.
 
 use rayon::prelude::*;
 
-use crate::tensor::FeatureMap;
+use super::simd::{Element, Isa, Kernel, Simd};
+use crate::tensor::{Buffer, FeatureMap, Pool};
+
+/// Channels whose choices are one word of right bits and one of bottom bits.
+const GROUP: usize = 16;
 
 /// (⌊H/2⌋, ⌊W/2⌋, C).
 #[must_use]
@@ -11,107 +24,384 @@ pub fn pooled_dim((height, width, channels): (usize, usize, usize)) -> (usize, u
     (height / 2, width / 2, channels)
 }
 
-/// `y[i,j] = max` of the 2×2 block of x.
-pub fn max_forward(x: &FeatureMap, y: &mut FeatureMap) {
-    each_pixel(x, y, |[a, b, c, d], y| {
-        for (k, y) in y.iter_mut().enumerate() {
-            *y = a[k].max(b[k]).max(c[k].max(d[k]));
+/// Which of its four pixels each output of a max-pooling was, in 2 bits: for every output pixel and every 16 channels,
+/// 16 bits that say right and 16 that say bottom, lowest channel first. Of equals, the first in reading order.
+#[derive(Debug)]
+pub struct Choices {
+    words: Buffer<u16>,
+}
+
+impl Choices {
+    /// Bytes for each output pixel.
+    #[must_use]
+    pub const fn pixel_bytes(channels: usize) -> usize {
+        Self::pixel_words(channels) * size_of::<u16>()
+    }
+
+    const fn pixel_words(channels: usize) -> usize {
+        2 * channels.div_ceil(GROUP)
+    }
+
+    /// Room for the choices of a map (H × W × C) that is written, unspecified.
+    #[must_use]
+    pub fn from_pool(pool: &mut Pool, (height, width, channels): (usize, usize, usize)) -> Self {
+        Choices { words: pool.take(height * width * Self::pixel_words(channels)) }
+    }
+
+    /// The buffer, for the pool.
+    #[must_use]
+    pub fn into_buffer(self) -> Buffer<u16> {
+        self.words
+    }
+}
+
+/// `y[i,j] = max` of the 2×2 block of x, and which of the four it is, if somebody will want to know.
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn max_forward<E: Element>(x: &FeatureMap<E>, y: &mut FeatureMap<E>, choices: Option<&mut Choices>) {
+    let (isa, channels, row) = (Isa::detect(), x.channels(), x.width() * x.channels());
+    let words = y.width() * Choices::pixel_words(channels);
+    if let Some(rows) = row_pairs(x, y) {
+        match choices {
+            None => rows.for_each(|(x, y)| isa.dispatch(MaxForward { x, row, channels, y, choices: &mut [] })),
+            Some(choices) => rows
+                .zip_eq(choices.words.par_chunks_mut(words))
+                .for_each(|((x, y), choices)| isa.dispatch(MaxForward { x, row, channels, y, choices })),
         }
-    });
+    }
 }
 
 /// `y[i,j] = mean` of the 2×2 block of x.
-pub fn avg_forward(x: &FeatureMap, y: &mut FeatureMap) {
-    each_pixel(x, y, |[a, b, c, d], y| {
-        for (k, y) in y.iter_mut().enumerate() {
-            *y = 0.25 * ((a[k] + b[k]) + (c[k] + d[k]));
-        }
-    });
-}
-
-/// `d_x ← β·d_x +` d_y where x was the first largest of its block, in reading order.
-pub fn max_backward(x: &FeatureMap, d_y: &FeatureMap, beta: f32, d_x: &mut FeatureMap) {
-    let (width, channels) = (x.width(), x.channels());
-    let row = width * channels;
-    let rows = x.as_slice();
-    each_row_pair(d_y, beta, d_x, |i, j, d_y, d_top, d_bottom| {
-        let top = &rows[2 * i * row + 2 * j * channels..][..2 * channels];
-        let bottom = &rows[(2 * i + 1) * row + 2 * j * channels..][..2 * channels];
-        let (a, b) = top.split_at(channels);
-        let (c, d) = bottom.split_at(channels);
-        let (d_a, d_b) = d_top.split_at_mut(channels);
-        let (d_c, d_d) = d_bottom.split_at_mut(channels);
-        for k in 0..channels {
-            let largest = a[k].max(b[k]).max(c[k].max(d[k]));
-            let at_a = a[k] == largest;
-            let at_b = !at_a & (b[k] == largest);
-            let at_c = !(at_a | at_b) & (c[k] == largest);
-            let at_d = !(at_a | at_b | at_c);
-            let pick = |chosen: bool| if chosen { d_y[k] } else { 0.0 };
-            d_a[k] += pick(at_a);
-            d_b[k] += pick(at_b);
-            d_c[k] += pick(at_c);
-            d_d[k] += pick(at_d);
-        }
-    });
-}
-
-/// `d_x ← β·d_x +` d_y/4 on each of the block's four pixels.
-pub fn avg_backward(d_y: &FeatureMap, beta: f32, d_x: &mut FeatureMap) {
-    let channels = d_y.channels();
-    each_row_pair(d_y, beta, d_x, |_, _, d_y, d_top, d_bottom| {
-        for d_pair in [d_top, d_bottom] {
-            for d_pixel in d_pair.chunks_exact_mut(channels) {
-                d_pixel.iter_mut().zip(d_y).for_each(|(d_x, d_y)| *d_x += 0.25 * d_y);
-            }
-        }
-    });
-}
-
-/// Calls `op` with the four pixels of each block and the pixel they become.
-fn each_pixel(x: &FeatureMap, y: &mut FeatureMap, op: impl Fn([&[f32]; 4], &mut [f32]) + Sync) {
-    assert_eq!(y.dim(), pooled_dim(x.dim()), "map written by a 2×2 pooling");
-    let (width, channels) = (x.width(), x.channels());
-    let row = width * channels;
-    let out_row = y.width() * channels;
-    if out_row == 0 {
-        return;
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn avg_forward<E: Element>(x: &FeatureMap<E>, y: &mut FeatureMap<E>) {
+    let (isa, channels, row) = (Isa::detect(), x.channels(), x.width() * x.channels());
+    if let Some(rows) = row_pairs(x, y) {
+        rows.for_each(|(x, y)| isa.dispatch(AvgForward { x, row, channels, y }));
     }
-    y.as_mut_slice().par_chunks_mut(out_row).zip(x.as_slice().par_chunks_exact(2 * row)).for_each(|(y, pair)| {
-        let (top, bottom) = pair.split_at(row);
-        for (j, y) in y.chunks_exact_mut(channels).enumerate() {
-            let left = 2 * j * channels..(2 * j + 1) * channels;
-            let right = left.end..left.end + channels;
-            op([&top[left.clone()], &top[right.clone()], &bottom[left], &bottom[right]], y);
-        }
+}
+
+/// `d_x ← β·d_x +` d_y where x was the first largest of its block, in reading order: one pass, which does not read
+/// d_x where β is 0.
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn max_backward<E: Element>(d_y: &FeatureMap<E>, choices: &Choices, beta: f32, d_x: &mut FeatureMap<E>) {
+    let (isa, channels, row) = (Isa::detect(), d_x.channels(), d_x.width() * d_x.channels());
+    let words = d_y.width() * Choices::pixel_words(channels);
+    assert_eq!(choices.words.len(), d_y.height() * words, "choices made for another map");
+    each_row_pair(d_y, beta, d_x, |i, d_y, d_x| {
+        let choices = &choices.words[i * words..][..words];
+        isa.dispatch(MaxBackward { d_y, choices, channels, row, beta, d_x });
     });
 }
 
-/// Scales d_x by β, then calls `op(i, j, d_y pixel, d_x top pair, d_x bottom pair)` for each block.
-fn each_row_pair(
-    d_y: &FeatureMap,
+/// `d_x ← β·d_x +` d_y/4 on each of the block's four pixels, in one pass.
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn avg_backward<E: Element>(d_y: &FeatureMap<E>, beta: f32, d_x: &mut FeatureMap<E>) {
+    let (isa, channels, row) = (Isa::detect(), d_x.channels(), d_x.width() * d_x.channels());
+    each_row_pair(d_y, beta, d_x, |_, d_y, d_x| isa.dispatch(AvgBackward { d_y, channels, row, beta, d_x }));
+}
+
+/// Every row of y with the two rows of x it is made of, in parallel; nothing if there is none.
+fn row_pairs<'a, E: Element>(
+    x: &'a FeatureMap<E>,
+    y: &'a mut FeatureMap<E>,
+) -> Option<impl IndexedParallelIterator<Item = (&'a [E], &'a mut [E])>> {
+    assert_eq!(y.dim(), pooled_dim(x.dim()), "map written by a 2×2 pooling");
+    let (row, y_row) = (x.width() * x.channels(), y.width() * y.channels());
+    (!y.as_slice().is_empty())
+        .then(|| x.as_slice().par_chunks_exact(2 * row).zip_eq(y.as_mut_slice().par_chunks_mut(y_row)))
+}
+
+/// Calls `op(i, row i of d_y, two rows of d_x)`, in parallel. A last odd row of d_x is only multiplied by β.
+fn each_row_pair<E: Element>(
+    d_y: &FeatureMap<E>,
     beta: f32,
-    d_x: &mut FeatureMap,
-    op: impl Fn(usize, usize, &[f32], &mut [f32], &mut [f32]) + Sync,
+    d_x: &mut FeatureMap<E>,
+    op: impl Fn(usize, &[E], &mut [E]) + Sync,
 ) {
     assert_eq!(d_y.dim(), pooled_dim(d_x.dim()), "gradient read by a 2×2 pooling");
-    let (width, channels) = (d_x.width(), d_x.channels());
-    let row = width * channels;
-    let d_y_row = d_y.width() * channels;
-    d_x.as_mut_slice().par_chunks_mut(2 * row).enumerate().for_each(|(i, d_pair)| {
-        match beta {
-            0.0 => d_pair.fill(0.0),
-            1.0 => (),
-            beta => d_pair.iter_mut().for_each(|d| *d *= beta),
+    let (row, d_y_row) = (d_x.width() * d_x.channels(), d_y.width() * d_y.channels());
+    if row == 0 {
+        return;
+    }
+    d_x.as_mut_slice().par_chunks_mut(2 * row).enumerate().for_each(|(i, d_x)| {
+        if d_x.len() < 2 * row {
+            return scale(beta, d_x);
         }
-        if d_pair.len() < 2 * row {
-            return;
-        }
-        let (d_top, d_bottom) = d_pair.split_at_mut(row);
-        let d_y = &d_y.as_slice()[i * d_y_row..][..d_y_row];
-        for (j, d_y) in d_y.chunks_exact(channels).enumerate() {
-            let pair = 2 * j * channels..2 * (j + 1) * channels;
-            op(i, j, d_y, &mut d_top[pair.clone()], &mut d_bottom[pair]);
-        }
+        op(i, &d_y.as_slice()[i * d_y_row..][..d_y_row], d_x);
     });
+}
+
+/// `d ← β·d`, of what no output depends on.
+#[inline(always)]
+fn scale<E: Element>(beta: f32, d: &mut [E]) {
+    match beta {
+        0.0 => d.fill(E::zeroed()),
+        1.0 => (),
+        beta => d.iter_mut().for_each(|d| *d = E::from_f32(beta * d.to_f32())),
+    }
+}
+
+/// `to ← β·to + vector`.
+#[inline(always)]
+fn add<S: Simd, E: Element>(simd: S, vector: S::Vector, beta: f32, to: &mut [E]) {
+    let sum = match beta {
+        0.0 => vector,
+        1.0 => simd.add(E::load_partial(simd, to), vector),
+        beta => simd.add(simd.mul(simd.splat(beta), E::load_partial(simd, to)), vector),
+    };
+    E::store_partial(simd, sum, to);
+}
+
+/// The four pixels of the block that becomes a row's pixel `j`.
+#[inline(always)]
+fn block<E>(x: &[E], row: usize, channels: usize, j: usize) -> [&[E]; 4] {
+    let (top, bottom) = x.split_at(row);
+    let pair = 2 * j * channels..2 * (j + 1) * channels;
+    let ((a, b), (c, d)) = (top[pair.clone()].split_at(channels), bottom[pair].split_at(channels));
+    [a, b, c, d]
+}
+
+/// [`block`], to write.
+#[inline(always)]
+fn block_mut<E>(x: &mut [E], row: usize, channels: usize, j: usize) -> [&mut [E]; 4] {
+    let (top, bottom) = x.split_at_mut(row);
+    let pair = 2 * j * channels..2 * (j + 1) * channels;
+    let ((a, b), (c, d)) = (top[pair.clone()].split_at_mut(channels), bottom[pair].split_at_mut(channels));
+    [a, b, c, d]
+}
+
+/// Scales what lies to the right of the last block of two rows.
+#[inline(always)]
+fn scale_last_column<E: Element>(d_x: &mut [E], row: usize, blocks: usize, channels: usize, beta: f32) {
+    let (top, bottom) = d_x.split_at_mut(row);
+    scale(beta, &mut top[2 * blocks * channels..]);
+    scale(beta, &mut bottom[2 * blocks * channels..]);
+}
+
+/// Two rows of x, a row of y, and the row's choices or no room for them.
+struct MaxForward<'a, E> {
+    x: &'a [E],
+    row: usize,
+    channels: usize,
+    y: &'a mut [E],
+    choices: &'a mut [u16],
+}
+
+impl<E: Element> Kernel for MaxForward<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let mut words = self.choices.as_chunks_mut::<2>().0.iter_mut();
+        for (j, y) in self.y.chunks_exact_mut(self.channels).enumerate() {
+            let x = block(self.x, self.row, self.channels, j);
+            for (group, y) in y.chunks_mut(GROUP).enumerate() {
+                let (mut right, mut bottom) = (0, 0);
+                for (i, y) in y.chunks_mut(S::LANES).enumerate() {
+                    let first = group * GROUP + i * S::LANES;
+                    let [a, b, c, d] = x.map(|x| E::load_partial(simd, &x[first..first + y.len()]));
+                    let (upper, lower) = (simd.max(a, b), simd.max(c, d));
+                    E::store_partial(simd, simd.max(upper, lower), y);
+                    let below = simd.positive(simd.sub(lower, upper));
+                    let beside = below & simd.positive(simd.sub(d, c)) | !below & simd.positive(simd.sub(b, a));
+                    bottom |= below << (i * S::LANES);
+                    right |= beside << (i * S::LANES);
+                }
+                if let Some(words) = words.next() {
+                    *words = [right as u16, bottom as u16];
+                }
+            }
+        }
+    }
+}
+
+/// Two rows of x and a row of y.
+struct AvgForward<'a, E> {
+    x: &'a [E],
+    row: usize,
+    channels: usize,
+    y: &'a mut [E],
+}
+
+impl<E: Element> Kernel for AvgForward<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let quarter = simd.splat(0.25);
+        for (j, y) in self.y.chunks_exact_mut(self.channels).enumerate() {
+            let x = block(self.x, self.row, self.channels, j);
+            for (i, y) in y.chunks_mut(S::LANES).enumerate() {
+                let first = i * S::LANES;
+                let [a, b, c, d] = x.map(|x| E::load_partial(simd, &x[first..first + y.len()]));
+                E::store_partial(simd, simd.mul(quarter, simd.add(simd.add(a, b), simd.add(c, d))), y);
+            }
+        }
+    }
+}
+
+/// A row of d_y, its choices, and the two rows of d_x they lead to.
+struct MaxBackward<'a, E> {
+    d_y: &'a [E],
+    choices: &'a [u16],
+    channels: usize,
+    row: usize,
+    beta: f32,
+    d_x: &'a mut [E],
+}
+
+impl<E: Element> Kernel for MaxBackward<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let mut words = self.choices.as_chunks::<2>().0.iter();
+        for (j, d_y) in self.d_y.chunks_exact(self.channels).enumerate() {
+            let [a, b, c, d] = block_mut(self.d_x, self.row, self.channels, j);
+            for (group, d_y) in d_y.chunks(GROUP).enumerate() {
+                let [right, bottom] = words.next().expect("two words for each group of channels").map(u32::from);
+                for (i, d_y) in d_y.chunks(S::LANES).enumerate() {
+                    let (right, bottom) = (right >> (i * S::LANES), bottom >> (i * S::LANES));
+                    let gradient = E::load_partial(simd, d_y);
+                    let first = group * GROUP + i * S::LANES;
+                    let last = first + d_y.len();
+                    add(simd, simd.select(!right & !bottom, gradient), self.beta, &mut a[first..last]);
+                    add(simd, simd.select(right & !bottom, gradient), self.beta, &mut b[first..last]);
+                    add(simd, simd.select(!right & bottom, gradient), self.beta, &mut c[first..last]);
+                    add(simd, simd.select(right & bottom, gradient), self.beta, &mut d[first..last]);
+                }
+            }
+        }
+        let blocks = self.d_y.len() / self.channels;
+        scale_last_column(self.d_x, self.row, blocks, self.channels, self.beta);
+    }
+}
+
+/// A row of d_y and the two rows of d_x it is spread over.
+struct AvgBackward<'a, E> {
+    d_y: &'a [E],
+    channels: usize,
+    row: usize,
+    beta: f32,
+    d_x: &'a mut [E],
+}
+
+impl<E: Element> Kernel for AvgBackward<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let quarter = simd.splat(0.25);
+        for (j, d_y) in self.d_y.chunks_exact(self.channels).enumerate() {
+            let mut pixels = block_mut(self.d_x, self.row, self.channels, j);
+            for (i, d_y) in d_y.chunks(S::LANES).enumerate() {
+                let gradient = simd.mul(quarter, E::load_partial(simd, d_y));
+                let first = i * S::LANES;
+                for d in &mut pixels {
+                    add(simd, gradient, self.beta, &mut d[first..first + d_y.len()]);
+                }
+            }
+        }
+        let blocks = self.d_y.len() / self.channels;
+        scale_last_column(self.d_x, self.row, blocks, self.channels, self.beta);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use half::bf16;
+
+    use super::*;
+    use crate::kernels::simd::element::convert;
+
+    /// Heights, widths and channels: odd edges, maps without an output, tails of groups and vectors.
+    const SHAPES: [[usize; 3]; 9] =
+        [[1, 1, 3], [1, 4, 16], [4, 1, 16], [2, 2, 1], [5, 7, 3], [4, 6, 16], [3, 5, 17], [7, 4, 40], [6, 8, 64]];
+
+    /// Few different numbers, so that there are ties.
+    fn map(height: usize, width: usize, channels: usize, step: usize) -> FeatureMap<bf16> {
+        let number = |i: usize| bf16::from_f32((i * step % 7) as f32 - 3.0);
+        FeatureMap::from_vec(height, width, channels, (0..height * width * channels).map(number).collect())
+    }
+
+    struct Results<E: Element> {
+        max: FeatureMap<E>,
+        avg: FeatureMap<E>,
+        d_max: FeatureMap<E>,
+        d_avg: FeatureMap<E>,
+    }
+
+    fn results<E: Element>(shape: [usize; 3], beta: f32) -> Results<E> {
+        let [height, width, channels] = shape;
+        let x: FeatureMap<E> = convert(&map(height, width, channels, 5));
+        let (h, w, c) = pooled_dim(x.dim());
+        let d_y: FeatureMap<E> = convert(&map(h, w, c, 3));
+        let nan = |h: usize, w: usize| FeatureMap::from_vec(h, w, c, vec![E::from_f32(f32::NAN); h * w * c]);
+        let before = || if beta == 0.0 { nan(height, width) } else { convert(&map(height, width, channels, 11)) };
+        let mut choices = Choices::from_pool(&mut Pool::new(), (h, w, c));
+        choices.words.fill(0xffff);
+        let mut found = Results { max: nan(h, w), avg: nan(h, w), d_max: before(), d_avg: before() };
+        max_forward(&x, &mut found.max, Some(&mut choices));
+        avg_forward(&x, &mut found.avg);
+        max_backward(&d_y, &choices, beta, &mut found.d_max);
+        avg_backward(&d_y, beta, &mut found.d_avg);
+        let mut alone = nan(h, w);
+        max_forward(&x, &mut alone, None);
+        assert_eq!(alone, found.max, "with and without choices");
+        found
+    }
+
+    /// By the definition, one element at a time.
+    fn expected([height, width, channels]: [usize; 3], beta: f32) -> Results<f32> {
+        let x: FeatureMap = convert(&map(height, width, channels, 5));
+        let (h, w, c) = pooled_dim(x.dim());
+        let d_y: FeatureMap = convert(&map(h, w, c, 3));
+        let mut before: FeatureMap = convert(&map(height, width, channels, 11));
+        before.as_mut_slice().iter_mut().for_each(|d| *d *= beta);
+        let mut found = Results {
+            max: FeatureMap::zeros(h, w, c),
+            avg: FeatureMap::zeros(h, w, c),
+            d_max: before.clone(),
+            d_avg: before,
+        };
+        for ((i, j, c), &d) in d_y.view().indexed_iter() {
+            let places =
+                [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(u, v)| ((2 * i + u) * width + 2 * j + v) * channels + c);
+            let values = places.map(|at| x.as_slice()[at]);
+            let largest = values.into_iter().fold(f32::NEG_INFINITY, f32::max);
+            let first = values.iter().position(|&v| v == largest).unwrap();
+            let out = (i * w + j) * channels + c;
+            found.max.as_mut_slice()[out] = largest;
+            found.avg.as_mut_slice()[out] = values.iter().sum::<f32>() / 4.0;
+            found.d_max.as_mut_slice()[places[first]] += d;
+            places.iter().for_each(|&at| found.d_avg.as_mut_slice()[at] += d / 4.0);
+        }
+        found
+    }
+
+    #[test]
+    fn poolings_and_gradients_are_those_of_the_definition_in_both_types() {
+        for (shape, beta) in SHAPES.into_iter().flat_map(|shape| [0.0, 1.0, 0.5].map(|beta| (shape, beta))) {
+            let (exact, found, half) =
+                (expected(shape, beta), results::<f32>(shape, beta), results::<bf16>(shape, beta));
+            let maps = |r: Results<f32>| [r.max, r.avg, r.d_max, r.d_avg];
+            let rounded = [&exact.max, &exact.avg, &exact.d_max, &exact.d_avg].map(convert::<f32, bf16>);
+            // Sums of a few small integers and quarters: exact in f32.
+            assert_eq!(maps(found), maps(exact), "{shape:?}, β = {beta}");
+            assert_eq!([half.max, half.avg, half.d_max, half.d_avg], rounded, "bf16, {shape:?}, β = {beta}");
+        }
+    }
+
+    #[test]
+    fn a_choice_is_two_bits() {
+        assert_eq!(Choices::pixel_bytes(64) * 8, 2 * 64);
+        assert_eq!(Choices::pixel_bytes(3) * 8, 2 * 16);
+    }
 }

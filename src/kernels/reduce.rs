@@ -2,30 +2,116 @@
 
 use rayon::prelude::*;
 
+use super::simd::{Element, Isa, Kernel, Simd};
+
 /// Elements per block.
 pub(crate) const BLOCK: usize = 1 << 14;
 
 /// Σ (aᵢ − bᵢ)².
 #[must_use]
-pub fn squared_distance(a: &[f32], b: &[f32]) -> f64 {
+pub fn squared_distance<E: Element>(a: &[E], b: &[E]) -> f64 {
     assert_eq!(a.len(), b.len(), "one element for each");
-    let blocks: Vec<f64> = a
-        .par_chunks(BLOCK)
-        .zip(b.par_chunks(BLOCK))
-        .map(|(a, b)| lanes(a, b, |a, b| (f64::from(a) - f64::from(b)).powi(2)))
-        .collect();
+    let isa = Isa::detect();
+    let blocks = a.par_chunks(BLOCK).zip(b.par_chunks(BLOCK));
+    let blocks: Vec<f64> = blocks.map(|(a, b)| isa.dispatch(SquaredDistance { a, b })).collect();
     blocks.iter().sum()
 }
 
-/// Σ f(aᵢ, bᵢ) in eight interleaved sums, which the compiler keeps in vector registers.
-fn lanes(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f64) -> f64 {
-    let mut sums = [0.0; 8];
-    let (a_chunks, b_chunks) = (a.chunks_exact(8), b.chunks_exact(8));
-    let tail: f64 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(&a, &b)| f(a, b)).sum();
-    for (a, b) in a_chunks.zip(b_chunks) {
-        for lane in 0..8 {
-            sums[lane] += f(a[lane], b[lane]);
+/// `d ← β·d + factor·(a − b)`.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn add_difference<E: Element>(a: &[E], b: &[E], factor: f32, beta: f32, d: &mut [E]) {
+    assert!(a.len() == d.len() && b.len() == d.len(), "one element for each");
+    let isa = Isa::detect();
+    let inputs = a.par_chunks(BLOCK).zip(b.par_chunks(BLOCK));
+    d.par_chunks_mut(BLOCK).zip(inputs).for_each(|(d, (a, b))| isa.dispatch(AddDifference { a, b, factor, beta, d }));
+}
+
+/// Σ (aᵢ − bᵢ)² over one block.
+pub(super) struct SquaredDistance<'a, E> {
+    pub a: &'a [E],
+    pub b: &'a [E],
+}
+
+impl<E: Element> Kernel for SquaredDistance<'_, E> {
+    type Output = f64;
+
+    /// In eight interleaved sums, which the compiler keeps in vector registers. Every instruction set has the same ones.
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> f64 {
+        let square = |a: E, b: E| (f64::from(a.to_f32()) - f64::from(b.to_f32())).powi(2);
+        let mut sums = [0.0; 8];
+        let (a_chunks, b_chunks) = (self.a.chunks_exact(8), self.b.chunks_exact(8));
+        let tail: f64 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(&a, &b)| square(a, b)).sum();
+        for (a, b) in a_chunks.zip(b_chunks) {
+            for lane in 0..8 {
+                sums[lane] += square(a[lane], b[lane]);
+            }
+        }
+        sums.iter().sum::<f64>() + tail
+    }
+}
+
+/// [`add_difference`] of one block.
+pub(super) struct AddDifference<'a, E> {
+    pub a: &'a [E],
+    pub b: &'a [E],
+    pub factor: f32,
+    pub beta: f32,
+    pub d: &'a mut [E],
+}
+
+impl<E: Element> Kernel for AddDifference<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let (factor, beta) = (simd.splat(self.factor), simd.splat(self.beta));
+        let inputs = self.a.chunks(S::LANES).zip(self.b.chunks(S::LANES));
+        for (d, (a, b)) in self.d.chunks_mut(S::LANES).zip(inputs) {
+            let difference = simd.sub(E::load_partial(simd, a), E::load_partial(simd, b));
+            let gradient = simd.mul(factor, difference);
+            // A fresh buffer (β = 0) is not read: its contents may be anything, NaN too.
+            let gradient =
+                if self.beta == 0.0 { gradient } else { simd.add(simd.mul(beta, E::load_partial(simd, d)), gradient) };
+            E::store_partial(simd, gradient, d);
         }
     }
-    sums.iter().sum::<f64>() + tail
+}
+
+#[cfg(test)]
+mod tests {
+    use half::bf16;
+
+    use super::*;
+
+    fn numbers(length: usize, step: usize) -> Vec<bf16> {
+        (0..length).map(|i| bf16::from_f32(((i * step + 7) % 1021) as f32 / 1021.0 - 0.5)).collect()
+    }
+
+    fn wide(numbers: &[bf16]) -> Vec<f32> {
+        numbers.iter().map(|x| x.to_f32()).collect()
+    }
+
+    #[test]
+    fn bf16_gives_what_f32_gives_on_the_same_numbers_rounded() {
+        for length in [0, 1, 7, 8, 17, 100, BLOCK + 13] {
+            let (a, b, d) = (numbers(length, 613), numbers(length, 31), numbers(length, 7919));
+            assert_eq!(squared_distance(&a, &b), squared_distance(&wide(&a), &wide(&b)));
+            for beta in [0.0, 1.0, 0.5] {
+                let (mut found, mut expected) = (d.clone(), wide(&d));
+                add_difference(&a, &b, 0.3, beta, &mut found);
+                add_difference(&wide(&a), &wide(&b), 0.3, beta, &mut expected);
+                assert!(found.iter().zip(&expected).all(|(&found, &x)| found == bf16::from_f32(x)), "{length}, {beta}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_fresh_buffer_holds_is_not_read() {
+        let mut d = [f32::NAN; 5];
+        add_difference(&[1.0, 2.0, 3.0, 4.0, 5.0], &[1.0; 5], 2.0, 0.0, &mut d);
+        assert_eq!(d, [0.0, 2.0, 4.0, 6.0, 8.0]);
+    }
 }

@@ -3,6 +3,8 @@
 
 use rayon::prelude::*;
 
+use super::reduce::{AddDifference, SquaredDistance};
+use super::simd::Isa;
 use crate::tensor::FeatureMap;
 
 /// One kind of neighbour: (rows down, columns right) and the weight of its squared differences.
@@ -12,24 +14,22 @@ pub type Neighbour = (usize, isize, f64);
 /// `Σ_k w_k Σ_p (x[p + δ_k] − x[p])²`, over all channels.
 #[must_use]
 pub fn sum(x: &FeatureMap, neighbours: &[Neighbour]) -> f64 {
-    let rows: Vec<f64> = (0..x.height())
-        .into_par_iter()
-        .map(|i| {
-            let pairs = neighbours.iter().filter_map(|&(down, right, weight)| {
-                let (a, b) = (columns(x, i, -right), columns(x, i + down, right));
-                let (a, b) = (a?, b?);
-                Some(weight * a.iter().zip(b).map(|(a, b)| (f64::from(*b) - f64::from(*a)).powi(2)).sum::<f64>())
-            });
-            pairs.sum()
-        })
-        .collect();
+    let isa = Isa::detect();
+    let row = |i: usize| -> f64 {
+        let pairs = neighbours.iter().filter_map(|&(down, right, weight)| {
+            let (a, b) = (columns(x, i, -right)?, columns(x, i + down, right)?);
+            Some(weight * isa.dispatch(SquaredDistance { a, b }))
+        });
+        pairs.sum()
+    };
+    let rows: Vec<f64> = (0..x.height()).into_par_iter().map(row).collect();
     rows.iter().sum()
 }
 
 /// `d_x ← β·d_x + scale · ∂sum/∂x`.
 pub fn backward(x: &FeatureMap, neighbours: &[Neighbour], scale: f64, beta: f32, d_x: &mut FeatureMap) {
     let channels = x.channels();
-    let row = x.width() * channels;
+    let (isa, row) = (Isa::detect(), x.width() * channels);
     d_x.as_mut_slice().par_chunks_mut(row).enumerate().for_each(|(i, d)| {
         if beta == 0.0 {
             d.fill(0.0);
@@ -42,9 +42,8 @@ pub fn backward(x: &FeatureMap, neighbours: &[Neighbour], scale: f64, beta: f32,
                     return;
                 };
                 let first = channels * usize::from(right < 0);
-                for ((d, own), theirs) in d[first..].iter_mut().zip(own).zip(theirs) {
-                    *d += factor * (own - theirs);
-                }
+                let d = &mut d[first..first + own.len()];
+                isa.dispatch(AddDifference { a: own, b: theirs, factor, beta: 1.0, d });
             };
             ends(Some(i + down), right);
             ends(i.checked_sub(down), -right);

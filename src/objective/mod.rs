@@ -67,11 +67,12 @@ impl Objective {
         let pool = &mut Pool::new();
         let content_targets = features(&vgg, &config.content_layers, content, pool, |tape, features| {
             // A copy of its own: the tape's buffer goes back to the pool.
-            Value::Map(tape.map(features).clone())
+            tape.value(features).clone()
         });
         let style_targets = features(&vgg, &config.style_layers, style, pool, |tape, features| {
             let g = gram(tape, features);
-            let mean = style::mean(tape, g, tape.map(features).pixels());
+            let (height, width, _) = tape.dim(features);
+            let mean = style::mean(tape, g, height * width);
             tape.value(mean).clone()
         });
         Objective {

@@ -17,9 +17,9 @@ pub fn mean(tape: &mut Tape<'_>, gram: Var, pixels: usize) -> Var {
 /// (Gatys, Ecker & Bethge 2015, arXiv:1508.06576, eq. 4).
 /// [`Losses::Means`]: Σ d² / Σ |d| with d = G/M − A/M_A, see [`relative_error`].
 pub fn loss(tape: &mut Tape<'_>, losses: Losses, features: Var, target: Arc<Value>) -> Var {
-    let (pixels, channels) = (tape.map(features).pixels(), tape.map(features).channels());
+    let (height, width, channels) = tape.dim(features);
     let g = gram(tape, features);
-    let g = mean(tape, g, pixels);
+    let g = mean(tape, g, height * width);
     let a = tape.constant(target);
     match losses {
         Losses::Sums => {

@@ -1,22 +1,32 @@
-use crate::autograd::{Tape, Value, Var};
+use half::bf16;
+
+use crate::autograd::{MapElement, Tape, Var};
 use crate::kernels::pool;
+use crate::tensor::Dtype;
 
 /// 2×2 average-pooling, stride 2, floor: `y[i,j] = mean x[2i..2i+2, 2j..2j+2]`.
 ///
-/// Shapes: (H × W × C) → (⌊H/2⌋ × ⌊W/2⌋ × C). Saves nothing.
+/// Shapes: (H × W × C) → (⌊H/2⌋ × ⌊W/2⌋ × C), in `f32` or bf16. Saves nothing.
 /// Backward: `dx += d_y / 4` at each of the block's pixels.
 /// Source: Gatys, Ecker & Bethge 2015, arXiv:1505.07376, who found it to give smoother textures.
 pub fn avg_pool2d(tape: &mut Tape<'_>, x: Var) -> Var {
-    let dim = tape.map(x).dim();
+    match tape.dtype(x) {
+        Dtype::F32 => of::<f32>(tape, x),
+        Dtype::Bf16 => of::<bf16>(tape, x),
+    }
+}
+
+fn of<E: MapElement>(tape: &mut Tape<'_>, x: Var) -> Var {
+    let dim = tape.dim(x);
     let (height, width, channels) = pool::pooled_dim(dim);
-    let mut y = tape.allocate(height, width, channels);
-    pool::avg_forward(tape.map(x), &mut y);
-    tape.record(Value::Map(y), &[x], &[], move |d_out, back| {
-        let Value::Map(d_y) = d_out else { panic!("the gradient of a map is a map") };
+    let mut y = tape.allocate::<E>(height, width, channels);
+    pool::avg_forward(tape.map_of(x), &mut y);
+    tape.record(E::wrap(y), &[x], &[], move |d_out, back| {
+        let d_y = E::gradient(d_out);
         let (mut d_x, beta) = back.gradient_of(x, dim);
         pool::avg_backward(&d_y, beta, &mut d_x);
-        back.give(x, Value::Map(d_x));
-        back.recycle(Value::Map(d_y));
+        back.give(x, E::wrap(d_x));
+        back.recycle(E::wrap(d_y));
     })
 }
 

@@ -1,29 +1,39 @@
-use crate::autograd::{Tape, Value, Var};
+use half::bf16;
+
+use crate::autograd::{MapElement, Tape, Value, Var};
 use crate::kernels::conv::{self, Activation};
+use crate::tensor::Dtype;
 
 /// 3×3 convolution, stride 1, zero padding p: `y = w ⋆ x + b`, see [`crate::kernels::conv`].
 ///
 /// Shapes: x (H × W × in), w a filter (out × in × 3 × 3), b (out) → (H+2p−2 × W+2p−2 × out);
-/// VGG has p = 1.
+/// VGG has p = 1. The result is of x's type, `f32` or bf16; sums are in `f32`.
 /// Saves nothing but its inputs, which are on the tape. Backward: `dx += wᵀ ⋆ d_y`, and, only
 /// where w and b are variables, `dw = Σ x ⊗ d_y` and `db = Σ d_y` over the pixels.
 ///
 /// # Panics
 /// If the shapes do not fit.
 pub fn conv2d(tape: &mut Tape<'_>, x: Var, w: Var, b: Var, padding: usize) -> Var {
-    let (height, width, _) = tape.map(x).dim();
-    let shape = tape.filter(w).shape(conv::Direction::Forward, height, width, padding);
-    let mut y = tape.allocate(shape.out_height(), shape.out_width(), shape.out_channels);
-    conv::forward(tape.map(x), tape.filter(w), bias(tape, b), padding, Activation::None, &mut y);
-    let x_dim = tape.map(x).dim();
+    match tape.dtype(x) {
+        Dtype::F32 => of::<f32>(tape, x, w, b, padding),
+        Dtype::Bf16 => of::<bf16>(tape, x, w, b, padding),
+    }
+}
+
+fn of<E: MapElement>(tape: &mut Tape<'_>, x: Var, w: Var, b: Var, padding: usize) -> Var {
+    let x_dim = tape.dim(x);
+    let shape = tape.filter(w).shape(conv::Direction::Forward, x_dim.0, x_dim.1, padding);
+    let mut y = tape.allocate::<E>(shape.out_height(), shape.out_width(), shape.out_channels);
+    conv::forward(tape.map_of::<E>(x), tape.filter(w), bias(tape, b), padding, Activation::None, &mut y);
     // The input is needed for the weights' gradient alone.
     let saves: &[Var] = if tape.needs_gradient(&[w]) { &[x, w] } else { &[w] };
-    tape.record(Value::Map(y), &[x, w, b], saves, move |d_out, back| {
-        let Value::Map(d_y) = d_out else { panic!("the gradient of a map is a map") };
+    tape.record(E::wrap(y), &[x, w, b], saves, move |d_out, back| {
+        let d_y = E::gradient(d_out);
         if back.needs(w) {
             let filter = back.filter(w);
             let mut d_w = ndarray::Array4::zeros(filter.weight().dim());
-            conv::backward_weight(back.map(x), &d_y, padding, filter.algorithm(), d_w.view_mut());
+            let (x, d_y) = (E::widened(back.map_of(x)), E::widened(&d_y));
+            conv::backward_weight(&x, &d_y, padding, filter.algorithm(), d_w.view_mut());
             back.give(w, Value::Tensor(d_w.into_dyn()));
         }
         if back.needs(b) {
@@ -32,11 +42,11 @@ pub fn conv2d(tape: &mut Tape<'_>, x: Var, w: Var, b: Var, padding: usize) -> Va
             back.give(b, Value::Tensor(d_b.into_dyn()));
         }
         if back.needs(x) {
-            let (mut d_x, beta) = back.gradient_of(x, x_dim);
+            let (mut d_x, beta) = back.gradient_of::<E>(x, x_dim);
             conv::backward_input(&d_y, None, back.filter(w), padding, beta, &mut d_x);
-            back.give(x, Value::Map(d_x));
+            back.give(x, E::wrap(d_x));
         }
-        back.recycle(Value::Map(d_y));
+        back.recycle(E::wrap(d_y));
     })
 }
 

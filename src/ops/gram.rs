@@ -1,22 +1,31 @@
+use half::bf16;
 use ndarray::Ix2;
 
-use crate::autograd::{Tape, Value, Var};
+use crate::autograd::{MapElement, Tape, Value, Var};
 use crate::kernels;
+use crate::tensor::Dtype;
 
 /// Gram matrix `G = FᵀF`: which channels fire together, wherever in the picture.
 ///
-/// Shapes: F (H × W × N), a matrix of M = H·W rows → G (N × N), symmetric.
+/// Shapes: F (H × W × N), a matrix of M = H·W rows in `f32` or bf16 → G (N × N), symmetric, in `f32`.
 /// Saves nothing but F. Backward: `dF += F (dG + dGᵀ)`.
 /// Source: Gatys, Ecker & Bethge 2015, arXiv:1508.06576, eq. 3.
 pub fn gram(tape: &mut Tape<'_>, features: Var) -> Var {
-    let g = kernels::gram::gram(tape.map(features));
+    match tape.dtype(features) {
+        Dtype::F32 => of::<f32>(tape, features),
+        Dtype::Bf16 => of::<bf16>(tape, features),
+    }
+}
+
+fn of<E: MapElement>(tape: &mut Tape<'_>, features: Var) -> Var {
+    let g = kernels::gram::gram(tape.map_of::<E>(features));
     tape.record(Value::Tensor(g.into_dyn()), &[features], &[features], move |d_out, back| {
         let Value::Tensor(d_g) = d_out else { panic!("the gradient of a matrix is a matrix") };
         let d_g = d_g.into_dimensionality::<Ix2>().expect("N × N");
-        let f = back.map(features);
+        let f = back.map_of::<E>(features);
         let (mut d_f, beta) = back.gradient_of(features, f.dim());
         kernels::gram::backward(f, (&d_g + &d_g.t()).view(), beta, &mut d_f);
-        back.give(features, Value::Map(d_f));
+        back.give(features, E::wrap(d_f));
     })
 }
 

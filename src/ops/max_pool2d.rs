@@ -1,20 +1,35 @@
-use crate::autograd::{Tape, Value, Var};
+use half::bf16;
+
+use crate::autograd::{MapElement, Tape, Var};
 use crate::kernels::pool;
+use crate::tensor::Dtype;
 
 /// 2×2 max-pooling, stride 2, floor: `y[i,j] = max x[2i..2i+2, 2j..2j+2]`, as VGG was trained.
 ///
-/// Shapes: (H × W × C) → (⌊H/2⌋ × ⌊W/2⌋ × C). Saves x: backward finds the largest again.
+/// Shapes: (H × W × C) → (⌊H/2⌋ × ⌊W/2⌋ × C), in `f32` or bf16. Saves 2 bits an output: which of the four it is. Not
+/// x, which is the largest map of its block.
 /// Backward: `dx += d_y` at the first largest of each block, in reading order.
 pub fn max_pool2d(tape: &mut Tape<'_>, x: Var) -> Var {
-    let (height, width, channels) = pool::pooled_dim(tape.map(x).dim());
-    let mut y = tape.allocate(height, width, channels);
-    pool::max_forward(tape.map(x), &mut y);
-    tape.record(Value::Map(y), &[x], &[x], move |d_out, back| {
-        let Value::Map(d_y) = d_out else { panic!("the gradient of a map is a map") };
-        let (mut d_x, beta) = back.gradient_of(x, back.map(x).dim());
-        pool::max_backward(back.map(x), &d_y, beta, &mut d_x);
-        back.give(x, Value::Map(d_x));
-        back.recycle(Value::Map(d_y));
+    match tape.dtype(x) {
+        Dtype::F32 => of::<f32>(tape, x),
+        Dtype::Bf16 => of::<bf16>(tape, x),
+    }
+}
+
+fn of<E: MapElement>(tape: &mut Tape<'_>, x: Var) -> Var {
+    let dim = tape.dim(x);
+    let (height, width, channels) = pool::pooled_dim(dim);
+    let mut y = tape.allocate::<E>(height, width, channels);
+    let mut choices = tape.needs_gradient(&[x]).then(|| tape.allocate_choices(y.dim()));
+    pool::max_forward(tape.map_of(x), &mut y, choices.as_mut());
+    tape.record(E::wrap(y), &[x], &[], move |d_out, back| {
+        let d_y = E::gradient(d_out);
+        let choices = choices.expect("made where a gradient is needed");
+        let (mut d_x, beta) = back.gradient_of(x, dim);
+        pool::max_backward(&d_y, &choices, beta, &mut d_x);
+        back.recycle_choices(choices);
+        back.give(x, E::wrap(d_x));
+        back.recycle(E::wrap(d_y));
     })
 }
 

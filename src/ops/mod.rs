@@ -83,3 +83,100 @@ pub(crate) mod testing {
         Value::Map(map)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use half::bf16;
+
+    use super::testing::{random_map, random_tensor, spaced_map};
+    use super::*;
+    use crate::autograd::{MapElement, Tape, Value, Var};
+    use crate::kernels::conv::Filter;
+    use crate::kernels::simd::element::convert;
+    use crate::tensor::{Dtype, FeatureMap, Pool};
+
+    /// An op's value and the gradient of its input, for an upstream gradient of its own. All of it as `f32`.
+    fn results<E: MapElement>(
+        x: &FeatureMap<bf16>,
+        op: &impl Fn(&mut Tape<'_>, Var, Dtype) -> Var,
+    ) -> (Vec<f32>, Vec<f32>) {
+        let mut pool = Pool::new();
+        let mut tape = Tape::new(&mut pool);
+        let x = tape.variable(E::wrap(convert(x)));
+        let y = op(&mut tape, x, E::DTYPE);
+        let elements = |value: &Value| match value {
+            Value::MapBf16(map) => convert::<bf16, f32>(map).as_slice().to_vec(),
+            // In bf16 it would have been rounded.
+            Value::Map(map) => convert::<bf16, f32>(&convert(map)).as_slice().to_vec(),
+            Value::Scalar(scalar) => vec![*scalar as f32],
+            other => other.as_slice().to_vec(),
+        };
+        let found = elements(tape.value(y));
+        let upstream = match tape.value(y) {
+            Value::Scalar(_) => Value::Scalar(0.75),
+            Value::Tensor(tensor) => Value::Tensor(random_tensor(tensor.shape(), 9)),
+            map => {
+                let (height, width, channels) = map.dim().unwrap();
+                let upstream: FeatureMap<bf16> = convert(&random_map(height, width, channels, 9));
+                E::wrap(convert(&upstream))
+            }
+        };
+        let mut gradients = tape.backward_from(y, upstream);
+        (found, elements(&gradients.take(x).unwrap()))
+    }
+
+    /// To the bit: the op in bf16 is the op in `f32` on the same numbers, rounded.
+    fn check(x: &FeatureMap, op: impl Fn(&mut Tape<'_>, Var, Dtype) -> Var) {
+        let x = convert(x);
+        assert_eq!(results::<bf16>(&x, &op), results::<f32>(&x, &op));
+    }
+
+    #[test]
+    fn every_op_on_maps_gives_in_bf16_what_it_gives_in_f32_rounded() {
+        for (height, width, channels) in [(5, 7, 16), (6, 4, 33), (2, 3, 5), (8, 9, 64)] {
+            let x = random_map(height, width, channels, 1);
+            check(&x, |tape, x, _| relu(tape, x));
+            check(&x, |tape, x, _| avg_pool2d(tape, x));
+            check(&spaced_map(height, width, channels, 1), |tape, x, _| max_pool2d(tape, x));
+            check(&x, |tape, x, _| gram(tape, x));
+            let target: FeatureMap<bf16> = convert(&random_map(height, width, channels, 2));
+            check(&x, |tape, x, dtype| {
+                let target = match dtype {
+                    Dtype::F32 => Value::Map(convert(&target)),
+                    Dtype::Bf16 => Value::MapBf16(target.clone()),
+                };
+                let target = tape.constant(Arc::new(target));
+                squared_error(tape, x, target)
+            });
+            let weight = random_tensor(&[32, channels, 3, 3], 3).into_dimensionality().unwrap();
+            let filter = Arc::new(Value::Filter(Filter::new(weight, None)));
+            let bias = Arc::new(Value::Tensor(random_tensor(&[32], 4)));
+            check(&x, |tape, x, _| {
+                let (w, b) = (tape.constant(filter.clone()), tape.constant(bias.clone()));
+                conv2d(tape, x, w, b, 1)
+            });
+            check(&x, |tape, x, dtype| {
+                let (w, b) = (tape.constant(filter.clone()), tape.constant(bias.clone()));
+                conv2d_relu(tape, x, w, b, 1, dtype)
+            });
+        }
+    }
+
+    #[test]
+    fn gradients_in_bf16_are_gathered_from_several_uses() {
+        let mut pool = Pool::new();
+        let mut tape = Tape::new(&mut pool);
+        let x = tape.variable(Value::MapBf16(convert(&random_map(4, 6, 20, 1))));
+        let pooled = max_pool2d(&mut tape, x);
+        let g = gram(&mut tape, x);
+        let target = tape.constant(Arc::new(Value::Tensor(random_tensor(&[20, 20], 2))));
+        let style = squared_error(&mut tape, g, target);
+        let zeros = tape.constant(Arc::new(Value::MapBf16(FeatureMap::from_vec(2, 3, 20, vec![bf16::ZERO; 120]))));
+        let content = squared_error(&mut tape, pooled, zeros);
+        let sum = add(&mut tape, &[style, content]);
+        let Some(Value::MapBf16(d_x)) = tape.backward(sum).take(x) else { panic!("a map's gradient has its type") };
+        assert!(d_x.as_slice().iter().any(|d| d.to_f32() != 0.0));
+    }
+}

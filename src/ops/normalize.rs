@@ -1,4 +1,9 @@
+use rayon::prelude::*;
+
 use crate::autograd::{Tape, Value, Var};
+
+/// Pixels shifted and scaled at a time.
+const BLOCK: usize = 1 << 12;
 
 /// Shifts and scales each channel: `y = (x − mean) / std`, into the range the network was trained on.
 ///
@@ -12,14 +17,16 @@ pub fn normalize<const C: usize>(tape: &mut Tape<'_>, x: Var, mean: [f32; C], st
     assert_eq!(channels, C, "one mean and deviation per channel");
     let mut y = tape.allocate(height, width, channels);
     let pixels = tape.map(x).as_slice().as_chunks::<C>().0;
-    for (y, x) in y.as_mut_slice().as_chunks_mut::<C>().0.iter_mut().zip(pixels) {
-        *y = std::array::from_fn(|c| (x[c] - mean[c]) / std[c]);
-    }
+    let blocks = y.as_mut_slice().as_chunks_mut::<C>().0.par_chunks_mut(BLOCK).zip(pixels.par_chunks(BLOCK));
+    blocks.for_each(|(y, x)| {
+        for (y, x) in y.iter_mut().zip(x) {
+            *y = std::array::from_fn(|c| (x[c] - mean[c]) / std[c]);
+        }
+    });
     tape.record(Value::Map(y), &[x], &[], move |d_out, back| {
         let Value::Map(mut d_x) = d_out else { panic!("the gradient of a map is a map") };
-        for d in d_x.as_mut_slice().as_chunks_mut::<C>().0 {
-            *d = std::array::from_fn(|c| d[c] / std[c]);
-        }
+        let blocks = d_x.as_mut_slice().as_chunks_mut::<C>().0.par_chunks_mut(BLOCK);
+        blocks.for_each(|d| d.iter_mut().for_each(|d| *d = std::array::from_fn(|c| d[c] / std[c])));
         back.give(x, Value::Map(d_x));
     })
 }

@@ -1,17 +1,19 @@
-use rayon::prelude::*;
-
-use crate::autograd::{Backward, Tape, Value, Var};
-use crate::kernels::reduce::{self, BLOCK};
+use crate::autograd::{Backward, MapElement, Tape, Value, Var};
+use crate::kernels::reduce;
+use crate::tensor::FeatureMap;
 
 /// Sum of squared differences: `y = Σ (x − t)²`.
 ///
-/// Shapes: two maps or two tensors of one shape → scalar. Saves nothing but its inputs.
+/// Shapes: two maps of one type or two tensors, of one shape → scalar. Saves nothing but its inputs.
 /// Backward: `dx += 2 (x − t) d_y`, `dt −= 2 (x − t) d_y`.
 ///
 /// A sum and not a mean: sums over parts of a picture can be added up.
 pub fn squared_error(tape: &mut Tape<'_>, x: Var, t: Var) -> Var {
     assert_eq!(tape.value(x).shape(), tape.value(t).shape(), "squared_error compares like with like");
-    let sum = reduce::squared_distance(tape.value(x).as_slice(), tape.value(t).as_slice());
+    let sum = match (tape.value(x), tape.value(t)) {
+        (Value::MapBf16(x), Value::MapBf16(t)) => reduce::squared_distance(x.as_slice(), t.as_slice()),
+        (x, t) => reduce::squared_distance(x.as_slice(), t.as_slice()),
+    };
     tape.record(Value::Scalar(sum), &[x, t], &[x, t], move |d_out, back| {
         let Value::Scalar(d) = d_out else { panic!("the gradient of a scalar is a scalar") };
         for (parent, other) in [(x, t), (t, x)] {
@@ -25,21 +27,23 @@ pub fn squared_error(tape: &mut Tape<'_>, x: Var, t: Var) -> Var {
 /// `d_parent += factor · (parent − other)`.
 fn one_side(parent: Var, other: Var, factor: f32, back: &mut Backward<'_>) {
     match (back.value(parent), back.value(other)) {
-        (Value::Map(a), Value::Map(b)) => {
-            let (mut d_a, beta) = back.gradient_of(parent, a.dim());
-            let inputs = a.as_slice().par_chunks(BLOCK).zip(b.as_slice().par_chunks(BLOCK));
-            d_a.as_mut_slice().par_chunks_mut(BLOCK).zip(inputs).for_each(|(d, (a, b))| {
-                for ((d, a), b) in d.iter_mut().zip(a).zip(b) {
-                    let gradient = factor * (a - b);
-                    // A fresh buffer (β = 0) is not read: its contents may be anything, NaN too.
-                    *d = if beta == 0.0 { gradient } else { *d + gradient };
-                }
-            });
-            back.give(parent, Value::Map(d_a));
-        }
+        (Value::Map(a), Value::Map(b)) => add_difference(parent, a, b, factor, back),
+        (Value::MapBf16(a), Value::MapBf16(b)) => add_difference(parent, a, b, factor, back),
         (Value::Tensor(a), Value::Tensor(b)) => back.give(parent, Value::Tensor((a - b) * factor)),
         (a, b) => panic!("squared_error compares {:?} with {:?}", a.shape(), b.shape()),
     }
+}
+
+fn add_difference<E: MapElement>(
+    parent: Var,
+    a: &FeatureMap<E>,
+    b: &FeatureMap<E>,
+    factor: f32,
+    back: &mut Backward<'_>,
+) {
+    let (mut d, beta) = back.gradient_of(parent, a.dim());
+    reduce::add_difference(a.as_slice(), b.as_slice(), factor, beta, d.as_mut_slice());
+    back.give(parent, E::wrap(d));
 }
 
 #[cfg(test)]

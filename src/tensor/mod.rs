@@ -6,16 +6,18 @@
 //! a map *is* its matrix F of M = H·W pixels by N channels, whose Gram matrix
 //! is FᵀF.
 
+mod dtype;
 mod pool;
 
 use bytemuck::Pod;
 use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut2};
 
+pub use dtype::Dtype;
 pub use pool::{Buffer, Pool};
 
 /// A feature map (H × W × C), row-major, channels innermost.
 ///
-/// Generic over its element so that maps in a narrower type can join `f32`.
+/// Of `f32`, or, where memory counts for more than seven of its bits' worth of accuracy, of `half::bf16`: see [`Dtype`].
 #[derive(Clone, Debug)]
 pub struct FeatureMap<E: Pod = f32> {
     data: Buffer<E>,

@@ -25,9 +25,10 @@ pub fn estimate(config: &Config, vgg: &Vgg, scales: &[Scale], style: &Picture) -
     let (style_height, style_width) = style_size(config, style.height(), style.width(), last, last);
     let looked_at = |layer| config.content_layers.iter().chain(&config.style_layers).any(|l| l.layer == layer);
     let (pixels, style_pixels) = ((last.height * last.width) as u64, (style_height * style_width) as u64);
-    let content: u64 = config.content_layers.iter().map(|l| 4 * pixels * features(l.layer)).sum();
+    let element = vgg.precision().bytes() as u64;
+    let content: u64 = config.content_layers.iter().map(|l| element * pixels * features(l.layer)).sum();
     // The style picture is evaluated before there is a gradient, and nothing is kept of it.
-    let maps = vgg.map_bytes(last.height, last.width, looked_at).max(2 * 4 * 64 * style_pixels);
+    let maps = vgg.map_bytes(last.height, last.width, looked_at).max(2 * element * 64 * style_pixels);
     maps + content + vgg.weight_bytes() + PICTURES * pixels + FIXED
 }
 

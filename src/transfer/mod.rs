@@ -101,7 +101,12 @@ fn run(
         }
     }
     let weights = Weights::load(config.weights.as_deref())?;
-    let options = Options { pooling: config.pooling, border: config.border, algorithm: config.conv_algorithm };
+    let options = Options {
+        pooling: config.pooling,
+        border: config.border,
+        precision: config.precision.dtype(),
+        algorithm: config.conv_algorithm,
+    };
     let vgg = Arc::new(Vgg::new(&weights, deepest_layer(config), options)?);
     drop(weights);
     memory::check(config, &vgg, &scales, style)?;

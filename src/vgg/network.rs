@@ -9,7 +9,9 @@ use crate::autograd::{Tape, Value, Var};
 use crate::config::{Border, Layer, Pooling};
 use crate::error::Result;
 use crate::kernels::conv::{Algorithm, Filter};
+use crate::kernels::pool::Choices;
 use crate::ops::{avg_pool2d, conv2d_relu, max_pool2d, normalize, pad_replicate};
+use crate::tensor::Dtype;
 
 /// Mean of ImageNet's pictures, sRGB in [0, 1]: what torchvision's weights were trained to have subtracted.
 pub const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
@@ -24,6 +26,8 @@ pub struct Options {
     pub pooling: Pooling,
     /// What the first convolution sees beyond the picture's edge.
     pub border: Border,
+    /// What the maps between the layers are stored in. Sums are in `f32`, as is the picture.
+    pub precision: Dtype,
     /// The convolution algorithm, if not the one [`crate::kernels::conv::choose`] picks.
     pub algorithm: Option<Algorithm>,
 }
@@ -81,36 +85,48 @@ impl Vgg {
                 Stage::Convolution { index, name, .. } => {
                     let (weight, bias) = &self.convolutions[*index];
                     let (w, b) = (tape.constant(weight.clone()), tape.constant(bias.clone()));
-                    let y = conv2d_relu(tape, x, w, b, padding);
+                    let y = conv2d_relu(tape, x, w, b, padding, self.options.precision);
                     padding = 1;
                     tap(tape, *name, y);
                     y
                 }
             };
-            // Unless a loss or a pooling looks back at it, a map has done its work.
+            // Unless a loss looks back at it, a map has done its work.
             tape.release(before);
         }
     }
 
     /// Bytes of the maps that one evaluation and its gradient hold at their fullest, `looked_at` being the layers
-    /// that losses compare: those and the poolings' inputs to the end, a bit of every other output, and twice the
-    /// largest map for what is being computed.
+    /// that losses compare: those to the end, a bit of every convolution's outputs and two of every pooling's, and twice
+    /// the largest map for what is being computed.
     #[must_use]
     pub fn map_bytes(&self, height: usize, width: usize, looked_at: impl Fn(Layer) -> bool) -> u64 {
         let (mut height, mut width) = (height, width);
-        let (mut kept, mut largest) = (0, 0);
-        for (stage, next) in self.stages.iter().zip(self.stages.iter().skip(1).map(Some).chain([None])) {
+        let (mut kept, mut largest, mut channels) = (0, 0, 0);
+        for stage in self.stages {
             match stage {
-                Stage::Pool => (height, width) = (height / 2, width / 2),
+                Stage::Pool => {
+                    (height, width) = (height / 2, width / 2);
+                    if self.options.pooling == Pooling::Max {
+                        kept += height * width * Choices::pixel_bytes(channels);
+                    }
+                }
                 Stage::Convolution { out_channels, name, .. } => {
-                    let elements = height * width * out_channels;
-                    let whole = next == Some(&Stage::Pool) || looked_at(*name);
-                    kept += elements / 8 + if whole { 4 * elements } else { 0 };
-                    largest = largest.max(4 * elements);
+                    channels = *out_channels;
+                    let elements = height * width * channels;
+                    let bytes = self.options.precision.bytes() * elements;
+                    kept += elements / 8 + if looked_at(*name) { bytes } else { 0 };
+                    largest = largest.max(bytes);
                 }
             }
         }
         (kept + 2 * largest) as u64
+    }
+
+    /// What the maps between the layers are stored in.
+    #[must_use]
+    pub fn precision(&self) -> Dtype {
+        self.options.precision
     }
 
     /// Bytes of the weights: as loaded, and transformed to four times their number for each direction, or for both

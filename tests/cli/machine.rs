@@ -11,8 +11,8 @@ use crate::support::{Folder, impasto, printed, refused};
 const PYTORCH: [[f64; 3]; 2] = [[0.0, 47.609_222, 25.129_591], [301_773.31, 47.829_247, 40.064_571]];
 
 /// The two shallowest layers of a small picture, each measured once.
-const SMALL_LAYERS: [&str; 6] =
-    ["bench", "--only=layers", "--layer-size=64", "--deepest=relu1_2", "--repeats=1", "--threads=1"];
+const SMALL_LAYERS: [&str; 7] =
+    ["bench", "--only=layers", "--layer-size=64", "--deepest=relu1_2", "--repeats=1", "--threads=1", "--precision=f32"];
 
 fn json(arguments: &[&str]) -> Value {
     let mut command = impasto(arguments);
@@ -54,6 +54,22 @@ fn bench_times_the_step_that_pytorch_times() {
             assert!((loss - expected).abs() <= 1e-3 * expected, "{name}: {loss} is not {expected}");
         }
     }
+}
+
+#[test]
+fn bench_measures_layers_and_steps_in_bf16_too() {
+    let arguments = ["bench", "--only=layers,step", "--size=64", "--layer-size=64", "--deepest=relu1_2", "--repeats=1"];
+    let report = json(&[&arguments[..], &["--precision=f32,bf16"]].concat());
+    let in_bf16 =
+        |kind| -> Vec<_> { rows(&report, kind).into_iter().filter(|row| row["precision"] == "bf16").collect() };
+    assert_eq!([in_bf16("convolution").len(), in_bf16("gram").len(), in_bf16("step").len()], [4, 2, 1]);
+    for row in in_bf16("convolution").iter().chain(&in_bf16("gram")) {
+        assert!(row["error"].as_f64().unwrap() <= 5e-3, "{row}");
+    }
+    // What is written is rounded.
+    assert!(in_bf16("convolution").iter().any(|row| row["error"].as_f64().unwrap() > 1e-4));
+    let style: Vec<f64> = rows(&report, "step").iter().map(|row| row["losses"][0]["style"].as_f64().unwrap()).collect();
+    assert!((style[0] - style[1]).abs() <= 0.02 * style[0], "{style:?}");
 }
 
 #[test]

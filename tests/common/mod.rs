@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use impasto::autograd::Value;
 use impasto::config::{Border, Layer, Pooling};
 use impasto::kernels::conv::{Algorithm, Filter};
-use impasto::tensor::FeatureMap;
+use impasto::tensor::{Dtype, FeatureMap};
 use impasto::vgg::network::Options;
 use impasto::vgg::{Vgg, Weights};
 use ndarray::{Array1, Array4, ArrayD};
@@ -30,8 +30,13 @@ pub fn weights_file() -> PathBuf {
 
 /// VGG16 down to `deepest`, zeros beyond the edge, computed by `algorithm`.
 pub fn vgg16(deepest: Layer, pooling: Pooling, algorithm: Algorithm) -> Vgg {
+    vgg16_in(Dtype::F32, deepest, pooling, Some(algorithm))
+}
+
+/// [`vgg16`] with maps of some type.
+pub fn vgg16_in(precision: Dtype, deepest: Layer, pooling: Pooling, algorithm: Option<Algorithm>) -> Vgg {
     let weights = Weights::open(weights_file()).unwrap();
-    Vgg::new(&weights, deepest, Options { pooling, border: Border::Zero, algorithm: Some(algorithm) }).unwrap()
+    Vgg::new(&weights, deepest, Options { pooling, border: Border::Zero, precision, algorithm }).unwrap()
 }
 
 /// Numbers uniform in [−1, 1].

@@ -30,11 +30,10 @@ use ndarray::Array4;
 use rayon::prelude::*;
 
 use super::{Activation, Algorithm, Direction, Into, Shape};
-use crate::kernels::bf16;
 use crate::kernels::mask::Mask;
 use crate::kernels::scratch;
 use crate::kernels::simd::tiles::{BLOCK, DEPTH, Missing, ModelTiles, Product, SIDE, TILE, TileUnit};
-use crate::kernels::simd::{Isa, Kernel, Simd, amx};
+use crate::kernels::simd::{Element, Isa, Kernel, Simd, amx};
 use crate::tensor::FeatureMap;
 use pack::pack_alone;
 pub use pack::{Packed, pack};
@@ -157,20 +156,27 @@ pub fn can_mask(shape: &Shape) -> bool {
 ///
 /// # Panics
 /// If a mask is to be applied or made for a shape that [`can_mask`] refuses.
-pub fn run(shape: &Shape, x: &FeatureMap, mask: Option<&Mask>, packed: &Packed, into: Into<'_>, y: &mut FeatureMap) {
+pub fn run<X: Element, Y: Element>(
+    shape: &Shape,
+    x: &FeatureMap<X>,
+    mask: Option<&Mask>,
+    packed: &Packed,
+    into: Into<'_>,
+    y: &mut FeatureMap<Y>,
+) {
     match probe().1 {
         Some(tiles) => run_on(tiles, shape, (x, mask), packed, into, y),
         None => run_on(ModelTiles, shape, (x, mask), packed, into, y),
     }
 }
 
-fn run_on(
+fn run_on<X: Element, Y: Element>(
     unit: impl TileUnit,
     shape: &Shape,
-    (x, mask): (&FeatureMap, Option<&Mask>),
+    (x, mask): (&FeatureMap<X>, Option<&Mask>),
     packed: &Packed,
     into: Into<'_>,
-    y: &mut FeatureMap,
+    y: &mut FeatureMap<Y>,
 ) {
     assert!(can_mask(shape) || (mask.is_none() && !matches!(into, Into::Bias(_, Activation::Relu(Some(_))))));
     if y.as_slice().is_empty() {
@@ -197,8 +203,8 @@ fn run_on(
 
 /// The map that is read, and the bits that let it through.
 #[derive(Clone, Copy)]
-struct Input<'a> {
-    x: &'a [f32],
+struct Input<'a, X> {
+    x: &'a [X],
     mask: Option<&'a [u8]>,
 }
 
@@ -280,14 +286,14 @@ impl<'a> Plan<'a> {
     }
 
     /// Computes the band with that number, or what there is of it: `y`, and the bits where it is above 0.
-    fn band(
+    fn band<X: Element, Y: Element>(
         &self,
         unit: impl TileUnit,
-        input: Input<'_>,
+        input: Input<'_, X>,
         packed: &Packed,
         epilogue: Epilogue<'_>,
         band: usize,
-        (y, mut mask): (&mut [f32], Option<&mut [u8]>),
+        (y, mut mask): (&mut [Y], Option<&mut [u8]>),
     ) {
         let (isa, shape, halves) = (Isa::detect(), self.shape, self.precision.halves());
         let rows = y.len() / (shape.out_width() * shape.out_channels);
@@ -322,15 +328,15 @@ impl<'a> Plan<'a> {
 }
 
 /// Fills the bordered copy.
-struct CopyIn<'a> {
+struct CopyIn<'a, X> {
     plan: &'a Plan<'a>,
-    input: Input<'a>,
+    input: Input<'a, X>,
     first_row: usize,
     rows: usize,
     copy: &'a mut [u16],
 }
 
-impl Kernel for CopyIn<'_> {
+impl<X: Element> Kernel for CopyIn<'_, X> {
     type Output = ();
 
     #[inline(always)]
@@ -365,14 +371,14 @@ impl Kernel for CopyIn<'_> {
                 }
                 for column in 0..width {
                     let start = (source * width + column) * in_channels + first;
-                    let mut masked = [0.0; DEPTH];
+                    let mut masked = [X::zeroed(); DEPTH];
                     let mut from = &input.x[start..start + channels];
                     if let Some(mask) = input.mask {
                         let mut bytes = [0; DEPTH / 8];
                         bytes[..channels / 8].copy_from_slice(&mask[start / 8..(start + channels) / 8]);
                         let bits = u32::from_le_bytes(bytes);
                         for (i, (masked, &x)) in masked.iter_mut().zip(from).enumerate() {
-                            *masked = if bits >> i & 1 == 1 { x } else { 0.0 };
+                            *masked = if bits >> i & 1 == 1 { x } else { X::zeroed() };
                         }
                         from = &masked[..channels];
                     }
@@ -389,31 +395,31 @@ impl Kernel for CopyIn<'_> {
 }
 
 #[inline(always)]
-fn round_all(from: &[f32], to: &mut [u16]) {
-    for (to, &x) in to.iter_mut().zip(from) {
-        *to = bf16::round(x);
+fn round_all<X: Element>(from: &[X], to: &mut [u16]) {
+    for (to, x) in to.iter_mut().zip(from) {
+        *to = x.nearest();
     }
 }
 
 #[inline(always)]
-fn split_all(from: &[f32], high: &mut [u16], low: &mut [u16]) {
-    for ((high, low), &x) in high.iter_mut().zip(low).zip(from) {
-        (*high, *low) = bf16::split(x);
+fn split_all<X: Element>(from: &[X], high: &mut [u16], low: &mut [u16]) {
+    for ((high, low), x) in high.iter_mut().zip(low).zip(from) {
+        (*high, *low) = x.split();
     }
 }
 
 /// Writes the sums of up to 32 output channels to where they belong, with what they are added to.
-struct WriteOut<'a> {
+struct WriteOut<'a, Y> {
     plan: &'a Plan<'a>,
     starts: &'a [usize],
     sums: &'a [f32],
     first_out: usize,
     epilogue: Epilogue<'a>,
-    y: &'a mut [f32],
+    y: &'a mut [Y],
     mask: Option<&'a mut [u8]>,
 }
 
-impl Kernel for WriteOut<'_> {
+impl<Y: Element> Kernel for WriteOut<'_, Y> {
     type Output = ();
 
     #[inline(always)]
@@ -440,9 +446,9 @@ impl Kernel for WriteOut<'_> {
                                 simd.max(value, simd.splat(0.0))
                             }
                             Epilogue::Scaled(0.0) => sum,
-                            Epilogue::Scaled(beta) => simd.fma(simd.splat(beta), simd.load_partial(y), sum),
+                            Epilogue::Scaled(beta) => simd.fma(simd.splat(beta), Y::load_partial(simd, y), sum),
                         };
-                        simd.store_partial(value, y);
+                        Y::store_partial(simd, value, y);
                     }
                     if let Some(mask) = &mut mask {
                         mask[at / 8..(at + channels) / 8].copy_from_slice(&bits.to_le_bytes()[..channels / 8]);

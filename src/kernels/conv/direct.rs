@@ -29,8 +29,8 @@ use super::epilogue::{Epilogue, bits, can_mask, for_each_part};
 use super::{Direction, Into, Shape};
 use crate::kernels::mask::Mask;
 use crate::kernels::scratch::{self, Aligned};
-use crate::kernels::simd::{Isa, Kernel, Panels, Rows, Simd, gemm_block, gemm_segments, panel_width};
-use crate::tensor::FeatureMap;
+use crate::kernels::simd::{Element, Isa, Kernel, Panels, Rows, Simd, gemm_block, gemm_segments, panel_width};
+use crate::tensor::{Dtype, FeatureMap};
 
 /// Channels of the picture's side, at most: those of a vector in every instruction set.
 pub const FEW: usize = 4;
@@ -89,7 +89,14 @@ pub fn fuses_mask(shape: &Shape) -> bool {
 }
 
 /// Runs a convolution of `shape` in the direction its filters were packed for, on x where the mask lets it through.
-pub fn run(shape: &Shape, x: &FeatureMap, mask: Option<&Mask>, packed: &Packed, into: Into<'_>, y: &mut FeatureMap) {
+pub fn run<X: Element, Y: Element>(
+    shape: &Shape,
+    x: &FeatureMap<X>,
+    mask: Option<&Mask>,
+    packed: &Packed,
+    into: Into<'_>,
+    y: &mut FeatureMap<Y>,
+) {
     let (height, row) = (shape.out_height(), shape.out_width() * shape.out_channels);
     let width = packed.isa.panel_width();
     let filters =
@@ -100,10 +107,10 @@ pub fn run(shape: &Shape, x: &FeatureMap, mask: Option<&Mask>, packed: &Packed, 
         let rows = task * rows..task * rows + y.len() / row;
         let (x, mask) = (x.as_slice(), mask.map(Mask::bytes));
         if by_pixel_read(shape.in_channels, shape.out_channels) {
-            let line = ReadTask::line(shape, filters.count * width);
-            let masked = if mask.is_some() { shape.width * shape.in_channels } else { 0 };
-            scratch::with(3 * line + masked + row + FEW, |scratch| {
-                packed.isa.dispatch(ReadTask { shape, x, mask, masked, filters, epilogue, rows, line, scratch, y });
+            let line = ReadTask::<X, Y>::line(shape, filters.count * width);
+            let copied = if mask.is_some() || X::DTYPE != Dtype::F32 { shape.width * shape.in_channels } else { 0 };
+            scratch::with(3 * line + copied + row + FEW, |scratch| {
+                packed.isa.dispatch(ReadTask { shape, x, mask, copied, filters, epilogue, rows, line, scratch, y });
             });
         } else {
             assert!(mask.is_none(), "this kernel applies no mask");
@@ -117,25 +124,25 @@ pub fn run(shape: &Shape, x: &FeatureMap, mask: Option<&Mask>, packed: &Packed, 
 
 /// Row `i` of the map with its border, if it is one of the map's own.
 #[inline(always)]
-fn source<'a>(shape: &Shape, x: &'a [f32], i: usize) -> Option<&'a [f32]> {
+fn source<'a, X>(shape: &Shape, x: &'a [X], i: usize) -> Option<&'a [X]> {
     let row = i.checked_sub(shape.padding).filter(|&row| row < shape.height)?;
     Some(&x[row * shape.width * shape.in_channels..][..shape.width * shape.in_channels])
 }
 
 /// Some output rows, where a register tile holds pixels that are written.
-struct WriteTask<'a> {
+struct WriteTask<'a, X, Y> {
     shape: &'a Shape,
-    x: &'a [f32],
+    x: &'a [X],
     filters: Panels<'a>,
     epilogue: Epilogue<'a>,
     rows: Range<usize>,
     /// Elements of a bordered row.
     line: usize,
     scratch: &'a mut [f32],
-    y: &'a mut [f32],
+    y: &'a mut [Y],
 }
 
-impl Kernel for WriteTask<'_> {
+impl<X: Element, Y: Element> Kernel for WriteTask<'_, X, Y> {
     type Output = ();
 
     #[inline(always)]
@@ -143,7 +150,7 @@ impl Kernel for WriteTask<'_> {
         let Shape { in_channels, out_channels, .. } = *self.shape;
         let (line, width) = (self.line, self.shape.out_width());
         let (bordered, tile) = self.scratch.split_at_mut((self.rows.len() + 2) * line);
-        border(self.shape, self.x, self.rows.start, bordered, line);
+        border(simd, self.shape, self.x, self.rows.start, bordered, line);
         let tile_row = self.filters.count * panel_width::<S>();
         for i in 0..self.rows.len() {
             for j in (0..width).step_by(S::TILE_ROWS) {
@@ -166,13 +173,13 @@ impl Kernel for WriteTask<'_> {
 
 /// Copies the rows that output rows from `first` on read, with zeros around the map.
 #[inline(always)]
-fn border(shape: &Shape, x: &[f32], first: usize, bordered: &mut [f32], line: usize) {
+fn border<S: Simd, X: Element>(simd: S, shape: &Shape, x: &[X], first: usize, bordered: &mut [f32], line: usize) {
     let edge = shape.padding * shape.in_channels;
     for (i, to) in bordered.chunks_exact_mut(line).enumerate() {
         match source(shape, x, first + i) {
             Some(from) => {
                 to[..edge].fill(0.0);
-                to[edge..line - edge].copy_from_slice(from);
+                copy(simd, from, &mut to[edge..line - edge]);
                 to[line - edge..].fill(0.0);
             }
             None => to.fill(0.0),
@@ -180,23 +187,31 @@ fn border(shape: &Shape, x: &[f32], first: usize, bordered: &mut [f32], line: us
     }
 }
 
+/// Numbers as `f32`.
+#[inline(always)]
+fn copy<S: Simd, X: Element>(simd: S, from: &[X], to: &mut [f32]) {
+    for (from, to) in from.chunks(S::LANES).zip(to.chunks_mut(S::LANES)) {
+        simd.store_partial(X::load_partial(simd, from), to);
+    }
+}
+
 /// Some output rows, where a register tile holds pixels that are read.
-struct ReadTask<'a> {
+struct ReadTask<'a, X, Y> {
     shape: &'a Shape,
-    x: &'a [f32],
+    x: &'a [X],
     mask: Option<&'a [u8]>,
-    /// Elements of scratch for a masked row, if there is a mask.
-    masked: usize,
+    /// Elements of scratch for a row that is masked or widened, if it is.
+    copied: usize,
     filters: Panels<'a>,
     epilogue: Epilogue<'a>,
     rows: Range<usize>,
     /// Elements of a bordered row of Z.
     line: usize,
     scratch: &'a mut [f32],
-    y: &'a mut [f32],
+    y: &'a mut [Y],
 }
 
-impl ReadTask<'_> {
+impl<X, Y> ReadTask<'_, X, Y> {
     /// Elements of a row of Z whose pixels have `z_pixel` elements.
     fn line(shape: &Shape, z_pixel: usize) -> usize {
         // Sums are read in fours: the last pixel's may reach beyond it.
@@ -204,7 +219,7 @@ impl ReadTask<'_> {
     }
 }
 
-impl Kernel for ReadTask<'_> {
+impl<X: Element, Y: Element> Kernel for ReadTask<'_, X, Y> {
     type Output = ();
 
     #[inline(always)]
@@ -213,7 +228,7 @@ impl Kernel for ReadTask<'_> {
         let (line, row) = (self.line, self.shape.out_width() * out_channels);
         let z_pixel = self.filters.count * panel_width::<S>();
         let (ring, rest) = self.scratch.split_at_mut(3 * line);
-        let (masked, sums) = rest.split_at_mut(self.masked);
+        let (copied, sums) = rest.split_at_mut(self.copied);
         for z in ring.chunks_exact_mut(line) {
             z[..padding * z_pixel].fill(0.0);
             z[(padding + self.shape.width) * z_pixel..].fill(0.0);
@@ -226,10 +241,10 @@ impl Kernel for ReadTask<'_> {
                     let x = match self.mask {
                         Some(mask) => {
                             let first = (i - padding) * self.shape.width * in_channels;
-                            apply(simd, mask, first, x, masked);
-                            &*masked
+                            apply(simd, mask, first, x, copied);
+                            &*copied
                         }
-                        None => x,
+                        None => X::widen(simd, x, copied),
                     };
                     let z = &mut z[padding * z_pixel..];
                     gemm_block(simd, self.shape.width, (x, in_channels), self.filters, (z, z_pixel), false);
@@ -272,20 +287,21 @@ fn add_taps(z: [&[f32]; 3], z_pixel: usize, epilogue: &Epilogue<'_>, channels: u
 
 /// Moves a row of sums, which the bias is part of, to y. So few channels make no mask.
 #[inline(always)]
-fn finish_row(epilogue: &Epilogue<'_>, sums: &[f32], y: &mut [f32]) {
+fn finish_row<Y: Element>(epilogue: &Epilogue<'_>, sums: &[f32], y: &mut [Y]) {
+    let pairs = y.iter_mut().zip(sums);
     match epilogue {
-        Epilogue::Bias(_) | Epilogue::Scaled(0.0) => y.copy_from_slice(sums),
-        Epilogue::Scaled(beta) => y.iter_mut().zip(sums).for_each(|(y, sum)| *y = beta * *y + sum),
+        Epilogue::Bias(_) | Epilogue::Scaled(0.0) => pairs.for_each(|(y, &sum)| *y = Y::from_f32(sum)),
+        Epilogue::Scaled(beta) => pairs.for_each(|(y, &sum)| *y = Y::from_f32(beta * y.to_f32() + sum)),
         Epilogue::Relu(..) => unreachable!("an activation is fused where channels fill vectors"),
     }
 }
 
 /// A row of x, its first element being element `first` of the map, where the mask lets it through.
 #[inline(always)]
-fn apply<S: Simd>(simd: S, mask: &[u8], first: usize, x: &[f32], masked: &mut [f32]) {
+fn apply<S: Simd, X: Element>(simd: S, mask: &[u8], first: usize, x: &[X], masked: &mut [f32]) {
     for (i, (x, masked)) in x.chunks_exact(S::LANES).zip(masked.chunks_exact_mut(S::LANES)).enumerate() {
         let bits = bits::<S>(mask, first + i * S::LANES);
-        simd.store(simd.select(bits, simd.load(x)), masked);
+        simd.store(simd.select(bits, X::load(simd, x)), masked);
     }
 }
 

@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 
 use crate::kernels::mask::Mask;
-use crate::kernels::simd::Simd;
+use crate::kernels::simd::{Element, Simd};
 
 /// What becomes of a convolution's sums.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Epilogue<'_> {
     /// Writes a vector of sums to `y`, the channels from `c` on, which is as long as the vector or the channels
     /// that are left; `element` is where that is in the task's part.
     #[inline(always)]
-    pub fn write<S: Simd>(&mut self, simd: S, sums: S::Vector, c: usize, element: usize, y: &mut [f32]) {
+    pub fn write<S: Simd, Y: Element>(&mut self, simd: S, sums: S::Vector, c: usize, element: usize, y: &mut [Y]) {
         let value = match self {
             Epilogue::Bias(bias) => simd.add(sums, simd.load_partial(&bias[c..c + y.len()])),
             Epilogue::Relu(bias, mask) => {
@@ -51,18 +51,18 @@ impl Epilogue<'_> {
                 simd.max(value, simd.splat(0.0))
             }
             Epilogue::Scaled(0.0) => sums,
-            Epilogue::Scaled(beta) => simd.fma(simd.splat(*beta), simd.load_partial(y), sums),
+            Epilogue::Scaled(beta) => simd.fma(simd.splat(*beta), Y::load_partial(simd, y), sums),
         };
-        simd.store_partial(value, y);
+        Y::store_partial(simd, value, y);
     }
 }
 
 /// Cuts y, and the mask with it, into parts of `length` elements and runs `task(index, part, epilogue)` on each.
-pub(super) fn for_each_part(
+pub(super) fn for_each_part<Y: Element>(
     into: Into<'_>,
-    y: &mut [f32],
+    y: &mut [Y],
     length: usize,
-    task: impl Fn(usize, &mut [f32], Epilogue<'_>) + Sync,
+    task: impl Fn(usize, &mut [Y], Epilogue<'_>) + Sync,
 ) {
     let parts = y.par_chunks_mut(length).enumerate();
     match into {

@@ -32,7 +32,7 @@ use super::epilogue::{Epilogue, bits, for_each_part};
 use super::{Direction, Into, Shape};
 use crate::kernels::mask::Mask;
 use crate::kernels::scratch::{self, Aligned};
-use crate::kernels::simd::{Isa, Kernel, Panels, Simd, gemm_block, load_strided, panel_width, store_strided};
+use crate::kernels::simd::{Element, Isa, Kernel, Panels, Simd, gemm_block, load_strided, panel_width, store_strided};
 use crate::tensor::FeatureMap;
 
 /// Outputs of a tile, along each axis.
@@ -121,7 +121,14 @@ fn transform_filter(g: &[[f64; 3]; 3]) -> [[f64; PATCH]; PATCH] {
 }
 
 /// Runs a convolution of `shape` in the direction its filters were packed for, on x where the mask lets it through.
-pub fn run(shape: &Shape, x: &FeatureMap, mask: Option<&Mask>, packed: &Packed, into: Into<'_>, y: &mut FeatureMap) {
+pub fn run<X: Element, Y: Element>(
+    shape: &Shape,
+    x: &FeatureMap<X>,
+    mask: Option<&Mask>,
+    packed: &Packed,
+    into: Into<'_>,
+    y: &mut FeatureMap<Y>,
+) {
     let (height, width) = (shape.out_height(), shape.out_width());
     let (tile_rows, tile_columns) = (height.div_ceil(TILE), width.div_ceil(TILE));
     // Rows of tiles per task: enough for a whole block, few enough that every thread has as many. The
@@ -140,10 +147,10 @@ pub fn run(shape: &Shape, x: &FeatureMap, mask: Option<&Mask>, packed: &Packed, 
             let (x, mask, filters) = (x.as_slice(), mask.map(Mask::bytes), &**packed.filters);
             if packed.transposed {
                 let task = Task { shape, x, mask, filters, epilogue, first_row, tiles, strides, scratch, y };
-                packed.isa.dispatch::<Task<'_, true>>(task);
+                packed.isa.dispatch::<Task<'_, X, Y, true>>(task);
             } else {
                 let task = Task { shape, x, mask, filters, epilogue, first_row, tiles, strides, scratch, y };
-                packed.isa.dispatch::<Task<'_, false>>(task);
+                packed.isa.dispatch::<Task<'_, X, Y, false>>(task);
             }
         });
     });
@@ -194,9 +201,9 @@ impl Strides {
 }
 
 /// Some rows of tiles, and the part of y they cover. `TRANSPOSED`: the filters are the other direction's.
-struct Task<'a, const TRANSPOSED: bool> {
+struct Task<'a, X, Y, const TRANSPOSED: bool> {
     shape: &'a Shape,
-    x: &'a [f32],
+    x: &'a [X],
     mask: Option<&'a [u8]>,
     filters: &'a [f32],
     epilogue: Epilogue<'a>,
@@ -204,10 +211,10 @@ struct Task<'a, const TRANSPOSED: bool> {
     tiles: usize,
     strides: Strides,
     scratch: &'a mut [f32],
-    y: &'a mut [f32],
+    y: &'a mut [Y],
 }
 
-impl<const TRANSPOSED: bool> Kernel for Task<'_, TRANSPOSED> {
+impl<X: Element, Y: Element, const TRANSPOSED: bool> Kernel for Task<'_, X, Y, TRANSPOSED> {
     type Output = ();
 
     #[inline(always)]
@@ -263,7 +270,7 @@ impl Patch {
     }
 }
 
-impl<const TRANSPOSED: bool> Task<'_, TRANSPOSED> {
+impl<X: Element, Y: Element, const TRANSPOSED: bool> Task<'_, X, Y, TRANSPOSED> {
     /// The row and column of a tile's first output.
     #[inline(always)]
     fn origin(&self, tile: usize) -> (usize, usize) {
@@ -309,7 +316,7 @@ impl<const TRANSPOSED: bool> Task<'_, TRANSPOSED> {
         let mut d = load_strided(simd, &self.x[start..], channels);
         // The next tile's new pixels.
         for j in PATCH..PATCH + TILE {
-            simd.prefetch(self.x.as_ptr().wrapping_add(start + j * channels));
+            simd.prefetch(self.x.as_ptr().wrapping_add(start + j * channels).cast());
         }
         if let Some(mask) = self.mask {
             for (j, d) in d.iter_mut().enumerate() {
@@ -332,7 +339,7 @@ impl<const TRANSPOSED: bool> Task<'_, TRANSPOSED> {
         for (d, column) in d.iter_mut().zip(columns) {
             let Some(column) = column else { continue };
             let start = row + column;
-            *d = simd.load_partial(&self.x[start + c..start + self.shape.in_channels]);
+            *d = X::load_partial(simd, &self.x[start + c..start + self.shape.in_channels]);
             if let Some(mask) = self.mask {
                 *d = simd.select(bits::<S>(mask, start + c), *d);
             }
@@ -399,7 +406,7 @@ impl<const TRANSPOSED: bool> Task<'_, TRANSPOSED> {
         for i in 0..rows {
             for j in TILE..2 * TILE {
                 let start = ((row - self.first_row * TILE + i) * width + column + j) * channels + c;
-                simd.prefetch(self.y.as_ptr().wrapping_add(start));
+                simd.prefetch(self.y.as_ptr().wrapping_add(start).cast());
             }
         }
         for j in 0..TILE {

@@ -4,6 +4,8 @@
 
 use std::arch::x86_64::*;
 
+use half::bf16;
+
 use super::{Kernel, Simd, gemm, load_strided, store_strided};
 
 /// Proof that the CPU has AVX2 and FMA.
@@ -61,6 +63,33 @@ impl Simd for Avx2 {
         let to: &mut [f32; 8] = to.first_chunk_mut().expect("LANES elements");
         // SAFETY: the token; `to` is LANES elements long.
         unsafe { _mm256_storeu_ps(to.as_mut_ptr(), vector) }
+    }
+    #[inline(always)]
+    fn load_bf16(self, from: &[bf16]) -> __m256 {
+        let from: &[bf16; 8] = from.first_chunk().expect("LANES elements");
+        // SAFETY: the token; `from` is LANES elements long.
+        unsafe {
+            let half = _mm_loadu_si128(from.as_ptr().cast());
+            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(half)))
+        }
+    }
+    #[inline(always)]
+    fn store_bf16(self, vector: __m256, to: &mut [bf16]) {
+        let to: &mut [bf16; 8] = to.first_chunk_mut().expect("LANES elements");
+        // SAFETY: the token; `to` is LANES elements long.
+        unsafe {
+            let bits = _mm256_castps_si256(vector);
+            let upper = _mm256_srli_epi32::<16>(bits);
+            let odd = _mm256_and_si256(upper, _mm256_set1_epi32(1));
+            let carried = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+            let rounded = _mm256_srli_epi32::<16>(carried);
+            let quiet = _mm256_or_si256(upper, _mm256_set1_epi32(0x40));
+            let nan = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_UNORD_Q>(vector, vector));
+            let rounded = _mm256_blendv_epi8(rounded, quiet, nan);
+            // Packing works on each half of the vector: its results are the first and the third quarter.
+            let packed = _mm256_permute4x64_epi64::<0b1000>(_mm256_packus_epi32(rounded, rounded));
+            _mm_storeu_si128(to.as_mut_ptr().cast(), _mm256_castsi256_si128(packed));
+        }
     }
     #[inline(always)]
     fn select(self, bits: u32, vector: __m256) -> __m256 {

@@ -4,6 +4,8 @@
 
 use std::arch::x86_64::*;
 
+use half::bf16;
+
 use super::{Kernel, Simd, gemm, load_strided, store_strided};
 
 /// Proof that the CPU has AVX-512 (F, DQ, BW, VL) and FMA.
@@ -66,6 +68,31 @@ impl Simd for Avx512 {
         let to: &mut [f32; 16] = to.first_chunk_mut().expect("LANES elements");
         // SAFETY: the token; `to` is LANES elements long.
         unsafe { _mm512_storeu_ps(to.as_mut_ptr(), vector) }
+    }
+    #[inline(always)]
+    fn load_bf16(self, from: &[bf16]) -> __m512 {
+        let from: &[bf16; 16] = from.first_chunk().expect("LANES elements");
+        // SAFETY: the token; `from` is LANES elements long.
+        unsafe {
+            let half = _mm256_loadu_si256(from.as_ptr().cast());
+            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(half)))
+        }
+    }
+    #[inline(always)]
+    fn store_bf16(self, vector: __m512, to: &mut [bf16]) {
+        let to: &mut [bf16; 16] = to.first_chunk_mut().expect("LANES elements");
+        // Not `vcvtneps2bf16`: it takes denormals for 0.
+        // SAFETY: the token; `to` is LANES elements long.
+        unsafe {
+            let bits = _mm512_castps_si512(vector);
+            let upper = _mm512_srli_epi32::<16>(bits);
+            let odd = _mm512_and_si512(upper, _mm512_set1_epi32(1));
+            let carried = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+            let rounded = _mm512_srli_epi32::<16>(carried);
+            let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(vector, vector);
+            let rounded = _mm512_mask_or_epi32(rounded, nan, upper, _mm512_set1_epi32(0x40));
+            _mm256_storeu_si256(to.as_mut_ptr().cast(), _mm512_cvtepi32_epi16(rounded));
+        }
     }
     #[inline(always)]
     fn select(self, bits: u32, vector: __m512) -> __m512 {

@@ -20,6 +20,7 @@ pub mod amx;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+pub mod element;
 mod gemm;
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -30,6 +31,9 @@ pub mod tiles;
 use std::fmt;
 use std::sync::OnceLock;
 
+use half::bf16;
+
+pub use element::Element;
 pub use gemm::{Panels, Rows, gemm_block, gemm_panels_transposed, gemm_segments, panel_width};
 pub use strided::{load_strided, store_strided};
 
@@ -51,6 +55,10 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn load(self, from: &[f32]) -> Self::Vector;
     /// Writes [`Simd::LANES`] elements. Panics if there is no room.
     fn store(self, vector: Self::Vector, to: &mut [f32]);
+    /// The first [`Simd::LANES`] elements, widened. Panics if there are fewer.
+    fn load_bf16(self, from: &[bf16]) -> Self::Vector;
+    /// Writes [`Simd::LANES`] elements, rounded as by [`round`](crate::kernels::bf16::round). Panics if there is no room.
+    fn store_bf16(self, vector: Self::Vector, to: &mut [bf16]);
     /// The elements whose bit is set, 0 elsewhere. Lane i is bit i.
     fn select(self, bits: u32, vector: Self::Vector) -> Self::Vector;
     /// Bit i is set where lane i is above 0.

@@ -4,6 +4,8 @@
 
 use std::arch::aarch64::*;
 
+use half::bf16;
+
 use super::{Kernel, Simd, gemm};
 
 /// Proof that the CPU has NEON.
@@ -61,6 +63,26 @@ impl Simd for Neon {
         let to: &mut [f32; 4] = to.first_chunk_mut().expect("LANES elements");
         // SAFETY: the token; `to` is LANES elements long.
         unsafe { vst1q_f32(to.as_mut_ptr(), vector) }
+    }
+    #[inline(always)]
+    fn load_bf16(self, from: &[bf16]) -> float32x4_t {
+        let from: &[bf16; 4] = from.first_chunk().expect("LANES elements");
+        // SAFETY: the token; `from` is LANES elements long.
+        unsafe { vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(from.as_ptr().cast()))) }
+    }
+    #[inline(always)]
+    fn store_bf16(self, vector: float32x4_t, to: &mut [bf16]) {
+        let to: &mut [bf16; 4] = to.first_chunk_mut().expect("LANES elements");
+        // SAFETY: the token; `to` is LANES elements long.
+        unsafe {
+            let bits = vreinterpretq_u32_f32(vector);
+            let odd = vandq_u32(vshrq_n_u32::<16>(bits), vdupq_n_u32(1));
+            let carried = vaddq_u32(bits, vaddq_u32(odd, vdupq_n_u32(0x7fff)));
+            let quiet = vorrq_u32(bits, vdupq_n_u32(0x40_0000));
+            // A number equals itself, NaN does not.
+            let chosen = vbslq_u32(vceqq_f32(vector, vector), carried, quiet);
+            vst1_u16(to.as_mut_ptr().cast(), vshrn_n_u32::<16>(chosen));
+        }
     }
     #[inline(always)]
     fn select(self, bits: u32, vector: float32x4_t) -> float32x4_t {

@@ -2,7 +2,9 @@
 
 #![allow(unsafe_code)]
 
-use super::{Simd, gemm};
+use half::bf16;
+
+use super::{Element, Simd, gemm};
 
 /// Plain Rust.
 #[derive(Clone, Copy)]
@@ -25,6 +27,14 @@ impl Simd for Scalar {
     #[inline(always)]
     fn store(self, vector: [f32; 8], to: &mut [f32]) {
         *to.first_chunk_mut().expect("LANES elements") = vector;
+    }
+    #[inline(always)]
+    fn load_bf16(self, from: &[bf16]) -> [f32; 8] {
+        from.first_chunk::<8>().expect("LANES elements").map(Element::to_f32)
+    }
+    #[inline(always)]
+    fn store_bf16(self, vector: [f32; 8], to: &mut [bf16]) {
+        *to.first_chunk_mut().expect("LANES elements") = vector.map(Element::from_f32);
     }
     #[inline(always)]
     fn select(self, bits: u32, vector: [f32; 8]) -> [f32; 8] {

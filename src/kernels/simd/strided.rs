@@ -2,19 +2,19 @@
 
 #![allow(unsafe_code)]
 
-use super::Simd;
+use super::{Element, Simd};
 
 /// `N` vectors of which each starts `stride` elements after the one before.
 ///
 /// # Panics
 /// If `from` is too short.
 #[inline(always)]
-pub fn load_strided<S: Simd, const N: usize>(simd: S, from: &[f32], stride: usize) -> [S::Vector; N] {
+pub fn load_strided<S: Simd, E: Element, const N: usize>(simd: S, from: &[E], stride: usize) -> [S::Vector; N] {
     assert!(from.len() >= (N - 1) * stride + S::LANES, "{} elements for vectors {stride} apart", from.len());
     let mut vectors = [simd.splat(0.0); N];
     for (i, vector) in vectors.iter_mut().enumerate() {
         // SAFETY: i < N, so the LANES elements from i·stride on are in the slice, by the assertion.
-        *vector = unsafe { simd.load_from(from.as_ptr().add(i * stride)) };
+        *vector = E::load(simd, unsafe { from.get_unchecked(i * stride..i * stride + S::LANES) });
     }
     vectors
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::kernels::bf16;
 use crate::kernels::conv::{Filter, reference};
 use crate::kernels::simd::tiles::tests::random;
 use crate::tensor::Pool;
