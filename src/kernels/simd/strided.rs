@@ -9,13 +9,12 @@ use super::{Element, Simd};
 /// # Panics
 /// If `from` is too short.
 #[inline(always)]
-pub fn load_strided<S: Simd, X: Element, const N: usize>(simd: S, from: &[X], stride: usize) -> [S::Vector; N] {
+pub fn load_strided<S: Simd, E: Element, const N: usize>(simd: S, from: &[E], stride: usize) -> [S::Vector; N] {
     assert!(from.len() >= (N - 1) * stride + S::LANES, "{} elements for vectors {stride} apart", from.len());
     let mut vectors = [simd.splat(0.0); N];
     for (i, vector) in vectors.iter_mut().enumerate() {
         // SAFETY: i < N, so the LANES elements from i·stride on are in the slice, by the assertion.
-        let from = unsafe { from.get_unchecked(i * stride..i * stride + S::LANES) };
-        *vector = X::load(simd, from);
+        *vector = E::load(simd, unsafe { from.get_unchecked(i * stride..i * stride + S::LANES) });
     }
     vectors
 }
@@ -77,7 +76,7 @@ mod tests {
             type Output = ();
             #[inline(always)]
             fn run<S: Simd>(self, simd: S) {
-                let _: [S::Vector; 2] = load_strided(simd, &vec![0.0f32; 7 + S::LANES], 8);
+                let _: [S::Vector; 2] = load_strided(simd, &vec![0.0; 7 + S::LANES], 8);
             }
         }
         Isa::available()[0].dispatch(Short);
