@@ -27,8 +27,10 @@ enum Slot {
 struct Node {
     value: Slot,
     needs_gradient: bool,
-    /// Some rule reads the value: [`Tape::release`] keeps it.
-    saved: bool,
+    /// Rules that will read the value: [`Tape::release`] keeps it for them.
+    readers: usize,
+    /// The values that this node's rule will read.
+    saves: Vec<Var>,
     rule: Option<Rule>,
 }
 
@@ -67,15 +69,17 @@ impl<'p> Tape<'p> {
         saves: &[Var],
         rule: impl FnOnce(Value, &mut Backward<'_>) + 'static,
     ) -> Var {
-        let needs_gradient = self.needs_gradient(parents);
-        if needs_gradient {
-            saves.iter().for_each(|var| self.nodes[var.0].saved = true);
+        if !self.needs_gradient(parents) {
+            return self.push(Slot::Owned(value), false, None);
         }
-        self.push(Slot::Owned(value), needs_gradient, needs_gradient.then(|| Box::new(rule) as Rule))
+        saves.iter().for_each(|var| self.nodes[var.0].readers += 1);
+        let var = self.push(Slot::Owned(value), true, Some(Box::new(rule)));
+        self.nodes[var.0].saves = saves.to_vec();
+        var
     }
 
     fn push(&mut self, value: Slot, needs_gradient: bool, rule: Option<Rule>) -> Var {
-        self.nodes.push(Node { value, needs_gradient, saved: false, rule });
+        self.nodes.push(Node { value, needs_gradient, readers: 0, saves: Vec::new(), rule });
         Var(self.nodes.len() - 1)
     }
 
@@ -163,7 +167,7 @@ impl<'p> Tape<'p> {
     /// buffer goes back to the pool at once.
     pub fn release(&mut self, var: Var) {
         let node = &mut self.nodes[var.0];
-        if !node.saved && matches!(node.value, Slot::Owned(_)) {
+        if node.readers == 0 && matches!(node.value, Slot::Owned(_)) {
             let value = std::mem::replace(&mut node.value, Slot::Gone);
             recycle(value, self.pool);
         }
@@ -194,8 +198,10 @@ impl<'p> Tape<'p> {
             // No rule reads its own node's value, and no rule that is still to run can read it.
             recycle(node.value, self.pool);
             let Some(rule) = node.rule else { continue };
+            // What is read after this is read by others.
+            node.saves.iter().for_each(|var| self.nodes[var.0].readers -= 1);
             if let Some(d_out) = gradients[index].take() {
-                rule(d_out, &mut Backward { nodes: &self.nodes, gradients: &mut gradients, pool: self.pool });
+                rule(d_out, &mut Backward { nodes: &mut self.nodes, gradients: &mut gradients, pool: self.pool });
             }
         }
         Gradients { gradients }
@@ -244,12 +250,12 @@ fn filter(nodes: &[Node], var: Var) -> &Filter {
 /// writes into it (β = 0) or adds to it (β = 1), as in GEMM, and stores it; or
 /// it passes on a whole gradient with [`Backward::give`].
 pub struct Backward<'a> {
-    nodes: &'a [Node],
+    nodes: &'a mut [Node],
     gradients: &'a mut [Option<Value>],
     pool: &'a mut Pool,
 }
 
-impl<'a> Backward<'a> {
+impl Backward<'_> {
     /// Whether anything wants this node's gradient.
     #[must_use]
     pub fn needs(&self, var: Var) -> bool {
@@ -258,25 +264,25 @@ impl<'a> Backward<'a> {
 
     /// The value of a node.
     #[must_use]
-    pub fn value(&self, var: Var) -> &'a Value {
+    pub fn value(&self, var: Var) -> &Value {
         value(self.nodes, var)
     }
 
     /// The value of a node that is a picture or a feature map in `f32`.
     #[must_use]
-    pub fn map(&self, var: Var) -> &'a FeatureMap {
+    pub fn map(&self, var: Var) -> &FeatureMap {
         map(self.nodes, var)
     }
 
     /// The value of a node that is a feature map of some type.
     #[must_use]
-    pub fn map_of<E: MapElement>(&self, var: Var) -> &'a FeatureMap<E> {
+    pub fn map_of<E: MapElement>(&self, var: Var) -> &FeatureMap<E> {
         map(self.nodes, var)
     }
 
     /// The value of a node that is a filter.
     #[must_use]
-    pub fn filter(&self, var: Var) -> &'a Filter {
+    pub fn filter(&self, var: Var) -> &Filter {
         filter(self.nodes, var)
     }
 
@@ -296,6 +302,22 @@ impl<'a> Backward<'a> {
                 (map, 1.0)
             }
             None => (FeatureMap::from_pool(self.pool, height, width, channels), 0.0),
+        }
+    }
+
+    /// Takes a node's value, for its gradient to be written over it: where there is no gradient yet, and no rule that
+    /// is still to run reads the value. [`Backward::give`] it back when done.
+    ///
+    /// A map and its gradient are of one size, and the largest things in memory.
+    #[must_use]
+    pub fn gradient_over<E: MapElement>(&mut self, var: Var) -> Option<FeatureMap<E>> {
+        let node = &mut self.nodes[var.0];
+        if node.readers > 0 || self.gradients[var.0].is_some() || !matches!(node.value, Slot::Owned(_)) {
+            return None;
+        }
+        match std::mem::replace(&mut node.value, Slot::Gone) {
+            Slot::Owned(value) => Some(E::gradient(value)),
+            Slot::Shared(_) | Slot::Gone => unreachable!("matched above"),
         }
     }
 

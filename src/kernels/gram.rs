@@ -59,7 +59,16 @@ pub fn backward<E: Element>(
     beta: f32,
     d_features: &mut FeatureMap<E>,
 ) {
-    product_backward(features, s, beta, d_features, Isa::detect());
+    assert_eq!(features.dim(), d_features.dim(), "d_F has F's shape");
+    product_backward(Some(features), s, beta, d_features, Isa::detect());
+}
+
+/// `d_F ← F·S` where F was: [`backward`] with β = 0 in half the memory.
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn backward_over<E: Element>(features: &mut FeatureMap<E>, s: ArrayView2<'_, f32>) {
+    product_backward(None, s, 0.0, features, Isa::detect());
 }
 
 /// [`gram`] by its definition, in `f64`.
@@ -238,16 +247,16 @@ impl Kernel for Merge<'_> {
     }
 }
 
+/// Without features, they are what d_features holds.
 fn product_backward<E: Element>(
-    features: &FeatureMap<E>,
+    features: Option<&FeatureMap<E>>,
     s: ArrayView2<'_, f32>,
     beta: f32,
     d_features: &mut FeatureMap<E>,
     isa: Isa,
 ) {
-    let n = features.channels();
+    let n = d_features.channels();
     assert_eq!(s.dim(), (n, n), "S is (N × N)");
-    assert_eq!(features.dim(), d_features.dim(), "d_F has F's shape");
     let (width, count) = (isa.panel_width(), n.div_ceil(isa.panel_width()));
     // Whole tiles of 14, 6 and 4 rows. The result does not depend on it.
     let rows = ((1 << 15) / n).next_multiple_of(84);
@@ -260,11 +269,12 @@ fn product_backward<E: Element>(
             }
         });
         let s = Panels { data: packed, depth: n, count, stride: width * n };
-        let d_blocks = d_features.as_mut_slice().par_chunks_mut(rows * n);
-        d_blocks.zip(features.as_slice().par_chunks(rows * n)).for_each(|(d_features, features)| {
+        let d_blocks = d_features.as_mut_slice().par_chunks_mut(rows * n).enumerate();
+        d_blocks.for_each(|(block, d_features)| {
+            let features = features.map(|f| &f.as_slice()[block * rows * n..][..d_features.len()]);
             let plain = E::DTYPE == Dtype::F32;
             let sums = if plain && n.is_multiple_of(width) { 0 } else { rows * count * width };
-            let widened = if plain { 0 } else { features.len() };
+            let widened = if plain && features.is_some() { 0 } else { d_features.len() };
             scratch::with(sums + widened, |scratch| {
                 let (sums, widened) = scratch.split_at_mut(sums);
                 isa.dispatch(Backward { features, s, beta, sums, widened, d_features });
@@ -275,12 +285,13 @@ fn product_backward<E: Element>(
 
 /// Some pixels of d_F.
 struct Backward<'a, E> {
-    features: &'a [E],
+    /// Without them, they are what d_features holds.
+    features: Option<&'a [E]>,
     s: Panels<'a>,
     beta: f32,
     /// Room for sums where N is no whole number of panels, or they have to be rounded.
     sums: &'a mut [f32],
-    /// Room for features where they have to be widened.
+    /// Room for features where they have to be widened, or are overwritten.
     widened: &'a mut [f32],
     d_features: &'a mut [E],
 }
@@ -292,8 +303,16 @@ impl<E: Element> Kernel for Backward<'_, E> {
     fn run<S: Simd>(self, simd: S) {
         let Backward { features, s, beta, sums, widened, d_features } = self;
         let (n, width) = (s.depth, s.count * panel_width::<S>());
-        let rows = features.len() / n;
-        let features = E::widen(simd, features, widened);
+        let rows = d_features.len() / n;
+        let features = match features {
+            Some(features) => E::widen(simd, features, widened),
+            None => {
+                for (from, to) in d_features.chunks(S::LANES).zip(widened.chunks_mut(S::LANES)) {
+                    simd.store_partial(E::load_partial(simd, from), to);
+                }
+                widened
+            }
+        };
         if let Some(d_features) = E::as_f32(d_features).filter(|_| n == width) {
             if beta != 0.0 && beta != 1.0 {
                 d_features.iter_mut().for_each(|d| *d *= beta);
@@ -374,12 +393,17 @@ mod tests {
         {
             let map = map(h, w, n);
             let s = Array2::from_shape_fn((n, n), |(i, j)| (((i + j) * 37 + i * j) % 23) as f32 / 23.0 - 0.4);
+            let mut over = map.clone();
+            product_backward(None, s.view(), 0.0, &mut over, isa);
+            let mut beside = FeatureMap::zeros(h, w, n);
+            product_backward(Some(&map), s.view(), 0.0, &mut beside, isa);
+            assert!(over == beside, "{isa:?} ({h} × {w} × {n}), written over the features");
             for beta in [0.0, 1.0, -0.5] {
                 let before =
                     if beta == 0.0 { vec![f32::NAN; h * w * n] } else { self::map(h, w, n).as_slice().to_vec() };
                 let mut found = FeatureMap::from_vec(h, w, n, before.clone());
                 let mut exact = FeatureMap::from_vec(h, w, n, before);
-                product_backward(&map, s.view(), beta, &mut found, isa);
+                product_backward(Some(&map), s.view(), beta, &mut found, isa);
                 reference_backward(&map, s.view(), beta, &mut exact);
                 for (at, (&found, &exact)) in found.as_slice().iter().zip(exact.as_slice()).enumerate() {
                     let size = (n as f32).sqrt();
@@ -401,11 +425,15 @@ mod tests {
             let wide: FeatureMap = convert(&features);
             let g = product(&features, isa);
             assert!(g == product(&wide, isa), "{isa:?} ({h} × {w} × {n})");
+            let (mut over, mut wide_over) = (features.clone(), wide.clone());
+            product_backward(None, g.view(), 0.0, &mut over, isa);
+            product_backward(None, g.view(), 0.0, &mut wide_over, isa);
+            assert!(over == convert(&wide_over), "{isa:?} ({h} × {w} × {n}), written over the features");
             for beta in [0.0, 1.0, -0.5] {
                 let mut found: FeatureMap<bf16> = convert(&wide);
                 let mut expected = wide.clone();
-                product_backward(&features, g.view(), beta, &mut found, isa);
-                product_backward(&wide, g.view(), beta, &mut expected, isa);
+                product_backward(Some(&features), g.view(), beta, &mut found, isa);
+                product_backward(Some(&wide), g.view(), beta, &mut expected, isa);
                 assert!(found == convert(&expected), "{isa:?} ({h} × {w} × {n}), β = {beta}");
             }
         }

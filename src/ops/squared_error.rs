@@ -1,6 +1,7 @@
+use half::bf16;
+
 use crate::autograd::{Backward, MapElement, Tape, Value, Var};
 use crate::kernels::reduce;
-use crate::tensor::FeatureMap;
 
 /// Sum of squared differences: `y = Σ (x − t)²`.
 ///
@@ -27,21 +28,20 @@ pub fn squared_error(tape: &mut Tape<'_>, x: Var, t: Var) -> Var {
 /// `d_parent += factor · (parent − other)`.
 fn one_side(parent: Var, other: Var, factor: f32, back: &mut Backward<'_>) {
     match (back.value(parent), back.value(other)) {
-        (Value::Map(a), Value::Map(b)) => add_difference(parent, a, b, factor, back),
-        (Value::MapBf16(a), Value::MapBf16(b)) => add_difference(parent, a, b, factor, back),
-        (Value::Tensor(a), Value::Tensor(b)) => back.give(parent, Value::Tensor((a - b) * factor)),
+        (Value::Map(_), Value::Map(_)) => add_difference::<f32>(parent, other, factor, back),
+        (Value::MapBf16(_), Value::MapBf16(_)) => add_difference::<bf16>(parent, other, factor, back),
+        (Value::Tensor(a), Value::Tensor(b)) => {
+            let difference = Value::Tensor((a - b) * factor);
+            back.give(parent, difference);
+        }
         (a, b) => panic!("squared_error compares {:?} with {:?}", a.shape(), b.shape()),
     }
 }
 
-fn add_difference<E: MapElement>(
-    parent: Var,
-    a: &FeatureMap<E>,
-    b: &FeatureMap<E>,
-    factor: f32,
-    back: &mut Backward<'_>,
-) {
-    let (mut d, beta) = back.gradient_of(parent, a.dim());
+fn add_difference<E: MapElement>(parent: Var, other: Var, factor: f32, back: &mut Backward<'_>) {
+    let dim = back.map_of::<E>(parent).dim();
+    let (mut d, beta) = back.gradient_of(parent, dim);
+    let (a, b) = (back.map_of::<E>(parent), back.map_of::<E>(other));
     reduce::add_difference(a.as_slice(), b.as_slice(), factor, beta, d.as_mut_slice());
     back.give(parent, E::wrap(d));
 }

@@ -28,7 +28,8 @@ fn variation(tape: &mut Tape<'_>, x: Var, neighbours: Vec<Neighbour>) -> Var {
     let y = variation::sum(tape.map(x), &neighbours);
     tape.record(Value::Scalar(y), &[x], &[x], move |d_out, back| {
         let Value::Scalar(d_y) = d_out else { panic!("the gradient of a scalar is a scalar") };
-        let (mut d_x, beta) = back.gradient_of(x, back.map(x).dim());
+        let dim = back.map(x).dim();
+        let (mut d_x, beta) = back.gradient_of(x, dim);
         variation::backward(back.map(x), &neighbours, d_y, beta, &mut d_x);
         back.give(x, Value::Map(d_x));
     })

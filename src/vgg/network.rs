@@ -66,8 +66,9 @@ impl Vgg {
 
     /// Records the network on a picture (H × W × 3, sRGB in [0, 1]).
     ///
-    /// Calls `tap` with each ReLU's output as soon as it exists. What `tap` records there is differentiated
-    /// right before that ReLU, so its gradient is added to the one that came from below, in the same buffer.
+    /// Calls `tap` with each ReLU's output once the next stage has read it. Walking back, what `tap` recorded there is
+    /// then differentiated before that stage: a loss that is the last to look at the output can write its gradient over
+    /// it, and the stage's is added to that, in the same buffer.
     pub fn forward<'p>(&self, tape: &mut Tape<'p>, picture: Var, mut tap: impl FnMut(&mut Tape<'p>, Layer, Var)) {
         let mut x = normalize(tape, picture, MEAN, STD);
         let mut padding = 1;
@@ -75,8 +76,9 @@ impl Vgg {
             x = pad_replicate(tape, x);
             padding = 0;
         }
+        let mut waiting = None;
         for stage in self.stages {
-            let before = x;
+            let (before, name) = (x, waiting.take());
             x = match stage {
                 Stage::Pool => match self.options.pooling {
                     Pooling::Max => max_pool2d(tape, x),
@@ -87,40 +89,47 @@ impl Vgg {
                     let (w, b) = (tape.constant(weight.clone()), tape.constant(bias.clone()));
                     let y = conv2d_relu(tape, x, w, b, padding, self.options.precision);
                     padding = 1;
-                    tap(tape, *name, y);
+                    waiting = Some(*name);
                     y
                 }
             };
+            if let Some(name) = name {
+                tap(tape, name, before);
+            }
             // Unless a loss looks back at it, a map has done its work.
             tape.release(before);
         }
+        if let Some(name) = waiting {
+            tap(tape, name, x);
+        }
     }
 
-    /// Bytes of the maps that one evaluation and its gradient hold at their fullest, `looked_at` being the layers
-    /// that losses compare: those to the end, a bit of every convolution's outputs and two of every pooling's, and twice
-    /// the largest map for what is being computed.
+    /// Bytes of the maps that one evaluation and its gradient hold at their fullest, `looked_at` being the layers that
+    /// losses compare: those are kept until their gradients are written over them, a bit of every convolution's outputs
+    /// and two of every pooling's, and what the stage that is being computed reads and writes.
     #[must_use]
     pub fn map_bytes(&self, height: usize, width: usize, looked_at: impl Fn(Layer) -> bool) -> u64 {
-        let (mut height, mut width) = (height, width);
-        let (mut kept, mut largest, mut channels) = (0, 0, 0);
+        let (mut height, mut width, mut channels) = (height, width, 3);
+        // What stays to the end; the map before, unless it does; the fullest moment.
+        let (mut kept, mut before, mut fullest) = (0, 0, 0);
         for stage in self.stages {
-            match stage {
+            let (bits, stays) = match stage {
                 Stage::Pool => {
                     (height, width) = (height / 2, width / 2);
-                    if self.options.pooling == Pooling::Max {
-                        kept += height * width * Choices::pixel_bytes(channels);
-                    }
+                    let choices = height * width * Choices::pixel_bytes(channels);
+                    (if self.options.pooling == Pooling::Max { choices } else { 0 }, false)
                 }
                 Stage::Convolution { out_channels, name, .. } => {
                     channels = *out_channels;
-                    let elements = height * width * channels;
-                    let bytes = self.options.precision.bytes() * elements;
-                    kept += elements / 8 + if looked_at(*name) { bytes } else { 0 };
-                    largest = largest.max(bytes);
+                    (height * width * channels / 8, looked_at(*name))
                 }
-            }
+            };
+            let bytes = self.options.precision.bytes() * height * width * channels;
+            kept += bits;
+            fullest = fullest.max(kept + before + bytes);
+            (kept, before) = if stays { (kept + bytes, 0) } else { (kept, bytes) };
         }
-        (kept + 2 * largest) as u64
+        fullest as u64
     }
 
     /// What the maps between the layers are stored in.
