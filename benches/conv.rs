@@ -45,7 +45,7 @@ fn layers() -> Vec<(Layer, Shape)> {
 fn run(direction: Direction, filter: &Filter, from: &FeatureMap, to: &mut FeatureMap) {
     match direction {
         Direction::Forward => {
-            forward(from, filter, no_bias(filter.weight().dim().0).as_slice().unwrap(), 1, Activation::None, to)
+            forward(from, filter, no_bias(filter.dim().0).as_slice().unwrap(), 1, Activation::None, to)
         }
         Direction::BackwardInput => backward_input(from, None, filter, 1, 0.0, to),
     }

@@ -70,7 +70,7 @@ impl Results {
         conv::backward_input(&d_y, None, &filter, case.padding, 0.0, &mut backward_input);
         let mut added = random_map(case.height, case.width, case.input, 5);
         conv::backward_input(&d_y, None, &filter, case.padding, 1.0, &mut added);
-        let mut backward_weight = Array4::from_elem(filter.weight().dim(), f32::NAN);
+        let mut backward_weight = Array4::from_elem(filter.dim(), f32::NAN);
         conv::backward_weight(&x, &d_y, case.padding, Some(algorithm), backward_weight.view_mut());
         Results { forward, backward_input, added, backward_weight }
     }

@@ -107,7 +107,7 @@ fn with_elements(like: &Value, elements: Vec<f32>) -> Value {
             Value::Tensor(ndarray::ArrayD::from_shape_vec(tensor.shape(), elements).expect("same shape"))
         }
         Value::Filter(filter) => {
-            let weight = ndarray::Array4::from_shape_vec(filter.weight().dim(), elements).expect("same shape");
+            let weight = ndarray::Array4::from_shape_vec(filter.dim(), elements).expect("same shape");
             Value::Filter(Filter::new(weight, filter.algorithm()))
         }
         Value::MapBf16(_) => unreachable!("bf16 keeps too few bits for finite differences"),

@@ -96,7 +96,7 @@ impl Value {
             Value::Map(map) => vec![map.height(), map.width(), map.channels()],
             Value::MapBf16(map) => vec![map.height(), map.width(), map.channels()],
             Value::Tensor(tensor) => tensor.shape().to_vec(),
-            Value::Filter(filter) => filter.weight().shape().to_vec(),
+            Value::Filter(filter) => <[usize; 4]>::from(filter.dim()).to_vec(),
             Value::Scalar(_) => vec![],
         }
     }

@@ -215,7 +215,7 @@ pub fn direction_name(direction: Direction) -> &'static str {
 
 fn run<X: Element, Y: Element>(direction: Direction, filter: &Filter, from: &FeatureMap<X>, to: &mut FeatureMap<Y>) {
     match direction {
-        Direction::Forward => conv::forward(from, filter, &vec![0.0; filter.weight().dim().0], 1, Activation::None, to),
+        Direction::Forward => conv::forward(from, filter, &vec![0.0; filter.dim().0], 1, Activation::None, to),
         Direction::BackwardInput => conv::backward_input(from, None, filter, 1, 0.0, to),
     }
 }

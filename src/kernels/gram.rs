@@ -37,9 +37,9 @@ const DEPTH: usize = 192;
 const GAP: usize = 16;
 
 /// Pixels whose sums stay in `f32`: few enough that many threads find work, enough that the sums of all blocks
-/// stay below 16 MB.
+/// stay below 8 MB.
 fn block(pixels: usize, channels: usize) -> usize {
-    let most = ((1 << 23) / (channels * channels).max(1)).clamp(8, 64);
+    let most = ((1 << 22) / (channels * channels).max(1)).clamp(8, 64);
     pixels.div_ceil(most).max(4 * DEPTH).next_multiple_of(DEPTH)
 }
 

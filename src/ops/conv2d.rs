@@ -31,7 +31,7 @@ fn of<E: MapElement>(tape: &mut Tape<'_>, x: Var, w: Var, b: Var, padding: usize
         let d_y = E::gradient(d_out);
         if back.needs(w) {
             let filter = back.filter(w);
-            let mut d_w = ndarray::Array4::zeros(filter.weight().dim());
+            let mut d_w = ndarray::Array4::zeros(filter.dim());
             let (x, d_y) = (E::widened(back.map_of(x)), E::widened(&d_y));
             conv::backward_weight(&x, &d_y, padding, filter.algorithm(), d_w.view_mut());
             back.give(w, Value::Tensor(d_w.into_dyn()));

@@ -52,7 +52,7 @@ impl Vgg {
         let count = stages.iter().filter(|stage| matches!(stage, Stage::Convolution { .. })).count();
         let convolutions = (0..count).into_par_iter().map(|index| {
             let (weight, bias) = weights.convolution(index)?;
-            let filter = Filter::new(weight, options.algorithm);
+            let filter = Filter::frozen(weight, options.algorithm, options.precision);
             Ok((Arc::new(Value::Filter(filter)), Arc::new(Value::Tensor(bias.into_dyn()))))
         });
         Ok(Vgg { stages, convolutions: convolutions.collect::<Result<_>>()?, options })
@@ -138,14 +138,13 @@ impl Vgg {
         self.options.precision
     }
 
-    /// Bytes of the weights: as loaded, and transformed to four times their number for each direction, or for both
-    /// where they are many.
+    /// Bytes of the weights: transformed to four times their number for each direction, or for both where they are many.
     #[must_use]
     pub fn weight_bytes(&self) -> u64 {
         let bytes = self.stages.iter().map(|stage| match stage {
             Stage::Convolution { in_channels, out_channels, .. } => {
                 let copies = if in_channels.min(out_channels) >= &256 { 1 } else { 2 };
-                4 * 9 * in_channels * out_channels * (1 + 4 * copies)
+                4 * 9 * in_channels * out_channels * 4 * copies
             }
             Stage::Pool => 0,
         });

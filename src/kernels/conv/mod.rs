@@ -212,11 +212,14 @@ pub fn why(shape: &Shape, direction: Direction, dtype: Dtype, cpu: Cpu, requeste
 
 /// A convolution's weights, with what the kernels made of them.
 ///
-/// Packing depends on the weights alone, and weights are frozen, so it is done
-/// once per run, by whoever needs it first.
+/// Packing depends on the weights alone, so it is done once, by whoever needs it
+/// first, or for a network that is only looked through, at the start.
 #[derive(Clone, Debug)]
 pub struct Filter {
-    weight: Array4<f32>,
+    /// (out, in).
+    channels: (usize, usize),
+    /// None once nothing needs them any more.
+    weight: Option<Array4<f32>>,
     algorithm: Option<Algorithm>,
     packed: Arc<Packed>,
 }
@@ -238,13 +241,50 @@ impl Filter {
     #[must_use]
     pub fn new(weight: Array4<f32>, algorithm: Option<Algorithm>) -> Self {
         assert_eq!(weight.shape()[2..], [3, 3], "filters are (out × in × 3 × 3)");
-        Filter { weight: weight.as_standard_layout().into_owned(), algorithm, packed: Arc::default() }
+        let (out, input, ..) = weight.dim();
+        let weight = if weight.is_standard_layout() { weight } else { weight.as_standard_layout().into_owned() };
+        Filter { channels: (out, input), weight: Some(weight), algorithm, packed: Arc::default() }
+    }
+
+    /// [`Filter::new`], packed for both directions and maps of `dtype`. The weights themselves are given up: what kernels
+    /// made of them is several times as large already.
+    ///
+    /// # Panics
+    /// If the last two axes are not 3 × 3.
+    #[must_use]
+    pub fn frozen(weight: Array4<f32>, algorithm: Option<Algorithm>, dtype: Dtype) -> Self {
+        let mut filter = Filter::new(weight, algorithm);
+        let mut needed = false;
+        for direction in [Direction::Forward, Direction::BackwardInput] {
+            // The choice does not depend on the map's size.
+            let shape = filter.shape(direction, 3, 3, 1);
+            match choose(&shape, direction, dtype, Cpu::detect(), algorithm) {
+                Algorithm::Reference => needed = true,
+                Algorithm::Im2col => _ = filter.im2col(direction),
+                Algorithm::Winograd => _ = filter.winograd(direction),
+                Algorithm::Direct => _ = filter.direct(direction),
+                tiles @ (Algorithm::AmxBf16 | Algorithm::AmxSplit) => {
+                    _ = filter.amx(direction, amx::Precision::of(tiles));
+                }
+            }
+        }
+        filter.weight.take_if(|_| !needed);
+        filter
     }
 
     /// The weights (out × in × 3 × 3).
+    ///
+    /// # Panics
+    /// If the filter is [`frozen`](Filter::frozen).
     #[must_use]
     pub fn weight(&self) -> &Array4<f32> {
-        &self.weight
+        self.weight.as_ref().expect("a frozen filter has given up its weights")
+    }
+
+    /// (out, in, 3, 3).
+    #[must_use]
+    pub fn dim(&self) -> (usize, usize, usize, usize) {
+        (self.channels.0, self.channels.1, 3, 3)
     }
 
     /// The algorithm asked for, if any.
@@ -256,7 +296,7 @@ impl Filter {
     /// The shape of this convolution on a map of `height` × `width`, seen in `direction`, `padding` being the forward's.
     #[must_use]
     pub fn shape(&self, direction: Direction, height: usize, width: usize, padding: usize) -> Shape {
-        let (out, input, ..) = self.weight.dim();
+        let (out, input) = self.channels;
         match direction {
             Direction::Forward => Shape { height, width, in_channels: input, out_channels: out, padding },
             Direction::BackwardInput => {
@@ -267,17 +307,17 @@ impl Filter {
 
     fn winograd(&self, direction: Direction) -> &winograd::Packed {
         self.packed.winograd[direction as usize].get_or_init(|| {
-            let (out, input, ..) = self.weight.dim();
+            let (out, input) = self.channels;
             let isa = Isa::detect();
             if direction == Direction::BackwardInput && winograd::shares(out, input, isa) {
                 return self.winograd(Direction::Forward).transposed();
             }
-            winograd::pack(&self.weight, direction, isa)
+            winograd::pack(self.weight(), direction, isa)
         })
     }
 
     fn direct(&self, direction: Direction) -> &direct::Packed {
-        self.packed.direct[direction as usize].get_or_init(|| direct::pack(&self.weight, direction, Isa::detect()))
+        self.packed.direct[direction as usize].get_or_init(|| direct::pack(self.weight(), direction, Isa::detect()))
     }
 
     fn amx(&self, direction: Direction, precision: amx::Precision) -> &amx::Packed {
@@ -285,11 +325,11 @@ impl Filter {
             amx::Precision::Bf16 => &self.packed.amx_bf16,
             amx::Precision::Split => &self.packed.amx_split,
         };
-        packed[direction as usize].get_or_init(|| amx::pack(&self.weight, direction, precision))
+        packed[direction as usize].get_or_init(|| amx::pack(self.weight(), direction, precision))
     }
 
     fn im2col(&self, direction: Direction) -> &im2col::Packed {
-        self.packed.im2col[direction as usize].get_or_init(|| im2col::pack(&self.weight, direction))
+        self.packed.im2col[direction as usize].get_or_init(|| im2col::pack(self.weight(), direction))
     }
 }
 
@@ -320,7 +360,7 @@ pub fn forward<X: Element, Y: Element>(
     let x = X::widened(x);
     Y::through_f32(y, |y| {
         match algorithm {
-            Algorithm::Reference => reference::forward(&x, &filter.weight, bias, padding, y),
+            Algorithm::Reference => reference::forward(&x, filter.weight(), bias, padding, y),
             Algorithm::Im2col => {
                 let into = Into::Bias(bias, Activation::None);
                 im2col::run(&shape, &x, filter.im2col(Direction::Forward), into, y);
@@ -366,7 +406,7 @@ pub fn backward_input<Y: Element, X: Element>(
         mask.apply(d_y.to_mut().as_mut_slice());
     }
     X::through_f32(d_x, |d_x| match algorithm {
-        Algorithm::Reference => reference::backward_input(&d_y, &filter.weight, padding, beta, d_x),
+        Algorithm::Reference => reference::backward_input(&d_y, filter.weight(), padding, beta, d_x),
         Algorithm::Im2col => im2col::run(&shape, &d_y, filter.im2col(direction), into, d_x),
         _ => run(algorithm, &shape, &*d_y, None, filter, direction, into, d_x),
     });
