@@ -23,6 +23,7 @@
 //! Sources: Winograd 1980, "Arithmetic complexity of computations"; Lavin &
 //! Gray 2016, arXiv:1509.09308.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use ndarray::Array4;
@@ -41,6 +42,9 @@ const TILE: usize = 4;
 const PATCH: usize = 6;
 /// Numbers a tile becomes.
 const FREQUENCIES: usize = PATCH * PATCH;
+
+/// Output channels that are multiplied and transformed together. Fewer keep M nearer, more read V less often.
+const GROUP: usize = 128;
 
 /// G, (6 × 3).
 const G: [[f64; 3]; PATCH] = [
@@ -172,6 +176,8 @@ fn block_tiles(shape: &Shape) -> usize {
 struct Strides {
     /// Tiles of a block.
     block: usize,
+    /// Output channels whose products are there at a time.
+    group: usize,
     /// From row to row of V.
     v_row: usize,
     /// From frequency to frequency of V.
@@ -188,10 +194,11 @@ impl Strides {
     fn new(shape: &Shape, block: usize, packed: &Packed) -> Self {
         let width = packed.isa.panel_width();
         let v_row = shape.in_channels.next_multiple_of(16);
-        let m_row = shape.out_channels.next_multiple_of(width).next_multiple_of(16);
+        let group = GROUP.next_multiple_of(width);
+        let m_row = group.min(shape.out_channels.next_multiple_of(width)).next_multiple_of(16);
         let turned = if packed.transposed { shape.in_channels * width } else { 0 };
         // A line between the matrices, or 36 writes would compete for the same places in the cache.
-        Strides { block, v_row, v: block * v_row + 16, m_row, m: block * m_row + 16, turned }
+        Strides { block, group, v_row, v: block * v_row + 16, m_row, m: block * m_row + 16, turned }
     }
 
     /// Elements of V, M and a panel together.
@@ -233,14 +240,17 @@ impl<X: Element, Y: Element, const TRANSPOSED: bool> Kernel for Task<'_, X, Y, T
                     self.transform_input(simd, &patch, c, &mut between, (v, strides.v));
                 }
             }
-            for f in 0..FREQUENCIES {
-                let (v, m) = (&v[f * strides.v..][..strides.v], &mut m[f * strides.m..][..strides.m]);
-                self.multiply(simd, f, tiles, (v, strides.v_row), (m, strides.m_row), turned);
-            }
-            for tile in 0..tiles {
-                for c in (0..columns).step_by(S::LANES) {
-                    let m = &m[tile * strides.m_row + c..];
-                    self.transform_output(simd, self.origin(first + tile), c, &mut between, (m, strides.m));
+            for start in (0..columns).step_by(strides.group) {
+                let group = start..columns.min(start + strides.group);
+                for f in 0..FREQUENCIES {
+                    let (v, m) = (&v[f * strides.v..][..strides.v], &mut m[f * strides.m..][..strides.m]);
+                    self.multiply(simd, f, tiles, group.clone(), (v, strides.v_row), (m, strides.m_row), turned);
+                }
+                for tile in 0..tiles {
+                    for c in group.clone().step_by(S::LANES) {
+                        let m = &m[tile * strides.m_row + c - start..];
+                        self.transform_output(simd, self.origin(first + tile), c, &mut between, (m, strides.m));
+                    }
                 }
             }
         }
@@ -347,13 +357,15 @@ impl<X: Element, Y: Element, const TRANSPOSED: bool> Task<'_, X, Y, TRANSPOSED> 
         d
     }
 
-    /// M = V·U for one frequency.
+    /// M = V·U for one frequency and some output channels, from a panel's first on.
     #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
     fn multiply<S: Simd>(
         &self,
         simd: S,
         f: usize,
         tiles: usize,
+        group: Range<usize>,
         v: (&[f32], usize),
         (m, m_row): (&mut [f32], usize),
         turned: &mut [f32],
@@ -361,14 +373,14 @@ impl<X: Element, Y: Element, const TRANSPOSED: bool> Task<'_, X, Y, TRANSPOSED> 
         let (depth, columns, width) = (self.shape.in_channels, self.shape.out_channels, panel_width::<S>());
         if !TRANSPOSED {
             let panel = width * depth;
-            let count = columns.div_ceil(width);
-            let u = Panels { data: &self.filters[f * panel..], depth, count, stride: FREQUENCIES * panel };
+            let (first, count) = (group.start / width * FREQUENCIES + f, group.len().div_ceil(width));
+            let u = Panels { data: &self.filters[first * panel..], depth, count, stride: FREQUENCIES * panel };
             gemm_block(simd, tiles, v, u, (m, m_row), false);
             return;
         }
         // What is a row of these panels here was a column there. Tiles are many, so that turning them costs little.
         let panel = width * columns;
-        for first in (0..columns).step_by(width) {
+        for first in group.clone().step_by(width) {
             for k in (0..depth).step_by(width) {
                 let from = &self.filters[(k / width * FREQUENCIES + f) * panel + first * width..];
                 let to = &mut turned[k * width..];
@@ -379,7 +391,7 @@ impl<X: Element, Y: Element, const TRANSPOSED: bool> Task<'_, X, Y, TRANSPOSED> 
                 }
             }
             let u = Panels { data: turned, depth, count: 1, stride: 0 };
-            gemm_block(simd, tiles, v, u, (&mut m[first..], m_row), false);
+            gemm_block(simd, tiles, v, u, (&mut m[first - group.start..], m_row), false);
         }
     }
 
