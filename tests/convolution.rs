@@ -172,7 +172,14 @@ fn both_gradients_are_adjoints_of_the_forward() {
 #[test]
 fn every_thread_count_gives_the_same_bytes() {
     let threads = |count| rayon::ThreadPoolBuilder::new().num_threads(count).build().unwrap();
-    let cases = [[61, 45, 32, 48, 1], [40, 37, 3, 64, 1], [13, 50, 70, 130, 1], [31, 33, 17, 19, 0], [1, 1, 3, 3, 1]];
+    let cases = [
+        [61, 45, 32, 48, 1],
+        [40, 37, 3, 64, 1],
+        [13, 50, 70, 130, 1],
+        [31, 33, 17, 19, 0],
+        [1, 1, 3, 3, 1],
+        [29, 36, 256, 256, 1],
+    ];
     for (case, algorithm) in cases.into_iter().flat_map(|c| fast().map(move |a| (Case::new(c), a))) {
         let alone = threads(1).install(|| Results::of(&case, algorithm));
         for count in [2, 3, 8] {

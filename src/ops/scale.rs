@@ -1,5 +1,3 @@
-use ndarray::ArrayD;
-
 use crate::autograd::{Tape, Value, Var};
 
 /// Multiplication by a constant: `y = a·x`.
@@ -12,7 +10,7 @@ use crate::autograd::{Tape, Value, Var};
 pub fn scale(tape: &mut Tape<'_>, x: Var, a: f64) -> Var {
     let times = move |value: &Value| match value {
         Value::Scalar(x) => Value::Scalar(a * x),
-        Value::Tensor(x) => Value::Tensor(ArrayD::from_shape_fn(x.shape(), |i| (a * f64::from(x[i])) as f32)),
+        Value::Tensor(x) => Value::Tensor(x.mapv(|x| (a * f64::from(x)) as f32)),
         other => panic!("scale takes a scalar or a tensor, not {:?}", other.shape()),
     };
     let y = times(tape.value(x));

@@ -23,18 +23,20 @@
 //! Sources: Winograd 1980, "Arithmetic complexity of computations"; Lavin &
 //! Gray 2016, arXiv:1509.09308.
 
-use std::ops::Range;
-use std::sync::Arc;
+mod filters;
+mod transform;
 
-use ndarray::Array4;
 use rayon::prelude::*;
 
-use super::epilogue::{Epilogue, bits, for_each_part};
-use super::{Direction, Into, Shape};
+use super::epilogue::for_each_part;
+use super::{Into, Shape};
 use crate::kernels::mask::Mask;
-use crate::kernels::scratch::{self, Aligned};
-use crate::kernels::simd::{Element, Isa, Kernel, Panels, Simd, gemm_block, load_strided, panel_width, store_strided};
+use crate::kernels::scratch;
+use crate::kernels::simd::{Element, Kernel, Simd};
 use crate::tensor::FeatureMap;
+use filters::Filters;
+pub use filters::{Packed, pack, shares};
+use transform::{Between, Input, Output, Patch};
 
 /// Outputs of a tile, along each axis.
 const TILE: usize = 4;
@@ -46,84 +48,6 @@ const FREQUENCIES: usize = PATCH * PATCH;
 /// Output channels that are multiplied and transformed together. Fewer keep M nearer, more read V less often.
 const GROUP: usize = 128;
 
-/// G, (6 × 3).
-const G: [[f64; 3]; PATCH] = [
-    [1.0, 0.0, 0.0],
-    [1.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0],
-    [-1.0 / 3.0, 1.0 / 3.0, -1.0 / 3.0],
-    [-16.0 / 15.0, -8.0 / 15.0, -4.0 / 15.0],
-    [1.0 / 15.0, -2.0 / 15.0, 4.0 / 15.0],
-    [0.0, 0.0, 1.0],
-];
-
-/// Transformed filters: panels of output channels, each (36 × in × panel).
-#[derive(Clone, Debug)]
-pub struct Packed {
-    isa: Isa,
-    filters: Arc<Aligned>,
-    /// Read with in and out exchanged, and rotated: the other direction's filters.
-    transposed: bool,
-}
-
-impl Packed {
-    /// The filters of the other direction, without a copy.
-    ///
-    /// A filter rotated by 180° does to a patch what the filter itself does to the rotated patch, its outputs
-    /// rotated back; and exchanging channels exchanges the roles of the product's operands.
-    #[must_use]
-    pub fn transposed(&self) -> Self {
-        Packed { transposed: !self.transposed, ..self.clone() }
-    }
-}
-
-/// Whether one set of transformed filters serves both directions of (out × in) filters. It costs a few per cent of
-/// speed, and pays where the filters are the largest thing in memory.
-#[must_use]
-pub fn shares(out: usize, input: usize, isa: Isa) -> bool {
-    out.min(input) >= 256 && out.is_multiple_of(isa.panel_width()) && input.is_multiple_of(isa.panel_width())
-}
-
-/// Transforms weights (out × in × 3 × 3) for a direction: backward, they are rotated by 180° and
-/// their channels exchanged.
-#[must_use]
-pub fn pack(weight: &Array4<f32>, direction: Direction, isa: Isa) -> Packed {
-    let width = isa.panel_width();
-    let (out, input, ..) = weight.dim();
-    let (depth, columns) = match direction {
-        Direction::Forward => (input, out),
-        Direction::BackwardInput => (out, input),
-    };
-    let filter = |k: usize, n: usize| -> [[f64; 3]; 3] {
-        std::array::from_fn(|u| {
-            std::array::from_fn(|v| {
-                f64::from(match direction {
-                    Direction::Forward => weight[[n, k, u, v]],
-                    Direction::BackwardInput => weight[[k, n, 2 - u, 2 - v]],
-                })
-            })
-        })
-    };
-    let mut filters = Aligned::zeros(columns.div_ceil(width) * FREQUENCIES * depth * width);
-    filters.par_chunks_mut(FREQUENCIES * depth * width).enumerate().for_each(|(panel, data)| {
-        for k in 0..depth {
-            for column in 0..width.min(columns - panel * width) {
-                let transformed = transform_filter(&filter(k, panel * width + column));
-                for (f, value) in transformed.into_iter().flatten().enumerate() {
-                    data[(f * depth + k) * width + column] = value as f32;
-                }
-            }
-        }
-    });
-    Packed { isa, filters: Arc::new(filters), transposed: false }
-}
-
-/// G g Gᵀ.
-fn transform_filter(g: &[[f64; 3]; 3]) -> [[f64; PATCH]; PATCH] {
-    let rows: [[f64; 3]; PATCH] =
-        std::array::from_fn(|i| std::array::from_fn(|v| (0..3).map(|u| G[i][u] * g[u][v]).sum()));
-    std::array::from_fn(|i| std::array::from_fn(|j| (0..3).map(|v| rows[i][v] * G[j][v]).sum()))
-}
-
 /// Runs a convolution of `shape` in the direction its filters were packed for, on x where the mask lets it through.
 pub fn run<X: Element, Y: Element>(
     shape: &Shape,
@@ -133,31 +57,34 @@ pub fn run<X: Element, Y: Element>(
     into: Into<'_>,
     y: &mut FeatureMap<Y>,
 ) {
-    let (height, width) = (shape.out_height(), shape.out_width());
-    let (tile_rows, tile_columns) = (height.div_ceil(TILE), width.div_ceil(TILE));
-    // Rows of tiles per task: enough for a whole block, few enough that every thread has as many. The
-    // result does not depend on it: each output is computed from its own tile alone, in a fixed order.
-    let wanted = block_tiles(shape).div_ceil(tile_columns);
-    let tasks = tile_rows.div_ceil(wanted).next_multiple_of(rayon::current_num_threads());
-    let rows = tile_rows.div_ceil(tasks);
-    let chunk = rows * TILE * width * shape.out_channels;
-    let tiles = rows * tile_columns;
-    let block = tiles.div_ceil(tiles.div_ceil(block_tiles(shape)));
-    let strides = Strides::new(shape, block, packed);
-    for_each_part(into, y.as_mut_slice(), chunk, |index, y, epilogue| {
-        let first_row = index * rows;
-        let tiles = rows.min(tile_rows - first_row) * tile_columns;
-        scratch::with(strides.scratch(), |scratch| {
-            let (x, mask, filters) = (x.as_slice(), mask.map(Mask::bytes), &**packed.filters);
-            if packed.transposed {
-                let task = Task { shape, x, mask, filters, epilogue, first_row, tiles, strides, scratch, y };
-                packed.isa.dispatch::<Task<'_, X, Y, true>>(task);
-            } else {
-                let task = Task { shape, x, mask, filters, epilogue, first_row, tiles, strides, scratch, y };
-                packed.isa.dispatch::<Task<'_, X, Y, false>>(task);
-            }
-        });
-    });
+    let input = Input { shape, x: x.as_slice(), mask: mask.map(Mask::bytes) };
+    // No number depends on the way: each output is computed from its own tile alone, in a fixed order.
+    match (together(shape), packed.transposed) {
+        (false, false) => in_blocks::<X, Y, false>(input, packed, into, y),
+        (false, true) => in_blocks::<X, Y, true>(input, packed, into, y),
+        (true, false) => in_stages::<X, Y, false>(input, packed, into, y),
+        (true, true) => in_stages::<X, Y, true>(input, packed, into, y),
+    }
+}
+
+/// Rows and columns of tiles.
+fn tiles(shape: &Shape) -> (usize, usize) {
+    (shape.out_height().div_ceil(TILE), shape.out_width().div_ceil(TILE))
+}
+
+/// The row and column of the first output of a tile, counted from row of tiles `first_row` on.
+#[inline(always)]
+fn origin(shape: &Shape, first_row: usize, tile: usize) -> (usize, usize) {
+    let columns = shape.out_width().div_ceil(TILE);
+    ((first_row + tile / columns) * TILE, tile % columns * TILE)
+}
+
+/// Whether all threads share the filters' journey from memory: where there are few tiles for each of them and filters
+/// are large, every thread's own would take longer than the products.
+fn together(shape: &Shape) -> bool {
+    let (rows, columns) = tiles(shape);
+    let few = rows * columns <= 512.min(48 * rayon::current_num_threads());
+    few && shape.in_channels.min(shape.out_channels) >= 256
 }
 
 /// Tiles whose 36 products are computed together. More amortise the filters' journey from memory,
@@ -169,6 +96,38 @@ fn block_tiles(shape: &Shape) -> usize {
         129..=256 => 64,
         _ => 128,
     }
+}
+
+/// Each task goes all the way with its own tiles, block by block.
+fn in_blocks<X: Element, Y: Element, const TRANSPOSED: bool>(
+    input: Input<'_, X>,
+    packed: &Packed,
+    into: Into<'_>,
+    y: &mut FeatureMap<Y>,
+) {
+    let shape = input.shape;
+    let (tile_rows, tile_columns) = tiles(shape);
+    // Rows of tiles per task: enough for a whole block, few enough that every thread has as many.
+    let wanted = block_tiles(shape).div_ceil(tile_columns);
+    let tasks = tile_rows.div_ceil(wanted).next_multiple_of(rayon::current_num_threads());
+    let rows = tile_rows.div_ceil(tasks);
+    let tiles = rows * tile_columns;
+    let block = tiles.div_ceil(tiles.div_ceil(block_tiles(shape)));
+    let strides = Strides::new(shape, block, packed);
+    let filters = Filters { shape, data: packed.data() };
+    for_each_part(
+        into,
+        y.as_mut_slice(),
+        rows * TILE * shape.out_width() * shape.out_channels,
+        |index, y, epilogue| {
+            let first_row = index * rows;
+            let tiles = rows.min(tile_rows - first_row) * tile_columns;
+            scratch::with(strides.scratch(), |scratch| {
+                let output = Output { shape, epilogue, first_row, y };
+                packed.isa.dispatch(Task::<X, Y, TRANSPOSED> { input, filters, output, tiles, strides, scratch });
+            });
+        },
+    );
 }
 
 /// How V and M lie in memory: 36 matrices each, a row a tile.
@@ -196,9 +155,16 @@ impl Strides {
         let v_row = shape.in_channels.next_multiple_of(16);
         let group = GROUP.next_multiple_of(width);
         let m_row = group.min(shape.out_channels.next_multiple_of(width)).next_multiple_of(16);
-        let turned = if packed.transposed { shape.in_channels * width } else { 0 };
         // A line between the matrices, or 36 writes would compete for the same places in the cache.
-        Strides { block, group, v_row, v: block * v_row + 16, m_row, m: block * m_row + 16, turned }
+        Strides {
+            block,
+            group,
+            v_row,
+            v: block * v_row + 16,
+            m_row,
+            m: block * m_row + 16,
+            turned: packed.turned(shape),
+        }
     }
 
     /// Elements of V, M and a panel together.
@@ -209,47 +175,45 @@ impl Strides {
 
 /// Some rows of tiles, and the part of y they cover. `TRANSPOSED`: the filters are the other direction's.
 struct Task<'a, X, Y, const TRANSPOSED: bool> {
-    shape: &'a Shape,
-    x: &'a [X],
-    mask: Option<&'a [u8]>,
-    filters: &'a [f32],
-    epilogue: Epilogue<'a>,
-    first_row: usize,
+    input: Input<'a, X>,
+    filters: Filters<'a>,
+    output: Output<'a, Y>,
     tiles: usize,
     strides: Strides,
     scratch: &'a mut [f32],
-    y: &'a mut [Y],
 }
 
 impl<X: Element, Y: Element, const TRANSPOSED: bool> Kernel for Task<'_, X, Y, TRANSPOSED> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(mut self, simd: S) {
-        let (depth, columns, strides) = (self.shape.in_channels, self.shape.out_channels, self.strides);
-        let (v, rest) = std::mem::take(&mut self.scratch).split_at_mut(FREQUENCIES * strides.v);
+    fn run<S: Simd>(self, simd: S) {
+        let Task { input, filters, mut output, tiles: all, strides, scratch } = self;
+        let (shape, first_row) = (input.shape, output.first_row);
+        let (v, rest) = scratch.split_at_mut(FREQUENCIES * strides.v);
         let (m, turned) = rest.split_at_mut(FREQUENCIES * strides.m);
-        // What is between the two passes of a transform.
         let mut between = [[simd.splat(0.0); PATCH]; PATCH];
-        for first in (0..self.tiles).step_by(strides.block) {
-            let tiles = strides.block.min(self.tiles - first);
+        for first in (0..all).step_by(strides.block) {
+            let tiles = strides.block.min(all - first);
             for tile in 0..tiles {
-                let patch = Patch::new(self.shape, self.origin(first + tile));
-                for c in (0..depth).step_by(S::LANES) {
+                let patch = Patch::new(shape, origin(shape, first_row, first + tile));
+                for c in (0..shape.in_channels).step_by(S::LANES) {
                     let v = &mut v[tile * strides.v_row + c..];
-                    self.transform_input(simd, &patch, c, &mut between, (v, strides.v));
+                    input.transform::<S, TRANSPOSED>(simd, &patch, c, &mut between, (v, strides.v));
                 }
             }
-            for start in (0..columns).step_by(strides.group) {
-                let group = start..columns.min(start + strides.group);
+            for start in (0..shape.out_channels).step_by(strides.group) {
+                let group = start..shape.out_channels.min(start + strides.group);
                 for f in 0..FREQUENCIES {
                     let (v, m) = (&v[f * strides.v..][..strides.v], &mut m[f * strides.m..][..strides.m]);
-                    self.multiply(simd, f, tiles, group.clone(), (v, strides.v_row), (m, strides.m_row), turned);
+                    let (v, m) = ((v, strides.v_row), (m, strides.m_row));
+                    filters.multiply::<S, TRANSPOSED>(simd, f, tiles, group.clone(), v, m, turned);
                 }
                 for tile in 0..tiles {
+                    let origin = origin(shape, first_row, first + tile);
                     for c in group.clone().step_by(S::LANES) {
                         let m = &m[tile * strides.m_row + c - start..];
-                        self.transform_output(simd, self.origin(first + tile), c, &mut between, (m, strides.m));
+                        output.transform::<S, TRANSPOSED>(simd, origin, c, &mut between, (m, strides.m));
                     }
                 }
             }
@@ -257,229 +221,116 @@ impl<X: Element, Y: Element, const TRANSPOSED: bool> Kernel for Task<'_, X, Y, T
     }
 }
 
-/// Where the 6×6 patch of a tile lies in x.
-struct Patch {
-    /// None of it is outside the map.
-    inside: bool,
-    /// First elements of its rows, and columns from there; `None` outside.
-    rows: [Option<usize>; PATCH],
-    columns: [Option<usize>; PATCH],
-}
-
-impl Patch {
-    #[inline(always)]
-    fn new(shape: &Shape, (row, column): (usize, usize)) -> Self {
-        let Shape { height, width, in_channels: channels, padding, .. } = *shape;
-        let (mut rows, mut columns) = ([None; PATCH], [None; PATCH]);
-        for (i, (y, x)) in rows.iter_mut().zip(&mut columns).enumerate() {
-            *y = (row + i).checked_sub(padding).filter(|&y| y < height).map(|y| y * width * channels);
-            *x = (column + i).checked_sub(padding).filter(|&x| x < width).map(|x| x * channels);
-        }
-        let inside = rows[0].and(rows[PATCH - 1]).and(columns[0]).and(columns[PATCH - 1]).is_some();
-        Patch { inside, rows, columns }
-    }
-}
-
-impl<X: Element, Y: Element, const TRANSPOSED: bool> Task<'_, X, Y, TRANSPOSED> {
-    /// The row and column of a tile's first output.
-    #[inline(always)]
-    fn origin(&self, tile: usize) -> (usize, usize) {
-        let tile_columns = self.shape.out_width().div_ceil(TILE);
-        ((self.first_row + tile / tile_columns) * TILE, tile % tile_columns * TILE)
-    }
-
-    /// V = Bᵀ d B for a vector of channels from `c` on of one tile; zeros outside the map. `v` is where the first
-    /// of the 36 goes, and how far it is from one to the next. The patch d is read backwards if `TRANSPOSED`.
-    #[inline(always)]
-    #[allow(clippy::needless_range_loop)] // A column is no slice.
-    fn transform_input<S: Simd>(
-        &self,
-        simd: S,
-        patch: &Patch,
-        c: usize,
-        between: &mut [[S::Vector; PATCH]; PATCH],
-        (v, stride): (&mut [f32], usize),
-    ) {
-        let channels = self.shape.in_channels;
-        for (i, between) in between.iter_mut().enumerate() {
-            let row = patch.rows[if TRANSPOSED { PATCH - 1 - i } else { i }];
-            let d = match (row, patch.columns[0]) {
-                (Some(row), Some(column)) if patch.inside && c + S::LANES <= channels => {
-                    self.load_row(simd, row + column + c)
-                }
-                (Some(row), _) => self.load_edge(simd, row, &patch.columns, c),
-                (None, _) => [simd.splat(0.0); PATCH],
-            };
-            *between = input_points(simd, if TRANSPOSED { [d[5], d[4], d[3], d[2], d[1], d[0]] } else { d });
-        }
-        // Rows are done; each column of what they became is six of the 36 rows of V.
-        for j in 0..PATCH {
-            let column = [between[0][j], between[1][j], between[2][j], between[3][j], between[4][j], between[5][j]];
-            store_strided(simd, input_points(simd, column), &mut v[j * stride..], PATCH * stride);
-        }
-    }
-
-    /// Six pixels' vectors, all of them inside the map.
-    #[inline(always)]
-    fn load_row<S: Simd>(&self, simd: S, start: usize) -> [S::Vector; PATCH] {
-        let channels = self.shape.in_channels;
-        let mut d = load_strided(simd, &self.x[start..], channels);
-        // The next tile's new pixels.
-        for j in PATCH..PATCH + TILE {
-            simd.prefetch(self.x.as_ptr().wrapping_add(start + j * channels).cast());
-        }
-        if let Some(mask) = self.mask {
-            for (j, d) in d.iter_mut().enumerate() {
-                *d = simd.select(bits::<S>(mask, start + j * channels), *d);
-            }
-        }
-        d
-    }
-
-    /// Six pixels' vectors, zeros where there is no pixel or no channel.
-    #[inline(always)]
-    fn load_edge<S: Simd>(
-        &self,
-        simd: S,
-        row: usize,
-        columns: &[Option<usize>; PATCH],
-        c: usize,
-    ) -> [S::Vector; PATCH] {
-        let mut d = [simd.splat(0.0); PATCH];
-        for (d, column) in d.iter_mut().zip(columns) {
-            let Some(column) = column else { continue };
-            let start = row + column;
-            *d = X::load_partial(simd, &self.x[start + c..start + self.shape.in_channels]);
-            if let Some(mask) = self.mask {
-                *d = simd.select(bits::<S>(mask, start + c), *d);
-            }
-        }
-        d
-    }
-
-    /// M = V·U for one frequency and some output channels, from a panel's first on.
-    #[inline(always)]
-    #[allow(clippy::too_many_arguments)]
-    fn multiply<S: Simd>(
-        &self,
-        simd: S,
-        f: usize,
-        tiles: usize,
-        group: Range<usize>,
-        v: (&[f32], usize),
-        (m, m_row): (&mut [f32], usize),
-        turned: &mut [f32],
-    ) {
-        let (depth, columns, width) = (self.shape.in_channels, self.shape.out_channels, panel_width::<S>());
-        if !TRANSPOSED {
-            let panel = width * depth;
-            let (first, count) = (group.start / width * FREQUENCIES + f, group.len().div_ceil(width));
-            let u = Panels { data: &self.filters[first * panel..], depth, count, stride: FREQUENCIES * panel };
-            gemm_block(simd, tiles, v, u, (m, m_row), false);
-            return;
-        }
-        // What is a row of these panels here was a column there. Tiles are many, so that turning them costs little.
-        let panel = width * columns;
-        for first in group.clone().step_by(width) {
-            for k in (0..depth).step_by(width) {
-                let from = &self.filters[(k / width * FREQUENCIES + f) * panel + first * width..];
-                let to = &mut turned[k * width..];
-                for i in (0..width).step_by(S::LANES) {
-                    for j in (0..width).step_by(S::LANES) {
-                        simd.transpose(&from[i * width + j..], width, &mut to[j * width + i..], width);
-                    }
-                }
-            }
-            let u = Panels { data: turned, depth, count: 1, stride: 0 };
-            gemm_block(simd, tiles, v, u, (&mut m[first - group.start..], m_row), false);
-        }
-    }
-
-    /// y = Aᵀ m A for a vector of channels from `c` on of one tile, as far as it lies in the map. `m` is where the
-    /// first of the 36 is, and how far it is from one to the next. Outputs are written backwards if `TRANSPOSED`.
-    #[inline(always)]
-    #[allow(clippy::needless_range_loop)] // A column is no slice.
-    fn transform_output<S: Simd>(
-        &mut self,
-        simd: S,
-        (row, column): (usize, usize),
-        c: usize,
-        between: &mut [[S::Vector; PATCH]; PATCH],
-        (m, stride): (&[f32], usize),
-    ) {
-        let (height, width, channels) = (self.shape.out_height(), self.shape.out_width(), self.shape.out_channels);
-        let (rows, columns) = (TILE.min(height - row), TILE.min(width - column));
-        let lanes = S::LANES.min(channels - c);
-        for (i, between) in between.iter_mut().enumerate() {
-            let values = load_strided(simd, &m[i * PATCH * stride..], stride);
-            between[..TILE].copy_from_slice(&output_points(simd, values));
-        }
-        // Where the next tile's outputs go.
-        for i in 0..rows {
-            for j in TILE..2 * TILE {
-                let start = ((row - self.first_row * TILE + i) * width + column + j) * channels + c;
-                simd.prefetch(self.y.as_ptr().wrapping_add(start).cast());
-            }
-        }
-        for j in 0..TILE {
-            let points = [between[0][j], between[1][j], between[2][j], between[3][j], between[4][j], between[5][j]];
-            let out = output_points(simd, points);
-            let j = if TRANSPOSED { TILE - 1 - j } else { j };
-            if j >= columns {
-                continue;
-            }
-            for (i, value) in out.into_iter().enumerate() {
-                let i = if TRANSPOSED { TILE - 1 - i } else { i };
-                if i < rows {
-                    let start = ((row - self.first_row * TILE + i) * width + column + j) * channels + c;
-                    self.epilogue.write(simd, value, c, start, &mut self.y[start..start + lanes]);
-                }
-            }
-        }
-    }
-}
-
-/// Bᵀ times a column: the values at 0, 1, −1, ½, −2 and ∞.
+/// All threads together transform all tiles, then multiply, each by other filters, then transform back.
 ///
 /// ```text
-/// 1 −3/2  −2   3/2   1  0
-/// 0  −1   1/2  5/2   1  0
-/// 0   1  −5/2  1/2   1  0
-/// 0  −2   −1    2    1  0
-/// 0  1/2  −1  −1/2   1  0
-/// 0   1  −3/2 −2   3/2  1
+///   V[tile][36][in]  ──▶  M[panel of out][36][tile][width]  ──▶  y, by rows of tiles
 /// ```
-#[inline(always)]
-fn input_points<S: Simd>(s: S, d: [S::Vector; PATCH]) -> [S::Vector; PATCH] {
-    let (half, two, three_halves) = (s.splat(-0.5), s.splat(2.0), s.splat(1.5));
-    let a = s.sub(d[4], d[2]);
-    let b = s.sub(d[3], d[1]);
-    [
-        s.fma(three_halves, b, s.add(s.sub(d[0], d[2]), a)),
-        s.fma(three_halves, s.add(d[2], d[3]), s.add(a, b)),
-        s.fma(three_halves, s.sub(d[3], d[2]), s.sub(a, b)),
-        s.fma(two, b, a),
-        s.fma(half, b, a),
-        s.fma(three_halves, a, s.sub(s.sub(d[5], d[3]), b)),
-    ]
+fn in_stages<X: Element, Y: Element, const TRANSPOSED: bool>(
+    input: Input<'_, X>,
+    packed: &Packed,
+    into: Into<'_>,
+    y: &mut FeatureMap<Y>,
+) {
+    let (shape, isa) = (input.shape, packed.isa);
+    let (tile_rows, tile_columns) = tiles(shape);
+    let (tiles, width) = (tile_rows * tile_columns, isa.panel_width());
+    // A line between tiles keeps them from competing for the same places in the cache.
+    let v_row = FREQUENCIES * shape.in_channels.next_multiple_of(16) + 16;
+    let piece = tiles * width;
+    let filters = Filters { shape, data: packed.data() };
+    scratch::with(tiles * v_row + shape.out_channels.div_ceil(width) * FREQUENCIES * piece, |scratch| {
+        let (v, m) = scratch.split_at_mut(tiles * v_row);
+        v.par_chunks_mut(v_row).enumerate().for_each(|(tile, v)| {
+            isa.dispatch(TransformTile::<X, TRANSPOSED> { input, tile, v });
+        });
+        let v = &*v;
+        m.par_chunks_mut(PATCH * piece).enumerate().for_each(|(index, m)| {
+            let (panel, first) = (index / PATCH, index % PATCH * PATCH);
+            scratch::with(packed.turned(shape), |turned| {
+                let v = (v, v_row);
+                isa.dispatch(MultiplyPanel::<TRANSPOSED> { filters, panel, first, tiles, v, m, turned });
+            });
+        });
+        let (m, row) = (&*m, TILE * shape.out_width() * shape.out_channels);
+        for_each_part(into, y.as_mut_slice(), row, |first_row, y, epilogue| {
+            let output = Output { shape, epilogue, first_row, y };
+            isa.dispatch(TransformBack::<Y, TRANSPOSED> { output, tiles, m });
+        });
+    });
 }
 
-/// Aᵀ times a column: the coefficients of the polynomial with these values.
-///
-/// ```text
-/// 1  1  1   1   1  0
-/// 0  1 −1  1/2 −2  0
-/// 0  1  1  1/4  4  0
-/// 0  1 −1  1/8 −8  1
-/// ```
-#[inline(always)]
-fn output_points<S: Simd>(s: S, m: [S::Vector; PATCH]) -> [S::Vector; TILE] {
-    let sum = s.add(m[1], m[2]);
-    let difference = s.sub(m[1], m[2]);
-    [
-        s.add(s.add(m[0], sum), s.add(m[3], m[4])),
-        s.fma(s.splat(0.5), m[3], s.fma(s.splat(-2.0), m[4], difference)),
-        s.fma(s.splat(0.25), m[3], s.fma(s.splat(4.0), m[4], sum)),
-        s.fma(s.splat(0.125), m[3], s.fma(s.splat(-8.0), m[4], s.add(difference, m[5]))),
-    ]
+/// V of one tile.
+struct TransformTile<'a, X, const TRANSPOSED: bool> {
+    input: Input<'a, X>,
+    tile: usize,
+    v: &'a mut [f32],
+}
+
+impl<X: Element, const TRANSPOSED: bool> Kernel for TransformTile<'_, X, TRANSPOSED> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let shape = self.input.shape;
+        let patch = Patch::new(shape, origin(shape, 0, self.tile));
+        let mut between: Between<S::Vector> = [[simd.splat(0.0); PATCH]; PATCH];
+        for c in (0..shape.in_channels).step_by(S::LANES) {
+            let v = (&mut self.v[c..], shape.in_channels.next_multiple_of(16));
+            self.input.transform::<S, TRANSPOSED>(simd, &patch, c, &mut between, v);
+        }
+    }
+}
+
+/// M of one panel of output channels, for six frequencies.
+struct MultiplyPanel<'a, const TRANSPOSED: bool> {
+    filters: Filters<'a>,
+    panel: usize,
+    first: usize,
+    tiles: usize,
+    v: (&'a [f32], usize),
+    m: &'a mut [f32],
+    turned: &'a mut [f32],
+}
+
+impl<const TRANSPOSED: bool> Kernel for MultiplyPanel<'_, TRANSPOSED> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let MultiplyPanel { filters, panel, first, tiles, v: (v, v_row), m, turned } = self;
+        let width = m.len() / (PATCH * tiles);
+        let out = panel * width..filters.shape.out_channels.min((panel + 1) * width);
+        let depth = filters.shape.in_channels.next_multiple_of(16);
+        for (f, m) in (first..).zip(m.chunks_exact_mut(tiles * width)) {
+            let v = (&v[f * depth..], v_row);
+            filters.multiply::<S, TRANSPOSED>(simd, f, tiles, out.clone(), v, (m, width), turned);
+        }
+    }
+}
+
+/// The outputs of one row of tiles.
+struct TransformBack<'a, Y, const TRANSPOSED: bool> {
+    output: Output<'a, Y>,
+    tiles: usize,
+    m: &'a [f32],
+}
+
+impl<Y: Element, const TRANSPOSED: bool> Kernel for TransformBack<'_, Y, TRANSPOSED> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let TransformBack { mut output, tiles: all, m } = self;
+        let (shape, first_row) = (output.shape, output.first_row);
+        let (width, columns) = (S::TILE_VECTORS * S::LANES, tiles(shape).1);
+        let mut between: Between<S::Vector> = [[simd.splat(0.0); PATCH]; PATCH];
+        for tile in 0..columns {
+            for c in (0..shape.out_channels).step_by(S::LANES) {
+                let start = (c / width * FREQUENCIES * all + first_row * columns + tile) * width + c % width;
+                let m = (&m[start..], all * width);
+                output.transform::<S, TRANSPOSED>(simd, origin(shape, first_row, tile), c, &mut between, m);
+            }
+        }
+    }
 }
