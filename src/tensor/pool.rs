@@ -88,6 +88,8 @@ pub struct Pool {
     free: Vec<(usize, BytesMut)>,
     regions: usize,
     bytes: usize,
+    /// Told of each new region before it is used.
+    advise: Option<fn(&[u8])>,
 }
 
 impl Pool {
@@ -95,6 +97,12 @@ impl Pool {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty pool that tells `advise` of each new region before it is used: how the system should back it, say.
+    #[must_use]
+    pub fn advised(advise: fn(&[u8])) -> Self {
+        Pool { advise: Some(advise), ..Self::default() }
     }
 
     /// A buffer of `length` elements. Its contents are unspecified: whoever takes it writes all of it.
@@ -133,6 +141,9 @@ impl Pool {
     /// Adds a region with room for `bytes`; the index of its free part.
     fn grow(&mut self, bytes: usize) -> usize {
         let mut region = BytesMut::zeroed(bytes + LINE);
+        if let Some(advise) = self.advise {
+            advise(&region);
+        }
         let skip = region.as_ptr().align_offset(LINE).min(LINE);
         drop(region.split_to(skip));
         region.truncate(bytes);
