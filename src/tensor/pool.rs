@@ -165,6 +165,8 @@ impl Pool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use proptest::prelude::*;
 
     use super::*;
@@ -180,6 +182,17 @@ mod tests {
         parts.into_iter().rev().for_each(|part| pool.put(part));
         assert_eq!(pool.take::<f32>(1024).as_ptr(), address);
         assert_eq!(pool.bytes(), 4096);
+    }
+
+    #[test]
+    fn advice_is_given_once_for_every_region() {
+        static ADVISED: AtomicUsize = AtomicUsize::new(0);
+        let mut pool = Pool::advised(|region| _ = ADVISED.fetch_add(region.len(), Ordering::Relaxed));
+        let whole = pool.take::<f32>(1024);
+        pool.put(whole);
+        let (part, other) = (pool.take::<f32>(512), pool.take::<f32>(512));
+        assert_eq!(ADVISED.load(Ordering::Relaxed), 4096 + LINE);
+        drop((part, other));
     }
 
     #[test]
