@@ -10,6 +10,8 @@
 //! when it is taken, and worth two bits; finding it again would keep the
 //! largest maps of the network alive, and read them a second time.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::simd::{Element, Isa, Kernel, Simd};
@@ -168,6 +170,17 @@ fn block<E>(x: &[E], row: usize, channels: usize, j: usize) -> [&[E]; 4] {
     [a, b, c, d]
 }
 
+/// A vector of channels of each of a block's pixels. Spelled out: a closure would not be compiled for the instruction set.
+#[inline(always)]
+fn load_each<S: Simd, E: Element>(simd: S, [a, b, c, d]: [&[E]; 4], channels: Range<usize>) -> [S::Vector; 4] {
+    [
+        E::load_partial(simd, &a[channels.clone()]),
+        E::load_partial(simd, &b[channels.clone()]),
+        E::load_partial(simd, &c[channels.clone()]),
+        E::load_partial(simd, &d[channels]),
+    ]
+}
+
 /// [`block`], to write.
 #[inline(always)]
 fn block_mut<E>(x: &mut [E], row: usize, channels: usize, j: usize) -> [&mut [E]; 4] {
@@ -206,7 +219,7 @@ impl<E: Element> Kernel for MaxForward<'_, E> {
                 let (mut right, mut bottom) = (0, 0);
                 for (i, y) in y.chunks_mut(S::LANES).enumerate() {
                     let first = group * GROUP + i * S::LANES;
-                    let [a, b, c, d] = x.map(|x| E::load_partial(simd, &x[first..first + y.len()]));
+                    let [a, b, c, d] = load_each(simd, x, first..first + y.len());
                     let (upper, lower) = (simd.max(a, b), simd.max(c, d));
                     E::store_partial(simd, simd.max(upper, lower), y);
                     let below = simd.positive(simd.sub(lower, upper));
@@ -240,7 +253,7 @@ impl<E: Element> Kernel for AvgForward<'_, E> {
             let x = block(self.x, self.row, self.channels, j);
             for (i, y) in y.chunks_mut(S::LANES).enumerate() {
                 let first = i * S::LANES;
-                let [a, b, c, d] = x.map(|x| E::load_partial(simd, &x[first..first + y.len()]));
+                let [a, b, c, d] = load_each(simd, x, first..first + y.len());
                 E::store_partial(simd, simd.mul(quarter, simd.add(simd.add(a, b), simd.add(c, d))), y);
             }
         }
