@@ -3,7 +3,9 @@
 //! The clock of a virtual machine's core drifts, and a neighbour takes its
 //! share, so a peak measured a minute ago is no measure of a kernel timed now.
 //! Every repeat of a kernel follows a burst of independent multiply-adds on the
-//! same threads, a few milliseconds long: the limit at that moment.
+//! same threads, a few milliseconds long: the limit at that moment. It is that of
+//! f32 on vectors for every kernel, whatever it computes with, so that all are
+//! measured by one rule; the tile unit's own is measured by itself.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
