@@ -14,6 +14,7 @@ use super::row::{Kind, Losses, Row};
 use crate::config::{Config, Precision, Preset};
 use crate::error::Result;
 use crate::kernels::conv::Algorithm;
+use crate::kernels::simd::pages::prefer_huge;
 use crate::objective::Objective;
 use crate::optim::{Adam, AdamOptions};
 use crate::tensor::{FeatureMap, Pool};
@@ -62,7 +63,7 @@ struct Run {
 
 impl Run {
     fn new(vgg: Arc<Vgg>, config: &Config, side: usize) -> Self {
-        let pool = Pool::new();
+        let pool = Pool::advised(prefer_huge);
         let picture = test_picture(side, side, TestPicture::Content);
         let style = test_picture(side, side, TestPicture::Style);
         let objective = Objective::new(vgg, config, &picture, &style);

@@ -34,7 +34,7 @@ const POOLINGS: &[(&str, &str, Pooling)] = &[
 const PRECISIONS: &[(&str, &str, Precision)] = &[
     ("auto", "bf16 where the CPU multiplies it (AMX), else f32", Precision::Auto),
     ("f32", "single precision throughout", Precision::F32),
-    ("bf16", "maps stored in bf16: half the memory; sums in f32", Precision::Bf16),
+    ("bf16", "maps stored in bf16, in half their memory; sums in f32", Precision::Bf16),
 ];
 
 const TONES: &[(&str, &str, Tone)] = &[

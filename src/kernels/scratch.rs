@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 
+use super::simd::pages::prefer_huge;
+
 /// Bytes of a cache line, and of the widest vector.
 const LINE: usize = 64;
 
@@ -18,6 +20,7 @@ impl Aligned {
     /// `length` zeros.
     pub fn zeros(length: usize) -> Self {
         let buffer = vec![0.0; length + LINE / size_of::<f32>()];
+        prefer_huge(bytemuck::cast_slice(&buffer));
         let start = buffer.as_ptr().align_offset(LINE).min(LINE / size_of::<f32>());
         Aligned { buffer, start, length }
     }

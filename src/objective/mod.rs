@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use crate::autograd::{Tape, Value, Var};
 use crate::config::{Config, Layer, LayerWeight, Losses};
+use crate::kernels::simd::pages::prefer_huge;
 use crate::ops::{add, gram, scale};
 use crate::tensor::{FeatureMap, Pool};
 use crate::vgg::Vgg;
@@ -64,7 +65,7 @@ impl Objective {
     #[must_use]
     pub fn new(vgg: Arc<Vgg>, config: &Config, content: &FeatureMap, style: &FeatureMap) -> Self {
         // Not the steps' pool: it would be left cut to the sizes of an evaluation without a gradient.
-        let pool = &mut Pool::new();
+        let pool = &mut Pool::advised(prefer_huge);
         let content_targets = features(&vgg, &config.content_layers, content, pool, |tape, features| {
             // A copy of its own: the tape's buffer goes back to the pool.
             tape.value(features).clone()

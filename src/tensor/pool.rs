@@ -88,6 +88,8 @@ pub struct Pool {
     free: Vec<(usize, BytesMut)>,
     regions: usize,
     bytes: usize,
+    /// Told of each new region before it is used.
+    advise: Option<fn(&[u8])>,
 }
 
 impl Pool {
@@ -95,6 +97,12 @@ impl Pool {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty pool that tells `advise` of each new region before it is used: how the system should back it, say.
+    #[must_use]
+    pub fn advised(advise: fn(&[u8])) -> Self {
+        Pool { advise: Some(advise), ..Self::default() }
     }
 
     /// A buffer of `length` elements. Its contents are unspecified: whoever takes it writes all of it.
@@ -133,6 +141,9 @@ impl Pool {
     /// Adds a region with room for `bytes`; the index of its free part.
     fn grow(&mut self, bytes: usize) -> usize {
         let mut region = BytesMut::zeroed(bytes + LINE);
+        if let Some(advise) = self.advise {
+            advise(&region);
+        }
         let skip = region.as_ptr().align_offset(LINE).min(LINE);
         drop(region.split_to(skip));
         region.truncate(bytes);
@@ -154,6 +165,8 @@ impl Pool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use proptest::prelude::*;
 
     use super::*;
@@ -169,6 +182,17 @@ mod tests {
         parts.into_iter().rev().for_each(|part| pool.put(part));
         assert_eq!(pool.take::<f32>(1024).as_ptr(), address);
         assert_eq!(pool.bytes(), 4096);
+    }
+
+    #[test]
+    fn advice_is_given_once_for_every_region() {
+        static ADVISED: AtomicUsize = AtomicUsize::new(0);
+        let mut pool = Pool::advised(|region| _ = ADVISED.fetch_add(region.len(), Ordering::Relaxed));
+        let whole = pool.take::<f32>(1024);
+        pool.put(whole);
+        let (part, other) = (pool.take::<f32>(512), pool.take::<f32>(512));
+        assert_eq!(ADVISED.load(Ordering::Relaxed), 4096 + LINE);
+        drop((part, other));
     }
 
     #[test]

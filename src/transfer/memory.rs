@@ -29,7 +29,8 @@ pub fn estimate(config: &Config, vgg: &Vgg, scales: &[Scale], style: &Picture) -
     let content: u64 = config.content_layers.iter().map(|l| element * pixels * features(l.layer)).sum();
     // The style picture is evaluated before there is a gradient, and nothing is kept of it.
     let maps = vgg.map_bytes(last.height, last.width, looked_at).max(2 * element * 64 * style_pixels);
-    maps + content + vgg.weight_bytes() + PICTURES * pixels + FIXED
+    // The pool's parts do not fill their regions.
+    maps + maps / 10 + content + vgg.weight_bytes() + PICTURES * pixels + FIXED
 }
 
 /// Features of a layer for each pixel of the picture, rounded up.

@@ -28,6 +28,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::config::{Config, Init, Layer, SMALLEST_SIDE};
 use crate::error::{Error, Result};
+use crate::kernels::simd::pages::prefer_huge;
 use crate::objective::{Evaluation, Objective};
 use crate::picture::{self, Picture};
 use crate::tensor::{FeatureMap, Pool};
@@ -118,7 +119,7 @@ fn run(
         let is_last = index + 1 == scales.len();
         state = state.at_scale(scale.height, scale.width);
         let objective = objective(config, &vgg, content, style, scale, last);
-        let mut pool = Pool::new();
+        let mut pool = Pool::advised(prefer_huge);
         // The measurement after the last update belongs to the last scale alone.
         for i in 0..scale.iterations + u32::from(is_last) {
             let measuring = i == scale.iterations;

@@ -24,6 +24,7 @@ pub mod element;
 mod gemm;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+pub mod pages;
 mod scalar;
 mod strided;
 pub mod tiles;
