@@ -3,7 +3,9 @@
 //! The clock of a virtual machine's core drifts, and a neighbour takes its
 //! share, so a peak measured a minute ago is no measure of a kernel timed now.
 //! Every repeat of a kernel follows a burst of independent multiply-adds on the
-//! same threads, a few milliseconds long: the limit at that moment.
+//! same threads, a few milliseconds long: the limit at that moment. It is that of
+//! f32 on vectors for every kernel, whatever it computes with, so that all are
+//! measured by one rule; the tile unit's own is measured by itself.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -13,6 +15,7 @@ use rayon::prelude::*;
 
 use super::sample::Sample;
 use crate::error::{Error, Result};
+use crate::kernels::conv::amx;
 use crate::kernels::simd::{Isa, Kernel, Simd};
 
 /// A repeat of something shorter is made of several calls: clocks and wake-ups cost microseconds.
@@ -82,13 +85,30 @@ impl Gauge {
     pub fn new(threads: usize, isa: Isa) -> Result<Self> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         let pool = pool.map_err(|e| Error::Usage(format!("--threads {threads}: {e}; give a smaller number")))?;
-        let mut gauge = Gauge { pool, isa, burst: Fma { rounds: 1 << 16 } };
-        // The first burst wakes the clock; the second tells how many rounds take some milliseconds.
-        gauge.burst();
-        let sample = gauge.burst();
-        let rounds = gauge.burst.rounds as f64 * SHORTEST.as_secs_f64() / sample.1.max(1e-9);
-        gauge.burst.rounds = (rounds as usize).clamp(1 << 10, 1 << 30);
+        let mut gauge = Gauge { pool, isa, burst: Fma { rounds: 0 } };
+        gauge.burst.rounds = gauge.rounds(1 << 16, &|rounds| isa.dispatch(Fma { rounds }));
         Ok(gauge)
+    }
+
+    /// Rounds of a burst that take some milliseconds, more than `few`, which take microseconds.
+    fn rounds(&self, few: usize, work: &(impl Fn(usize) -> u64 + Sync)) -> usize {
+        // The first burst wakes the clock.
+        self.everywhere(|| work(few));
+        let mut rounds = few;
+        loop {
+            let (_, seconds) = self.everywhere(|| work(rounds));
+            if seconds >= SHORTEST.as_secs_f64() / 8.0 {
+                return ((rounds as f64 * SHORTEST.as_secs_f64() / seconds) as usize).max(1);
+            }
+            rounds *= 4;
+        }
+    }
+
+    /// Floating-point operations that `work` tells, done by every thread at once, and the seconds they took.
+    fn everywhere(&self, work: impl Fn() -> u64 + Sync) -> (u64, f64) {
+        let start = Instant::now();
+        let work: u64 = self.pool.broadcast(|_| work()).into_iter().sum();
+        (work, start.elapsed().as_secs_f64())
     }
 
     /// Threads in the pool.
@@ -99,9 +119,7 @@ impl Gauge {
 
     /// Floating-point operations of one burst, and the seconds it took.
     pub fn burst(&self) -> (u64, f64) {
-        let start = Instant::now();
-        let work: u64 = self.pool.broadcast(|_| self.isa.dispatch(self.burst)).into_iter().sum();
-        (work, start.elapsed().as_secs_f64())
+        self.everywhere(|| self.isa.dispatch(self.burst))
     }
 
     /// Runs `work` on the pool's threads.
@@ -133,8 +151,17 @@ impl Gauge {
 
     /// The burst alone: operations, and seconds each time.
     pub fn peak(&self, repeats: usize) -> (u64, Sample) {
-        let bursts: Vec<(u64, f64)> = (0..repeats).map(|_| self.burst()).collect();
-        (bursts[0].0, Sample::new(bursts.into_iter().map(|(_, seconds)| seconds).collect()))
+        repeated(repeats, || self.burst())
+    }
+
+    /// The same of the tile unit, its bf16 operands fed from the first cache; `None` where it is not used.
+    pub fn tile_peak(&self, repeats: usize) -> Option<(u64, Sample)> {
+        amx::available().then(|| self.tile_peak_of(repeats, &|rounds| amx::keep_busy(rounds).unwrap_or(0)))
+    }
+
+    fn tile_peak_of(&self, repeats: usize, keep_busy: &(impl Fn(usize) -> u64 + Sync)) -> (u64, Sample) {
+        let rounds = self.rounds(1, keep_busy);
+        repeated(repeats, || self.everywhere(|| keep_busy(rounds)))
     }
 
     /// Memory: bytes moved and seconds, of reading a buffer and of copying one (read plus written).
@@ -154,8 +181,16 @@ impl Gauge {
     }
 }
 
+/// Bursts of equal length: the operations of one, and the seconds of each.
+fn repeated(repeats: usize, burst: impl Fn() -> (u64, f64)) -> (u64, Sample) {
+    let bursts: Vec<(u64, f64)> = (0..repeats).map(|_| burst()).collect();
+    (bursts[0].0, Sample::new(bursts.into_iter().map(|(_, seconds)| seconds).collect()))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use super::*;
 
     #[test]
@@ -165,6 +200,22 @@ mod tests {
             let per_round = 2 * isa.lanes() as u64;
             assert!(operations >= 10 * 5 * per_round && operations % per_round == 0, "{isa:?}");
         }
+    }
+
+    #[test]
+    fn a_peak_counts_the_operations_of_every_thread() {
+        let gauge = Gauge::new(3, Isa::detect()).unwrap();
+        let alone = gauge.isa.dispatch(gauge.burst);
+        assert_eq!(gauge.peak(2).0, 3 * alone);
+        let last = AtomicU64::new(0);
+        let per_round = Isa::detect().dispatch(Fma { rounds: 100 });
+        let (operations, seconds) = gauge.tile_peak_of(4, &|rounds| {
+            last.store(rounds as u64, Ordering::Relaxed);
+            Isa::detect().dispatch(Fma { rounds: 100 * rounds })
+        });
+        assert_eq!(operations, 3 * per_round * last.into_inner());
+        assert_eq!(seconds.all.len(), 4);
+        assert_eq!(gauge.tile_peak(1).is_some(), amx::available());
     }
 
     #[test]

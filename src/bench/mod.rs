@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  machine    what it is
-//!  gauge      times on some threads; f32 FMA peak; memory bandwidth
+//!  gauge      times on some threads; peaks of the units; memory bandwidth
 //!    ├─ layers    each convolution and Gram matrix, verified, then timed
 //!    └─ step      a whole iteration, with its losses and peak memory
 //!  row        everything measured is a Row; a Report is rows and a machine
@@ -32,7 +32,7 @@ use serde::Serialize;
 
 use crate::config::{Layer, Precision, SMALLEST_SIDE};
 use crate::error::{Error, Result};
-use crate::kernels::conv::{Algorithm, Direction};
+use crate::kernels::conv::{Algorithm, Direction, amx};
 use crate::kernels::simd::Isa;
 use crate::tensor::Dtype;
 use crate::vgg::Architecture;
@@ -174,7 +174,7 @@ pub fn run(options: &Options, mut on_start: impl FnMut(&str)) -> Result<Report> 
     Ok(report)
 }
 
-/// Peaks of every instruction set and memory bandwidth, on one thread and on each count asked for.
+/// Peaks of every instruction set, of the tile unit, and memory bandwidth, on one thread and on each count asked for.
 fn limits(options: &Options, rows: &mut Vec<Row>, on_start: &mut impl FnMut(&str)) -> Result<()> {
     let mut counts = options.thread_counts();
     if !counts.contains(&1) {
@@ -186,8 +186,17 @@ fn limits(options: &Options, rows: &mut Vec<Row>, on_start: &mut impl FnMut(&str
             let (work, seconds) = Gauge::new(threads, isa)?.peak(options.repeats.max(BURSTS));
             rows.push(limit(Kind::Peak, isa.name(), threads, work, seconds));
         }
+        let gauge = Gauge::new(threads, Isa::detect())?;
+        if amx::available() {
+            on_start(&format!("peak of amx, {threads} threads"));
+            let peak = gauge.tile_peak(options.repeats.max(BURSTS));
+            rows.extend(peak.map(|(work, seconds)| Row {
+                precision: Dtype::Bf16.name().into(),
+                ..limit(Kind::Peak, "amx", threads, work, seconds)
+            }));
+        }
         on_start(&format!("memory bandwidth, {threads} threads"));
-        for (name, work, seconds) in Gauge::new(threads, Isa::detect())?.bandwidth(options.repeats) {
+        for (name, work, seconds) in gauge.bandwidth(options.repeats) {
             rows.push(limit(Kind::Memory, name, threads, work, seconds));
         }
     }
@@ -203,7 +212,7 @@ fn limit(kind: Kind, name: &str, threads: usize, work: u64, seconds: sample::Sam
         channels: [0, 0],
         algorithm: String::new(),
         forced: false,
-        precision: if kind == Kind::Peak { "f32".into() } else { String::new() },
+        precision: if kind == Kind::Peak { Dtype::F32.name().into() } else { String::new() },
         threads,
         work,
         seconds,

@@ -21,7 +21,7 @@ pub enum Format {
 /// What the rates mean, below the tables.
 const RATES: &str = "GFLOP/s count the operations of a direct convolution, 18·H·W·in·out, whatever the algorithm saves: \
                      Winograd's may exceed 100 % of the peak. The peak is f32 multiply-adds on the same threads, \
-                     measured between the repeats.";
+                     measured between the repeats; also that of layers in bf16 or on tiles (amx).";
 
 /// Writes a report, with changes since `old` if there is one.
 #[must_use]
@@ -99,7 +99,8 @@ fn by_group<'a>(pairs: &[Pair<'a>]) -> impl Iterator<Item = Vec<Pair<'a>>> {
 fn limits(pairs: &[Pair<'_>]) -> Table {
     let cells = |&(row, change): &Pair<'_>| {
         let (what, unit) = match row.kind {
-            Kind::Peak => (format!("{} multiply-add, f32", row.name), "GFLOP/s"),
+            Kind::Peak if row.name == "amx" => ("amx multiply-add, bf16, operands in L1".into(), "GFLOP/s"),
+            Kind::Peak => (format!("{} multiply-add, {}", row.name, row.precision), "GFLOP/s"),
             _ => (format!("memory, {}", row.name), "GB/s"),
         };
         let rate = format!("{:.1} {unit}", row.rate() / 1e9);
@@ -330,6 +331,14 @@ mod tests {
             assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
             assert_eq!(text.contains("the processor was Old CPU"), old.is_some());
         }
+    }
+
+    #[test]
+    fn the_tile_units_peak_is_told_from_the_vectors() {
+        let mut report = report();
+        report.rows.insert(1, Row { name: "amx".into(), precision: "bf16".into(), ..report.rows[0].clone() });
+        let text = render(&report, None, Format::Table);
+        assert!(text.contains("avx2 multiply-add, f32 ") && text.contains("amx multiply-add, bf16, operands in L1 "));
     }
 
     #[test]

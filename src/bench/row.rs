@@ -9,7 +9,7 @@ use super::sample::Sample;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// f32 multiply-adds on registers: the limit of the units.
+    /// Multiply-adds, f32 on registers or bf16 on tiles: the limit of a unit.
     Peak,
     /// Memory bandwidth.
     Memory,

@@ -21,6 +21,7 @@
 //! Sources: implicit GEMM is Chetlur et al. 2014, arXiv:1410.0759; the split is
 //! Henry, Tang & Heinecke 2019, arXiv:1904.06376.
 
+mod busy;
 mod pack;
 
 use std::fmt;
@@ -35,6 +36,7 @@ use crate::kernels::scratch;
 use crate::kernels::simd::tiles::{BLOCK, DEPTH, Missing, ModelTiles, Product, SIDE, TILE, TileUnit};
 use crate::kernels::simd::{Element, Isa, Kernel, Simd, amx};
 use crate::tensor::FeatureMap;
+pub use busy::keep_busy;
 use pack::pack_alone;
 pub use pack::{Packed, pack};
 

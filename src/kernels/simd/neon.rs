@@ -6,7 +6,7 @@ use std::arch::aarch64::*;
 
 use half::bf16;
 
-use super::{Kernel, Simd, gemm};
+use super::{Kernel, Simd, gemm, load_strided, store_strided};
 
 /// Proof that the CPU has NEON.
 #[derive(Clone, Copy)]
@@ -125,6 +125,21 @@ impl Simd for Neon {
     fn max(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
         // SAFETY: the token.
         unsafe { vmaxq_f32(a, b) }
+    }
+    #[inline(always)]
+    fn transpose(self, from: &[f32], from_stride: usize, to: &mut [f32], to_stride: usize) {
+        let [a, b, c, d]: [float32x4_t; 4] = load_strided(self, from, from_stride);
+        // SAFETY: the token.
+        let columns = unsafe {
+            // Columns 0 and 2, or 1 and 3, of two rows; then each column's pairs meet.
+            let (ab, ab_odd) = (vtrn1q_f32(a, b), vtrn2q_f32(a, b));
+            let (cd, cd_odd) = (vtrn1q_f32(c, d), vtrn2q_f32(c, d));
+            let [ab, ab_odd, cd, cd_odd] = [ab, ab_odd, cd, cd_odd].map(|pairs| vreinterpretq_f64_f32(pairs));
+            let columns =
+                [vtrn1q_f64(ab, cd), vtrn1q_f64(ab_odd, cd_odd), vtrn2q_f64(ab, cd), vtrn2q_f64(ab_odd, cd_odd)];
+            columns.map(|column| vreinterpretq_f32_f64(column))
+        };
+        store_strided(self, columns, to, to_stride);
     }
     #[inline(always)]
     unsafe fn tile<const TRANSPOSED: bool>(self, rows: usize, operands: gemm::Operands) {
