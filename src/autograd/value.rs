@@ -28,11 +28,8 @@ pub trait MapElement: Element {
     fn wrap(map: FeatureMap<Self>) -> Value;
     /// The map that a value is, if it is one of this type.
     fn map(value: &Value) -> Option<&FeatureMap<Self>>;
-    /// [`MapElement::map`], owned; or else the value again.
-    ///
-    /// # Errors
-    /// The value, if it is no map of this type.
-    fn into_map(value: Value) -> Result<FeatureMap<Self>, Value>;
+    /// [`MapElement::map`], owned.
+    fn into_map(value: Value) -> Option<FeatureMap<Self>>;
 
     /// The gradient of a map that an op wrote.
     ///
@@ -40,7 +37,8 @@ pub trait MapElement: Element {
     /// If it is no map of this type: a gradient has its node's type.
     #[must_use]
     fn gradient(value: Value) -> FeatureMap<Self> {
-        Self::into_map(value).unwrap_or_else(|other| panic!("the gradient of a map is {:?}", other.shape()))
+        let shape = value.shape();
+        Self::into_map(value).unwrap_or_else(|| panic!("the gradient of a map is {shape:?} in another type"))
     }
 }
 
@@ -51,8 +49,8 @@ impl MapElement for f32 {
     fn map(value: &Value) -> Option<&FeatureMap> {
         if let Value::Map(map) = value { Some(map) } else { None }
     }
-    fn into_map(value: Value) -> Result<FeatureMap, Value> {
-        if let Value::Map(map) = value { Ok(map) } else { Err(value) }
+    fn into_map(value: Value) -> Option<FeatureMap> {
+        if let Value::Map(map) = value { Some(map) } else { None }
     }
 }
 
@@ -63,8 +61,8 @@ impl MapElement for bf16 {
     fn map(value: &Value) -> Option<&FeatureMap<bf16>> {
         if let Value::MapBf16(map) = value { Some(map) } else { None }
     }
-    fn into_map(value: Value) -> Result<FeatureMap<bf16>, Value> {
-        if let Value::MapBf16(map) = value { Ok(map) } else { Err(value) }
+    fn into_map(value: Value) -> Option<FeatureMap<bf16>> {
+        if let Value::MapBf16(map) = value { Some(map) } else { None }
     }
 }
 
