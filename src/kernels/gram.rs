@@ -23,7 +23,7 @@
 
 use std::ops::Range;
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, ArrayViewMut1, s};
 use rayon::prelude::*;
 
 use super::scratch;
@@ -115,9 +115,16 @@ impl Triangle {
         self.start(self.panels)
     }
 
-    /// Where G[i, j], i ≤ j, is.
-    fn at(&self, i: usize, j: usize) -> usize {
-        self.start(j / self.width) + i * self.width + j % self.width
+    /// Copies row `i` of G: a column as far as the diagonal, for G is symmetric, then a piece of each panel.
+    fn copy_row(&self, squares: &[f32], i: usize, row: &mut [f32]) {
+        let own = i / self.width;
+        let column = squares[self.start(own) + i % self.width..].iter().step_by(self.width);
+        row[..i].iter_mut().zip(column).for_each(|(g, mirrored)| *g = *mirrored);
+        for panel in own..self.panels {
+            let (first, end) = (i.max(panel * self.width), row.len().min((panel + 1) * self.width));
+            let from = self.start(panel) + i * self.width + first % self.width;
+            row[first..end].copy_from_slice(&squares[from..from + end - first]);
+        }
     }
 
     /// Cuts the panels into `count` runs of nearly equal work.
@@ -158,11 +165,7 @@ fn product<E: Element>(features: &FeatureMap<E>, isa: Isa) -> Array2<f32> {
             isa.dispatch(Merge { start: chunk * Merge::LENGTH, stride: triangle.len(), total, others });
         });
         let rows = g.as_slice_mut().expect("a new matrix is contiguous").par_chunks_mut(n);
-        rows.enumerate().for_each(|(i, row)| {
-            for (j, g) in row.iter_mut().enumerate() {
-                *g = total[triangle.at(i.min(j), i.max(j))];
-            }
-        });
+        rows.enumerate().for_each(|(i, row)| triangle.copy_row(total, i, row));
     });
     g
 }
@@ -262,10 +265,11 @@ fn product_backward<E: Element>(
     let rows = ((1 << 15) / n).next_multiple_of(84);
     scratch::with(count * width * n, |packed| {
         packed.par_chunks_mut(width * n).enumerate().for_each(|(panel, packed)| {
-            for (k, packed) in packed.chunks_exact_mut(width).enumerate() {
-                for (column, packed) in packed.iter_mut().enumerate() {
-                    *packed = s.get((k, panel * width + column)).copied().unwrap_or(0.0);
-                }
+            let columns = s.slice(s![.., panel * width..n.min((panel + 1) * width)]);
+            for (row, packed) in columns.rows().into_iter().zip(packed.chunks_exact_mut(width)) {
+                let (packed, padding) = packed.split_at_mut(row.len());
+                row.assign_to(&mut ArrayViewMut1::from(packed));
+                padding.fill(0.0);
             }
         });
         let s = Panels { data: packed, depth: n, count, stride: width * n };

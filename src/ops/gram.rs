@@ -1,5 +1,5 @@
 use half::bf16;
-use ndarray::Ix2;
+use ndarray::{Ix2, Zip};
 
 use crate::autograd::{MapElement, Tape, Value, Var};
 use crate::kernels;
@@ -22,7 +22,7 @@ fn of<E: MapElement>(tape: &mut Tape<'_>, features: Var) -> Var {
     tape.record(Value::Tensor(g.into_dyn()), &[features], &[features], move |d_out, back| {
         let Value::Tensor(d_g) = d_out else { panic!("the gradient of a matrix is a matrix") };
         let d_g = d_g.into_dimensionality::<Ix2>().expect("N × N");
-        let s = &d_g + &d_g.t();
+        let s = Zip::from(&d_g).and(d_g.t()).par_map_collect(|a, b| a + b);
         let d_f = match back.gradient_over::<E>(features) {
             Some(mut f) => {
                 kernels::gram::backward_over(&mut f, s.view());
