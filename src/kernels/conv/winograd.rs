@@ -87,13 +87,13 @@ fn together(shape: &Shape) -> bool {
     few && shape.in_channels.min(shape.out_channels) >= 256
 }
 
-/// Tiles whose 36 products are computed together. More amortise the filters' journey from memory,
-/// fewer keep V and M in the cache.
-fn block_tiles(shape: &Shape) -> usize {
+/// Tiles whose 36 products are computed together. More amortise the filters' journey from memory, and turning them round
+/// where they are `transposed`; fewer keep V and M in the cache.
+fn block_tiles(shape: &Shape, transposed: bool) -> usize {
     match shape.in_channels.max(shape.out_channels) {
         0..=64 => 28,
         65..=128 => 32,
-        129..=256 => 64,
+        129..=256 if !transposed => 64,
         _ => 128,
     }
 }
@@ -108,11 +108,11 @@ fn in_blocks<X: Element, Y: Element, const TRANSPOSED: bool>(
     let shape = input.shape;
     let (tile_rows, tile_columns) = tiles(shape);
     // Rows of tiles per task: enough for a whole block, few enough that every thread has as many.
-    let wanted = block_tiles(shape).div_ceil(tile_columns);
+    let wanted = block_tiles(shape, TRANSPOSED).div_ceil(tile_columns);
     let tasks = tile_rows.div_ceil(wanted).next_multiple_of(rayon::current_num_threads());
     let rows = tile_rows.div_ceil(tasks);
     let tiles = rows * tile_columns;
-    let block = tiles.div_ceil(tiles.div_ceil(block_tiles(shape)));
+    let block = tiles.div_ceil(tiles.div_ceil(block_tiles(shape, TRANSPOSED)));
     let strides = Strides::new(shape, block, packed);
     let filters = Filters { shape, data: packed.data() };
     for_each_part(
