@@ -1,10 +1,10 @@
 //! The network's convolutions and Gram matrices, each held against its
 //! definition before it is timed.
 
-use std::collections::HashMap;
+use std::ops::Range;
 
 use half::bf16;
-use ndarray::{Array2, Array4};
+use ndarray::{Array2, Array4, s};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
@@ -22,10 +22,6 @@ use crate::vgg::{Architecture, Stage};
 
 /// The most a Gram matrix, or F·S, may differ: `f32` sums of few products, see [`verify_gram`].
 const GRAM_TOLERANCE: f64 = 3e-6;
-
-/// Height and width of the map a kernel is verified on: two tiles and a tail each way, all of it
-/// near the border, so that the definition's loops take a fraction of a second.
-const SMALL: (usize, usize) = (6, 7);
 
 /// The convolutions down to `deepest`, each with its shape in the forward direction, on a square picture.
 pub(super) fn convolutions(deepest: Layer, side: usize) -> Result<Vec<(Layer, Shape)>> {
@@ -54,44 +50,70 @@ pub(super) struct Timed<'a> {
     pub requested: Option<Algorithm>,
 }
 
-/// Relative errors of what was verified already: layers share channel counts.
-#[derive(Default)]
-pub(super) struct Verified(HashMap<(Algorithm, Direction, Dtype, usize, usize), f64>);
+/// Height and width of the map that Gram matrices are verified on.
+const SMALL: (usize, usize) = (6, 7);
 
-impl Verified {
-    /// The error of a convolution's kernel on a small map.
-    ///
-    /// # Errors
-    /// [`Error::Kernel`] if it is more than rounding.
-    fn error<X: Element, Y: Element>(
-        &mut self,
-        algorithm: Algorithm,
-        direction: Direction,
-        dtype: Dtype,
-        shape: &Shape,
-    ) -> Result<f64> {
-        let key = (algorithm, direction, dtype, shape.in_channels, shape.out_channels);
-        if let Some(&error) = self.0.get(&key) {
-            return Ok(error);
-        }
-        let weight = random_weight(shape);
-        let (from, to) = ends(direction, shape);
-        let x: FeatureMap<X> = random_map(SMALL, from, 2);
-        let filter = |algorithm| Filter::new(weight.clone(), Some(algorithm));
-        let mut found: FeatureMap<Y> = dirty_map(SMALL, to);
-        run(direction, &filter(algorithm), &x, &mut found);
-        // The definition reads the same numbers, and writes what it has.
-        let mut exact: FeatureMap = dirty_map(SMALL, to);
-        run(direction, &filter(Algorithm::Reference), &*X::widened(&x), &mut exact);
-        let error = relative_rms(Y::widened(&found).as_slice(), exact.as_slice());
-        let name = || {
-            let (name, isa) = (algorithm.name(), Isa::detect().name());
-            let (direction, dtype) = (direction_name(direction), dtype.name());
-            format!("{name} convolution {direction} {from}→{to} channels in {dtype} ({isa})")
-        };
-        self.0.insert(key, accepted(name, error, tolerance(algorithm.tolerance(), dtype))?);
-        Ok(error)
+/// Rows and columns of outputs that are computed anew by definition, in each window.
+const WINDOW: usize = 3;
+
+/// The error of a convolution's outputs `found` for the maps `x`, in a window at two corners and in the middle: the
+/// very result that is then timed, at its size, so that the definition's loops take a fraction of a second.
+///
+/// # Errors
+/// [`Error::Kernel`] if it is more than rounding.
+fn verify<X: Element, Y: Element>(
+    algorithm: Algorithm,
+    direction: Direction,
+    filter: &Filter,
+    x: &FeatureMap<X>,
+    found: &FeatureMap<Y>,
+) -> Result<f64> {
+    let exact = Filter::new(filter.weight().clone(), Some(Algorithm::Reference));
+    let (mut here, mut there) = (Vec::new(), Vec::new());
+    for part in [0, 1, 2] {
+        let rows = window(x.height(), part);
+        let columns = window(x.width(), part);
+        // Outputs depend on their neighbours alone. At the edge of what is cut out they lack some, unless it is the map's.
+        let (cut_rows, cut_columns) = (grown(&rows, x.height()), grown(&columns, x.width()));
+        let cut: FeatureMap = crop(x, cut_rows.clone(), cut_columns.clone());
+        let mut expected: FeatureMap = dirty_map((cut.height(), cut.width()), found.channels());
+        run(direction, &exact, &cut, &mut expected);
+        let inside = |range: &Range<usize>, cut: &Range<usize>| range.start - cut.start..range.end - cut.start;
+        there.extend_from_slice(crop(&expected, inside(&rows, &cut_rows), inside(&columns, &cut_columns)).as_slice());
+        here.extend_from_slice(crop(found, rows, columns).as_slice());
     }
+    let error = relative_rms(&here, &there);
+    let name = || {
+        let (name, isa, dtype) = (algorithm.name(), Isa::detect().name(), narrower::<X, Y>().name());
+        let (direction, from, to) = (direction_name(direction), x.channels(), found.channels());
+        format!("{name} convolution {direction} {from}→{to} channels in {dtype} ({isa})")
+    };
+    accepted(name, error, tolerance(algorithm.tolerance(), narrower::<X, Y>()))
+}
+
+/// At most [`WINDOW`] of `size` places: the first (part 0), those in the middle (1), the last (2).
+fn window(size: usize, part: usize) -> Range<usize> {
+    let length = WINDOW.min(size);
+    let start = (size - length) * part / 2;
+    start..start + length
+}
+
+/// A range and its neighbours, as far as there are any.
+fn grown(range: &Range<usize>, size: usize) -> Range<usize> {
+    range.start.saturating_sub(1)..size.min(range.end + 1)
+}
+
+/// Some rows and columns of a map, in `f32`.
+fn crop<E: Element>(map: &FeatureMap<E>, rows: Range<usize>, columns: Range<usize>) -> FeatureMap {
+    let (height, width) = (rows.len(), columns.len());
+    let view = map.view();
+    let part = view.slice(s![rows, columns, ..]);
+    FeatureMap::from_vec(height, width, map.channels(), part.iter().map(|x| x.to_f32()).collect())
+}
+
+/// bf16, if either is.
+fn narrower<X: Element, Y: Element>() -> Dtype {
+    if X::DTYPE == Dtype::Bf16 { Dtype::Bf16 } else { Y::DTYPE }
 }
 
 /// The error that rounding explains; with results in bf16, theirs as well.
@@ -109,29 +131,29 @@ fn accepted(kernel: impl FnOnce() -> String, error: f64, tolerance: f64) -> Resu
 }
 
 /// Times one convolution in one direction.
-pub(super) fn convolution(options: &Options, gauge: &Gauge, verified: &mut Verified, layer: &Timed<'_>) -> Result<Row> {
+pub(super) fn convolution(options: &Options, gauge: &Gauge, layer: &Timed<'_>) -> Result<Row> {
     let picture = layer.shape.in_channels == 3;
     match (layer.dtype, picture, layer.direction) {
-        (Dtype::F32, ..) => convolution_of::<f32, f32>(options, gauge, verified, layer),
-        (Dtype::Bf16, false, _) => convolution_of::<bf16, bf16>(options, gauge, verified, layer),
-        (Dtype::Bf16, true, Direction::Forward) => convolution_of::<f32, bf16>(options, gauge, verified, layer),
-        (Dtype::Bf16, true, Direction::BackwardInput) => convolution_of::<bf16, f32>(options, gauge, verified, layer),
+        (Dtype::F32, ..) => convolution_of::<f32, f32>(options, gauge, layer),
+        (Dtype::Bf16, false, _) => convolution_of::<bf16, bf16>(options, gauge, layer),
+        (Dtype::Bf16, true, Direction::Forward) => convolution_of::<f32, bf16>(options, gauge, layer),
+        (Dtype::Bf16, true, Direction::BackwardInput) => convolution_of::<bf16, f32>(options, gauge, layer),
     }
 }
 
 fn convolution_of<X: Element, Y: Element>(
     options: &Options,
     gauge: &Gauge,
-    verified: &mut Verified,
     &Timed { name, shape, direction, dtype, requested }: &Timed<'_>,
 ) -> Result<Row> {
     let filter = Filter::new(random_weight(shape), requested);
     let seen = filter.shape(direction, shape.height, shape.width, shape.padding);
     let algorithm = conv::choose(&seen, direction, dtype, Cpu::detect(), requested);
-    let error = verified.error::<X, Y>(algorithm, direction, dtype, shape)?;
     let (from, to) = ends(direction, shape);
     let x: FeatureMap<X> = random_map((shape.height, shape.width), from, 1);
     let mut y: FeatureMap<Y> = dirty_map((shape.height, shape.width), to);
+    run(direction, &filter, &x, &mut y);
+    let error = verify(algorithm, direction, &filter, &x, &y)?;
     let measured = gauge.measure(options.repeats, || run(direction, &filter, &x, &mut y));
     Ok(Row {
         kind: Kind::Convolution,
@@ -256,22 +278,39 @@ mod tests {
 
     #[test]
     fn every_kernel_passes_its_own_gate_and_a_wrong_one_is_refused() {
-        let mut verified = Verified::default();
-        let shape = Shape { height: 4, width: 4, in_channels: 20, out_channels: 33, padding: 1 };
-        for algorithm in Algorithm::ALL {
-            for direction in [Direction::Forward, Direction::BackwardInput] {
-                let error = verified.error::<f32, f32>(algorithm, direction, Dtype::F32, &shape).unwrap();
-                assert!(error <= algorithm.tolerance());
-                let error = verified.error::<bf16, bf16>(algorithm, direction, Dtype::Bf16, &shape).unwrap();
-                assert!(error <= 5e-3);
-            }
+        let shape = Shape { height: 9, width: 2, in_channels: 20, out_channels: 33, padding: 1 };
+        for (algorithm, direction) in
+            Algorithm::ALL.into_iter().flat_map(|a| [Direction::Forward, Direction::BackwardInput].map(|d| (a, d)))
+        {
+            let filter = Filter::new(random_weight(&shape), Some(algorithm));
+            let (from, to) = ends(direction, &shape);
+            let x: FeatureMap = random_map((9, 2), from, 1);
+            let mut y: FeatureMap = dirty_map((9, 2), to);
+            run(direction, &filter, &x, &mut y);
+            assert!(verify(algorithm, direction, &filter, &x, &y).unwrap() <= algorithm.tolerance());
+            // The last output of the last window, and one that was not written.
+            let last = y.as_slice().len() - 1;
+            y.as_mut_slice()[last] += 10.0;
+            let refused = verify(algorithm, direction, &filter, &x, &y).unwrap_err();
+            assert_eq!(refused.exit_code(), 1);
+            assert!(refused.to_string().contains(algorithm.name()) && refused.to_string().contains("not timed"));
+            y.as_mut_slice()[last] = f32::NAN;
+            assert!(verify(algorithm, direction, &filter, &x, &y).is_err());
+            let x: FeatureMap<bf16> = random_map((9, 2), from, 1);
+            let mut y: FeatureMap<bf16> = dirty_map((9, 2), to);
+            run(direction, &filter, &x, &mut y);
+            assert!(verify(algorithm, direction, &filter, &x, &y).unwrap() <= 5e-3);
         }
         verify_gram::<f32>(33).unwrap();
         verify_gram::<bf16>(33).unwrap();
-        let refused = accepted(|| "winograd forward".into(), 0.5, 1e-5).unwrap_err();
-        assert_eq!(refused.exit_code(), 1);
-        assert!(refused.to_string().contains("winograd forward") && refused.to_string().contains("not timed"));
         assert!(accepted(String::new, f64::NAN, 1e-5).is_err());
+    }
+
+    #[test]
+    fn windows_lie_at_both_ends_and_in_the_middle() {
+        assert_eq!([0, 1, 2].map(|part| window(10, part)), [0..3, 3..6, 7..10]);
+        assert_eq!([0, 1, 2].map(|part| window(2, part)), [0..2, 0..2, 0..2]);
+        assert_eq!((grown(&(0..3), 10), grown(&(7..10), 10)), (0..4, 6..10));
     }
 
     #[test]

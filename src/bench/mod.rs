@@ -226,7 +226,6 @@ fn limit(kind: Kind, name: &str, threads: usize, work: u64, seconds: sample::Sam
 fn layers(options: &Options, rows: &mut Vec<Row>, on_start: &mut impl FnMut(&str)) -> Result<()> {
     let convolutions = layers::convolutions(options.deepest, options.layer_size)?;
     let style_layers = step::config(Precision::F32).style_layers;
-    let mut verified = layers::Verified::default();
     for threads in options.thread_counts() {
         let gauge = Gauge::new(threads, Isa::detect())?;
         for dtype in options.dtypes() {
@@ -236,7 +235,7 @@ fn layers(options: &Options, rows: &mut Vec<Row>, on_start: &mut impl FnMut(&str
                         let what = (direction_name(direction), dtype.name());
                         on_start(&format!("{name} {}, {}, {threads} threads", what.0, what.1));
                         let layer = layers::Timed { name: *name, shape, direction, dtype, requested: request };
-                        rows.push(layers::convolution(options, &gauge, &mut verified, &layer)?);
+                        rows.push(layers::convolution(options, &gauge, &layer)?);
                     }
                 }
             }

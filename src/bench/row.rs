@@ -62,7 +62,8 @@ pub struct Row {
     pub seconds: Sample,
     /// f32 FMA peak of the same threads, measured between the repeats, in operations a second.
     pub peak: Option<f64>,
-    /// Root mean square error relative to the definition's result, on a small map.
+    /// Root mean square error relative to the definition's result: of a convolution in windows of the map, of a Gram matrix
+    /// on a small one.
     pub error: Option<f64>,
     /// The most bytes the process held.
     pub memory: Option<u64>,
