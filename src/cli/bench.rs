@@ -61,6 +61,7 @@ pub struct Options {
 
     /// Convolution algorithms to force, one after the other [default: as chosen]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = values::algorithm())]
+    #[arg(env = values::CONV_ALGORITHM)]
     conv_algorithm: Vec<Algorithm>,
 
     /// How the report is written

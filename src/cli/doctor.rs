@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use impasto::Result;
 use impasto::bench::{Machine, direction_name, machine};
 use impasto::config::{Layer, Precision};
-use impasto::kernels::conv::{Cpu, Direction, Shape, amx, choose, why};
+use impasto::kernels::conv::{Algorithm, Cpu, Direction, Shape, amx, choose, why};
 use impasto::tensor::Dtype;
 use impasto::vgg::layers::stride;
 use impasto::vgg::{Architecture, Stage, Weights};
@@ -29,6 +29,10 @@ pub struct Options {
     #[arg(long_help = values::precisions("Arithmetic of the network whose layers are shown:"))]
     precision: Precision,
 
+    /// Convolution algorithm to force [default: as chosen]
+    #[arg(long, value_name = "NAME", env = values::CONV_ALGORITHM, value_parser = values::conv_algorithm())]
+    conv_algorithm: Option<Algorithm>,
+
     /// A safetensors file [default: the weights inside the program]
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
@@ -38,7 +42,7 @@ pub fn run(options: &Options) -> Result<u8> {
     let machine = Machine::detect();
     // Whatever the weights' state is, the machine is described first.
     say::text(described(&machine));
-    say::text(algorithms(options.size as usize, options.precision.dtype()));
+    say::text(algorithms(options.size as usize, options.precision.dtype(), options.conv_algorithm));
     let weights = Weights::load(options.weights.as_deref())?.info()?;
     let fact = format!("{}, {}, {} tensors", weights.architecture, bytes(weights.bytes as u64), weights.tensors.len());
     say::text(line("weights", &format!("{}: {fact}", weights.name)));
@@ -80,7 +84,7 @@ fn isa_request(name: &str, present: bool, sets: &[String]) -> String {
 }
 
 /// Each layer with its choice in both directions; a reason is given where it changes.
-fn algorithms(side: usize, dtype: Dtype) -> String {
+fn algorithms(side: usize, dtype: Dtype, requested: Option<Algorithm>) -> String {
     let cpu = Cpu::detect();
     let mut text = format!("\nconvolutions of VGG16 at {side}×{side} in {}\n", dtype.name());
     let mut last = "";
@@ -92,8 +96,8 @@ fn algorithms(side: usize, dtype: Dtype) -> String {
                     Shape { in_channels: shape.out_channels, out_channels: shape.in_channels, ..shape }
                 }
             };
-            let algorithm = choose(&shape, direction, dtype, cpu, None).name();
-            let reason = why(&shape, direction, dtype, cpu, None);
+            let algorithm = choose(&shape, direction, dtype, cpu, requested).name();
+            let reason = why(&shape, direction, dtype, cpu, requested);
             let channels = format!("{}→{}", shape.in_channels, shape.out_channels);
             let line = format!("  {name}  {channels:>8}  {:<8}  {algorithm:<9}", direction_name(direction));
             text += &if reason == last { format!("{}\n", line.trim_end()) } else { format!("{line}  {reason}\n") };
@@ -128,7 +132,7 @@ mod tests {
     #[test]
     fn every_layer_has_a_choice_both_ways_and_every_choice_a_reason() {
         for dtype in [Dtype::F32, Dtype::Bf16] {
-            let text = algorithms(512, dtype);
+            let text = algorithms(512, dtype, None);
             assert_eq!(text.matches(" forward ").count(), 13);
             assert_eq!(text.matches(" backward ").count(), 13);
             assert!(text.lines().nth(2).unwrap().len() > 45, "the first line has its reason: {text}");

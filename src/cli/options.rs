@@ -143,6 +143,7 @@ pub struct Options {
     pub precision: Option<Precision>,
 
     #[arg(long, value_name = "NAME", value_parser = values::conv_algorithm(), help_heading = MACHINE)]
+    #[arg(env = values::CONV_ALGORITHM)]
     #[arg(hide_possible_values = true, hide_short_help = true)]
     #[arg(long_help = with_default(
         &values::conv_algorithms("How convolutions are computed, instead of the fastest for each layer:"),

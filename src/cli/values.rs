@@ -74,6 +74,9 @@ pub fn precision() -> impl TypedValueParser<Value = Precision> {
     one_of(PRECISIONS)
 }
 
+/// The environment variable that stands for `--conv-algorithm` where that is not given.
+pub const CONV_ALGORITHM: &str = "IMPASTO_CONV_ALGORITHM";
+
 pub fn conv_algorithm() -> impl TypedValueParser<Value = Algorithm> {
     let words = Algorithm::ALL.map(|algorithm| PossibleValue::new(algorithm.name()).help(algorithm.summary()));
     PossibleValuesParser::new(words)

@@ -110,6 +110,21 @@ fn bench_refuses_what_it_cannot_measure_before_measuring() {
 }
 
 #[test]
+fn the_environment_overrides_the_algorithm_and_an_option_overrides_the_environment() {
+    let doctor = |arguments: &[&str]| {
+        let mut command = impasto(["doctor"]);
+        command.args(arguments).env("IMPASTO_CONV_ALGORITHM", "im2col");
+        printed(command)
+    };
+    let text = doctor(&[]);
+    assert!(text.contains("im2col") && text.contains("asked for") && !text.contains("winograd"), "{text}");
+    let text = doctor(&["--conv-algorithm", "direct"]);
+    assert!(text.contains("direct") && !text.contains("im2col"), "{text}");
+    let mut wrong = impasto(["doctor"]);
+    wrong.env("IMPASTO_CONV_ALGORITHM", "fft").assert().code(2);
+}
+
+#[test]
 fn doctor_describes_the_machine_the_choices_and_the_weights() {
     let text = printed(impasto(["doctor"]));
     for word in ["processor", "kernels for", "control group", "threads", "memory", "relu5_3", "backward", "VGG16"] {
