@@ -84,11 +84,11 @@ fn verify<X: Element, Y: Element>(
     }
     let error = relative_rms(&here, &there);
     let name = || {
-        let (name, isa, dtype) = (algorithm.name(), Isa::detect().name(), narrower::<X, Y>().name());
+        let (name, isa, dtype) = (algorithm.name(), Isa::detect().name(), conv::narrower::<X, Y>().name());
         let (direction, from, to) = (direction_name(direction), x.channels(), found.channels());
         format!("{name} convolution {direction} {from}→{to} channels in {dtype} ({isa})")
     };
-    accepted(name, error, tolerance(algorithm.tolerance(), narrower::<X, Y>()))
+    accepted(name, error, tolerance(algorithm.tolerance(), conv::narrower::<X, Y>()))
 }
 
 /// At most [`WINDOW`] of `size` places: the first (part 0), those in the middle (1), the last (2).
@@ -109,11 +109,6 @@ fn crop<E: Element>(map: &FeatureMap<E>, rows: Range<usize>, columns: Range<usiz
     let view = map.view();
     let part = view.slice(s![rows, columns, ..]);
     FeatureMap::from_vec(height, width, map.channels(), part.iter().map(|x| x.to_f32()).collect())
-}
-
-/// bf16, if either is.
-fn narrower<X: Element, Y: Element>() -> Dtype {
-    if X::DTYPE == Dtype::Bf16 { Dtype::Bf16 } else { Y::DTYPE }
 }
 
 /// The error that rounding explains; with results in bf16, theirs as well.
