@@ -17,13 +17,12 @@ use common::{dirty_map, no_bias, random_map, random_weight, relative_rms};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use half::bf16;
-use impasto::config::Layer;
 use impasto::kernels::conv::{Activation, Algorithm, Direction, Filter, Shape, backward_input, forward};
 use impasto::kernels::simd::Element;
 use impasto::kernels::simd::element::convert;
 use impasto::tensor::{Dtype, FeatureMap};
 use impasto::vgg::layers::stride;
-use impasto::vgg::{Architecture, Stage};
+use impasto::vgg::{Architecture, Layer, Stage};
 
 /// Longest side of the picture whose maps are convolved.
 const SIDE: usize = 512;

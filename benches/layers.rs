@@ -18,7 +18,6 @@ use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use half::bf16;
 use impasto::autograd::{Tape, Value};
-use impasto::config::Layer;
 use impasto::kernels::mask::Mask;
 use impasto::kernels::pool::Choices;
 use impasto::kernels::simd::Element;
@@ -28,6 +27,7 @@ use impasto::kernels::{conv, gram, pool, reduce, variation};
 use impasto::ops::normalize;
 use impasto::optim::{Adam, AdamOptions};
 use impasto::tensor::{Dtype, FeatureMap, Pool};
+use impasto::vgg::Layer;
 use impasto::vgg::layers::{channels, stride};
 use ndarray::Array2;
 

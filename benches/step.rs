@@ -14,12 +14,12 @@ use std::time::Duration;
 
 use common::{Fixtures, Tolerance, fixtures, random, vgg16_in};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use impasto::config::{Config, Layer, Pooling, Preset};
+use impasto::config::{Config, Preset};
 use impasto::kernels::conv::Shape;
 use impasto::objective::Objective;
 use impasto::optim::{Adam, AdamOptions};
 use impasto::tensor::{Dtype, FeatureMap, Pool};
-use impasto::vgg::{Stage, Vgg};
+use impasto::vgg::{Layer, Pooling, Stage, Vgg};
 
 /// Numbers in [0, 1], as a picture.
 fn picture(side: usize, seed: u64) -> FeatureMap {

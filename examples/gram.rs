@@ -6,12 +6,12 @@
 //! forgotten where.
 
 use impasto::autograd::{Tape, Value};
-use impasto::config::{Border, DEFAULT_MAX_PIXELS, Layer, Pooling};
+use impasto::config::DEFAULT_MAX_PIXELS;
 use impasto::ops::gram;
 use impasto::picture;
 use impasto::tensor::{Dtype, FeatureMap, Pool};
 use impasto::vgg::network::Options;
-use impasto::vgg::{Vgg, Weights};
+use impasto::vgg::{Border, Layer, Pooling, Vgg, Weights};
 
 fn main() -> impasto::Result<()> {
     let layer = Layer::relu(2, 1);

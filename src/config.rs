@@ -4,19 +4,15 @@
 //! single fields. Help text, documentation and the trace's header are derived
 //! from here.
 
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::kernels::conv::{Algorithm, amx};
+use crate::objective::LayerWeight;
 use crate::tensor::Dtype;
-
-/// The smallest side, in pixels, of a picture the network can look at:
-/// four 2×2 poolings must leave one pixel for `relu5_1`.
-pub const SMALLEST_SIDE: usize = 16;
+use crate::vgg::{Border, Layer, Pooling, SMALLEST_SIDE};
 
 /// The most pixels an input picture may have unless told otherwise (100 MP).
 pub const DEFAULT_MAX_PIXELS: u64 = 100_000_000;
@@ -114,26 +110,6 @@ pub enum Pyramid {
     },
 }
 
-/// What a convolution sees beyond the edge of its input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Border {
-    /// Zeros, as the network was trained.
-    Zero,
-    /// The edge pixel repeated, on the first convolution only: no dark rim.
-    Replicate,
-}
-
-/// How the network halves its maps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Pooling {
-    /// The largest of four, as the network was trained.
-    Max,
-    /// The mean of four (Gatys et al. 2015 found it smoother).
-    Avg,
-}
-
 /// Where the optimisation starts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -182,81 +158,6 @@ pub enum Tone {
     Style,
     /// Leave the picture as optimised.
     Off,
-}
-
-/// A ReLU layer of VGG by its name in the literature: block and position, `relu3_3`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Layer {
-    /// Block, 1 to 5: how often the map has been halved, plus one.
-    pub block: u8,
-    /// Position in the block, from 1.
-    pub index: u8,
-}
-
-impl Layer {
-    /// `relu{block}_{index}`.
-    #[must_use]
-    pub const fn relu(block: u8, index: u8) -> Self {
-        Layer { block, index }
-    }
-}
-
-impl fmt::Display for Layer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "relu{}_{}", self.block, self.index)
-    }
-}
-
-impl FromStr for Layer {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        let parse = || {
-            let (block, index) = name.strip_prefix("relu")?.split_once('_')?;
-            let (block, index) = (block.parse().ok()?, index.parse().ok()?);
-            let deepest = if block <= 2 { 2 } else { 4 };
-            ((1..=5).contains(&block) && (1..=deepest).contains(&index)).then_some(Layer { block, index })
-        };
-        parse().ok_or_else(|| {
-            Error::Usage(format!(
-                "'{name}' is not a layer: VGG16 has relu1_1, relu1_2, relu2_1, relu2_2, relu3_1 to relu3_3, \
-                 relu4_1 to relu4_3 and relu5_1 to relu5_3; VGG19 also relu3_4, relu4_4 and relu5_4"
-            ))
-        })
-    }
-}
-
-impl Serialize for Layer {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-/// A layer and its share w_l of its loss, written `relu3_3` (weight 1) or `relu3_3:0.25`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct LayerWeight {
-    /// The layer.
-    pub layer: Layer,
-    /// Its weight w_l.
-    pub weight: f64,
-}
-
-impl fmt::Display for LayerWeight {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.layer, self.weight)
-    }
-}
-
-impl FromStr for LayerWeight {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let (name, weight) = text.split_once(':').unwrap_or((text, "1"));
-        let weight = weight.parse().ok().filter(|w: &f64| w.is_finite() && *w >= 0.0).ok_or_else(|| {
-            Error::Usage(format!("'{weight}' in '{text}' is not a layer weight: give a number of at least 0"))
-        })?;
-        Ok(LayerWeight { layer: name.parse()?, weight })
-    }
 }
 
 fn layers(weights: &[(Layer, f64)]) -> Vec<LayerWeight> {
@@ -422,18 +323,6 @@ mod tests {
         for preset in Preset::ALL {
             preset.config().validate().unwrap();
             assert_eq!(preset.config().preset, preset);
-        }
-    }
-
-    #[test]
-    fn layers_are_read_by_their_names_in_the_literature() {
-        assert_eq!(
-            "relu3_3:0.5".parse::<LayerWeight>().unwrap(),
-            LayerWeight { layer: Layer::relu(3, 3), weight: 0.5 }
-        );
-        assert_eq!("relu1_2".parse::<LayerWeight>().unwrap().weight, 1.0);
-        for wrong in ["relu1_3", "relu6_1", "conv1_1", "relu3_5", "relu0_1", "relu3", "relu3_1:x", "relu3_1:-1", ""] {
-            assert!(wrong.parse::<LayerWeight>().is_err(), "{wrong}");
         }
     }
 

@@ -6,10 +6,11 @@ mod common;
 use std::alloc::System;
 use std::sync::Arc;
 
-use impasto::config::{Layer, Pooling, Preset};
+use impasto::config::Preset;
 use impasto::kernels::conv::Algorithm;
 use impasto::objective::Objective;
 use impasto::tensor::{Dtype, Pool};
+use impasto::vgg::{Layer, Pooling};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]

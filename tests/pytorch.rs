@@ -12,12 +12,13 @@ use std::sync::Arc;
 
 use common::{Fixtures, Tolerance, fixtures, relative_rms, vgg16, weights_file};
 use impasto::autograd::{Tape, Value, Var};
-use impasto::config::{Config, Layer, Pooling, Precision, Preset, Tone};
+use impasto::config::{Config, Precision, Preset, Tone};
 use impasto::kernels::conv::Algorithm;
 use impasto::objective::{Evaluation, Objective};
 use impasto::ops::{avg_pool2d, conv2d, gram, max_pool2d, normalize, total_variation};
 use impasto::tensor::Pool;
 use impasto::vgg::network::{MEAN, STD};
+use impasto::vgg::{Layer, Pooling};
 use impasto::{Picture, stylize};
 
 const POOLINGS: [(&str, Pooling); 2] = [("max", Pooling::Max), ("avg", Pooling::Avg)];

@@ -11,12 +11,12 @@ use rand_chacha::ChaCha8Rng;
 use super::Options;
 use super::gauge::Gauge;
 use super::row::{Kind, Row};
-use crate::config::Layer;
 use crate::error::{Error, Result};
 use crate::kernels::conv::{self, Activation, Algorithm, Cpu, Direction, Filter, Shape};
 use crate::kernels::gram;
 use crate::kernels::simd::{Element, Isa};
 use crate::tensor::{Dtype, FeatureMap};
+use crate::vgg::Layer;
 use crate::vgg::layers::{channels, stride};
 use crate::vgg::{Architecture, Stage};
 

@@ -30,12 +30,12 @@ use std::time::SystemTime;
 use half::bf16;
 use serde::Serialize;
 
-use crate::config::{Layer, Precision, SMALLEST_SIDE};
+use crate::config::Precision;
 use crate::error::{Error, Result};
 use crate::kernels::conv::{Algorithm, Direction, amx};
 use crate::kernels::simd::Isa;
 use crate::tensor::Dtype;
-use crate::vgg::Architecture;
+use crate::vgg::{Architecture, Layer, SMALLEST_SIDE};
 use gauge::Gauge;
 pub use layers::direction_name;
 pub use machine::Machine;

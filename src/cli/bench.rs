@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use impasto::bench::report::{Format, render};
 use impasto::bench::{self, Part, compare};
-use impasto::config::{Layer, Precision};
+use impasto::config::Precision;
 use impasto::kernels::conv::Algorithm;
+use impasto::vgg::Layer;
 use impasto::{Error, Result};
 use indicatif::ProgressBar;
 

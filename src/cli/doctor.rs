@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use impasto::Result;
 use impasto::bench::{Machine, direction_name, machine};
-use impasto::config::{Layer, Precision};
+use impasto::config::Precision;
 use impasto::kernels::conv::{Algorithm, Cpu, Direction, Shape, amx, choose, why};
 use impasto::tensor::Dtype;
 use impasto::vgg::layers::stride;
-use impasto::vgg::{Architecture, Stage, Weights};
+use impasto::vgg::{Architecture, Layer, Stage, Weights};
 
 use super::report::bytes;
 use super::{EXIT_CODES, say, values};

@@ -5,8 +5,10 @@
 use std::path::{Path, PathBuf};
 
 use impasto::Result;
-use impasto::config::{Config, Init, LayerWeight, Pooling, Precision, Preset, Tone};
+use impasto::config::{Config, Init, Precision, Preset, Tone};
 use impasto::kernels::conv::Algorithm;
+use impasto::objective::LayerWeight;
+use impasto::vgg::Pooling;
 
 use super::presets::with_default;
 use super::{EXIT_CODES, paths, presets, values};
@@ -236,7 +238,7 @@ fn set<T: Clone>(field: &mut T, given: &Option<T>) {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use impasto::config::Layer;
+    use impasto::vgg::Layer;
 
     use super::*;
 

@@ -2,7 +2,8 @@
 //! the defaults in each option's help, and of `-v`. All of them come from
 //! [`Preset::config`], so none can say something else than the program does.
 
-use impasto::config::{Config, Init, LayerWeight, Preset, Pyramid};
+use impasto::config::{Config, Init, Preset, Pyramid};
+use impasto::objective::LayerWeight;
 use serde::Serialize;
 
 /// Width of a preset's column in the table.

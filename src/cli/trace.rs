@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use impasto::config::{Config, Init};
 use impasto::picture::Picture;
 use impasto::transfer::Step;
+use impasto::vgg::Layer;
 use impasto::{Error, Result};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -74,12 +75,12 @@ struct Line<'a> {
     total: f64,
     seconds: f64,
     #[serde(serialize_with = "by_layer")]
-    layers: &'a [(impasto::config::Layer, f64)],
+    layers: &'a [(Layer, f64)],
     #[serde(rename = "final", skip_serializing_if = "std::ops::Not::not")]
     last: bool,
 }
 
-fn by_layer<S: Serializer>(layers: &[(impasto::config::Layer, f64)], serializer: S) -> Result<S::Ok, S::Error> {
+fn by_layer<S: Serializer>(layers: &[(Layer, f64)], serializer: S) -> Result<S::Ok, S::Error> {
     let mut map = serializer.serialize_map(Some(layers.len()))?;
     for (layer, loss) in layers {
         map.serialize_entry(layer, loss)?;
@@ -157,7 +158,7 @@ impl Trace {
 
 #[cfg(test)]
 mod tests {
-    use impasto::config::{Layer, Preset};
+    use impasto::config::Preset;
 
     use super::*;
 

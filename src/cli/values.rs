@@ -6,8 +6,9 @@ use std::str::FromStr;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use impasto::bench::Part;
 use impasto::bench::report::Format;
-use impasto::config::{Init, Pooling, Precision, Preset, Tone};
+use impasto::config::{Init, Precision, Preset, Tone};
 use impasto::kernels::conv::Algorithm;
+use impasto::vgg::Pooling;
 
 /// Parser of a word out of a list of (word, help, value).
 fn one_of<T: Copy + Send + Sync + 'static>(

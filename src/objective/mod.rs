@@ -13,17 +13,19 @@
 //! piece. Keep it so.
 
 mod content;
+mod layer_weight;
 mod style;
 mod tv;
 
 use std::sync::Arc;
 
 use crate::autograd::{Tape, Value, Var};
-use crate::config::{Config, Layer, LayerWeight, Losses};
+use crate::config::{Config, Losses};
 use crate::kernels::simd::pages::prefer_huge;
 use crate::ops::{add, gram, scale};
 use crate::tensor::{FeatureMap, Pool};
-use crate::vgg::Vgg;
+use crate::vgg::{Layer, Vgg};
+pub use layer_weight::LayerWeight;
 
 /// The losses of one picture size: targets and weights.
 pub struct Objective {

@@ -18,8 +18,8 @@ use super::Picture;
 use super::color::{Model, ToSrgb, unit};
 use super::contain::contain;
 use super::jpeg;
-use crate::config::SMALLEST_SIDE;
 use crate::error::{Error, Result};
+use crate::vgg::SMALLEST_SIDE;
 
 /// Room for what a decoder needs besides the pixels: colour profiles, code tables, metadata.
 const WORKING_MEMORY: u64 = 256 << 20;

@@ -3,11 +3,11 @@
 
 use super::Scale;
 use super::schedule::style_size;
-use crate::config::{Config, Layer};
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::picture::Picture;
-use crate::vgg::Vgg;
 use crate::vgg::layers::{channels, stride};
+use crate::vgg::{Layer, Vgg};
 
 /// Everything that does not grow with the picture: the program and its embedded weights,
 /// patches, packed panels and Gram matrices of each thread.

@@ -26,14 +26,14 @@ use std::time::Instant;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use crate::config::{Config, Init, Layer, SMALLEST_SIDE};
+use crate::config::{Config, Init};
 use crate::error::{Error, Result};
 use crate::kernels::simd::pages::prefer_huge;
 use crate::objective::{Evaluation, Objective};
 use crate::picture::{self, Picture};
 use crate::tensor::{FeatureMap, Pool};
 use crate::vgg::network::Options;
-use crate::vgg::{Vgg, Weights};
+use crate::vgg::{Layer, SMALLEST_SIDE, Vgg, Weights};
 
 pub use memory::estimate as estimate_memory;
 pub use schedule::{Scale, scales};

@@ -4,8 +4,9 @@
 //! size lets them first arrange large strokes, then refine them: the result is
 //! more painterly, and most iterations are cheap.
 
-use crate::config::{Config, Pyramid, SMALLEST_SIDE};
+use crate::config::{Config, Pyramid};
 use crate::picture::fit;
+use crate::vgg::SMALLEST_SIDE;
 
 /// Each scale's share of the iterations, against the next smaller one's.
 const SHARE: f64 = 0.75;

@@ -2,9 +2,9 @@
 //! the end. Progress displays, traces and previews are built from these alone,
 //! so the loop knows no terminal and no file.
 
-use crate::config::Layer;
 use crate::error::Error;
 use crate::picture::Picture;
+use crate::vgg::Layer;
 
 /// One iteration: the losses measured before its update, the picture after it.
 pub struct Step<'a> {

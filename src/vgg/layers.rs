@@ -11,8 +11,12 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::config::Layer;
+use super::Layer;
 use crate::error::{Error, Result};
+
+/// The smallest side, in pixels, of a picture the network can look at:
+/// four 2×2 poolings must leave one pixel for `relu5_1`.
+pub const SMALLEST_SIDE: usize = 16;
 
 /// Channels of each block's feature maps.
 const WIDTHS: [usize; 5] = [64, 128, 256, 512, 512];

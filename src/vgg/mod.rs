@@ -14,13 +14,15 @@
 //! H × W         64 channels   H/2 × W/2   128      H/4 × W/4   256 …
 //! ```
 //!
-//! Reading order: [`layers`] is the shape of the network, [`weights`] its numbers,
+//! Reading order: [`Layer`] names a layer, [`layers`] is the shape of the network, [`weights`] its numbers,
 //! [`network`] its evaluation.
 
+mod layer;
 pub mod layers;
 pub mod network;
 pub mod weights;
 
-pub use layers::{Architecture, Stage};
-pub use network::Vgg;
+pub use layer::Layer;
+pub use layers::{Architecture, SMALLEST_SIDE, Stage};
+pub use network::{Border, Pooling, Vgg};
 pub use weights::Weights;

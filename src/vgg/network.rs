@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use serde::Serialize;
 
-use super::{Stage, Weights};
+use super::{Layer, Stage, Weights};
 use crate::autograd::{Tape, Value, Var};
-use crate::config::{Border, Layer, Pooling};
 use crate::error::Result;
 use crate::kernels::conv::{Algorithm, Filter};
 use crate::kernels::pool::Choices;
@@ -18,6 +18,26 @@ pub const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 
 /// Standard deviation of ImageNet's pictures, likewise.
 pub const STD: [f32; 3] = [0.229, 0.224, 0.225];
+
+/// What a convolution sees beyond the edge of its input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Border {
+    /// Zeros, as the network was trained.
+    Zero,
+    /// The edge pixel repeated, on the first convolution only: no dark rim.
+    Replicate,
+}
+
+/// How the network halves its maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pooling {
+    /// The largest of four, as the network was trained.
+    Max,
+    /// The mean of four (Gatys et al. 2015 found it smoother).
+    Avg,
+}
 
 /// How the network is evaluated, apart from its weights.
 #[derive(Clone, Copy, Debug)]

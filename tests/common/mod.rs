@@ -8,11 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use impasto::autograd::Value;
-use impasto::config::{Border, Layer, Pooling};
 use impasto::kernels::conv::{Algorithm, Filter};
 use impasto::tensor::{Dtype, FeatureMap};
 use impasto::vgg::network::Options;
-use impasto::vgg::{Vgg, Weights};
+use impasto::vgg::{Border, Layer, Pooling, Vgg, Weights};
 use ndarray::{Array1, Array4, ArrayD};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
