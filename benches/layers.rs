@@ -75,8 +75,8 @@ fn verify_gram<E: Element>(n: usize) {
     assert!(error < 1e-6, "Gram matrix of {n} channels: relative error {error:.2e}");
     let exact = single(f.dot(&g.mapv(f64::from)));
     let (mut apart, mut over) = (dirty(map.dim()), map.clone());
-    gram::backward(&map, g.view(), 0.0, &mut apart);
-    gram::backward_over(&mut over, g.view());
+    gram::backward(&map, gram::Affine::linear(g.view()), 0.0, &mut apart);
+    gram::backward_over(&mut over, gram::Affine::linear(g.view()));
     let gate = if E::DTYPE == Dtype::Bf16 { 5e-3 } else { 3e-6 };
     for d_f in [apart, over] {
         let error = relative_rms(E::widened(&d_f).as_slice(), &exact);
@@ -96,8 +96,8 @@ fn grams<E: Element>(criterion: &mut Criterion) {
             let mut d_f = dirty(map.dim());
             group.bench_function(name(layer, &map), |bencher| match direction {
                 "Forward" => bencher.iter(|| gram::gram(&map)),
-                "Backward" => bencher.iter(|| gram::backward(&map, s.view(), 0.0, &mut d_f)),
-                _ => bencher.iter(|| gram::backward_over(&mut map, s.view())),
+                "Backward" => bencher.iter(|| gram::backward(&map, gram::Affine::linear(s.view()), 0.0, &mut d_f)),
+                _ => bencher.iter(|| gram::backward_over(&mut map, gram::Affine::linear(s.view()))),
             });
         }
     }

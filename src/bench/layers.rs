@@ -177,7 +177,8 @@ pub(super) fn grams<E: Element>(options: &Options, gauge: &Gauge, name: Layer) -
     let s = gram::gram(&map);
     let mut d_f: FeatureMap<E> = dirty_map((side, side), n);
     let forward = gauge.measure(options.repeats, || drop(gram::gram(&map)));
-    let backward = gauge.measure(options.repeats, || gram::backward(&map, s.view(), 0.0, &mut d_f));
+    let backward =
+        gauge.measure(options.repeats, || gram::backward(&map, gram::Affine::linear(s.view()), 0.0, &mut d_f));
     let row = |direction: &str, measured: super::gauge::Measured, error| Row {
         kind: Kind::Gram,
         name: name.to_string(),
@@ -206,7 +207,7 @@ fn verify_gram<E: Element>(n: usize) -> Result<[f64; 2]> {
     let g = gram::gram(&map);
     let forward = relative_rms(&g.iter().copied().collect::<Vec<_>>(), &single(f.t().dot(&f)));
     let mut d_f: FeatureMap<E> = dirty_map(SMALL, n);
-    gram::backward(&map, g.view(), 0.0, &mut d_f);
+    gram::backward(&map, gram::Affine::linear(g.view()), 0.0, &mut d_f);
     let backward = relative_rms(E::widened(&d_f).as_slice(), &single(f.dot(&g.mapv(f64::from))));
     let name = |what: &'static str| move || format!("Gram matrix {what}, {n} channels ({})", Isa::detect().name());
     let backward = accepted(name("backward"), backward, tolerance(GRAM_TOLERANCE, E::DTYPE))?;

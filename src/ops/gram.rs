@@ -1,8 +1,8 @@
 use half::bf16;
-use ndarray::{Ix2, Zip};
+use ndarray::{ArrayView2, Ix2, Zip};
 
-use crate::autograd::{MapElement, Tape, Value, Var};
-use crate::kernels;
+use crate::autograd::{Backward, MapElement, Tape, Value, Var};
+use crate::kernels::{self, gram::Affine};
 use crate::tensor::Dtype;
 
 /// Gram matrix `G = FᵀF`: which channels fire together, wherever in the picture.
@@ -22,21 +22,32 @@ fn of<E: MapElement>(tape: &mut Tape<'_>, features: Var) -> Var {
     tape.record(Value::Tensor(g.into_dyn()), &[features], &[features], move |d_out, back| {
         let Value::Tensor(d_g) = d_out else { panic!("the gradient of a matrix is a matrix") };
         let d_g = d_g.into_dimensionality::<Ix2>().expect("N × N");
-        let s = Zip::from(&d_g).and(d_g.t()).par_map_collect(|a, b| a + b);
-        let d_f = match back.gradient_over::<E>(features) {
-            Some(mut f) => {
-                kernels::gram::backward_over(&mut f, s.view());
-                f
-            }
-            None => {
-                let dim = back.map_of::<E>(features).dim();
-                let (mut d_f, beta) = back.gradient_of(features, dim);
-                kernels::gram::backward(back.map_of::<E>(features), s.view(), beta, &mut d_f);
-                d_f
-            }
-        };
-        back.give(features, E::wrap(d_f));
+        give_gradient::<E>(back, features, d_g.view(), None);
     })
+}
+
+/// `dF += F (dG + dGᵀ) + 1·dΣ`, written over F where nothing else will read it.
+pub(super) fn give_gradient<E: MapElement>(
+    back: &mut Backward<'_>,
+    features: Var,
+    d_g: ArrayView2<'_, f32>,
+    d_sums: Option<&[f32]>,
+) {
+    let s = Zip::from(&d_g).and(d_g.t()).par_map_collect(|a, b| a + b);
+    let map = Affine { s: s.view(), row: d_sums };
+    let d_f = match back.gradient_over::<E>(features) {
+        Some(mut f) => {
+            kernels::gram::backward_over(&mut f, map);
+            f
+        }
+        None => {
+            let dim = back.map_of::<E>(features).dim();
+            let (mut d_f, beta) = back.gradient_of(features, dim);
+            kernels::gram::backward(back.map_of::<E>(features), map, beta, &mut d_f);
+            d_f
+        }
+    };
+    back.give(features, E::wrap(d_f));
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 //! [`Backward`](crate::autograd::Backward).
 //!
 //! The network: [`normalize`], [`pad_replicate`], [`conv2d`], [`relu`], [`conv2d_relu`], [`max_pool2d`], [`avg_pool2d`].
-//! The losses: [`gram`], [`squared_error`], [`relative_error`], [`total_variation`],
+//! The losses: [`gram`], [`moments`], [`squared_error`], [`relative_error`], [`total_variation`],
 //! [`total_variation9`], [`scale`], [`add`].
 
 mod add;
@@ -17,6 +17,7 @@ mod conv2d;
 mod conv2d_relu;
 mod gram;
 mod max_pool2d;
+mod moments;
 mod normalize;
 mod pad_replicate;
 mod relative_error;
@@ -31,6 +32,7 @@ pub use conv2d::conv2d;
 pub use conv2d_relu::conv2d_relu;
 pub use gram::gram;
 pub use max_pool2d::max_pool2d;
+pub use moments::moments;
 pub use normalize::normalize;
 pub use pad_replicate::pad_replicate;
 pub use relative_error::relative_error;
@@ -141,6 +143,7 @@ mod tests {
             check(&x, |tape, x, _| avg_pool2d(tape, x));
             check(&spaced_map(height, width, channels, 1), |tape, x, _| max_pool2d(tape, x));
             check(&x, |tape, x, _| gram(tape, x));
+            check(&x, |tape, x, _| moments(tape, x));
             let target: FeatureMap<bf16> = convert(&random_map(height, width, channels, 2));
             check(&x, |tape, x, dtype| {
                 let target = match dtype {
