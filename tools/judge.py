@@ -37,22 +37,19 @@ Needs: torch, numpy, pillow, safetensors; for --matrix cargo, or --impasto.
 """
 
 import argparse
-import datetime
 import json
 import math
 import os
 import platform
 import shlex
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from compare_pytorch import ROOT, build
+from compare_pytorch import ROOT, build, measured, today
 from recipe import bilinear, match_colours, moments, read_resized, shrink, spectral
 from reference import features, load_weights
 
@@ -232,17 +229,6 @@ def pair_name(content, style):
     return f"{Path(content).stem}-{Path(style).stem}"
 
 
-def measured(command):
-    """Runs a command: (seconds, the most memory it had in MiB)."""
-    started = time.perf_counter()
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{shlex.join(map(str, command))}\nended with {process.returncode}")
-    return time.perf_counter() - started, usage.ru_maxrss / 1024  # Linux counts in KiB
-
-
 def run_program(arguments, content, style, preset):
     """One picture by the program, or the one that an earlier run left: {picture, command, seconds, mib}."""
     output = arguments.runs / f"{pair_name(content, style)}-{preset}.png"
@@ -251,7 +237,7 @@ def run_program(arguments, content, style, preset):
     if arguments.threads:
         options += ["--threads", str(arguments.threads)]
     options += arguments.option
-    inputs = [f"samples/{content}", f"samples/{style}"]
+    inputs = [f"samples/{content}", f"samples/{style}"]  # as a reader would type them, from the repository's root
     shown = shlex.join(["impasto", "stylize", *inputs, "-o", output.name, *options])
     if arguments.reuse and output.is_file() and record.is_file():
         known = json.loads(record.read_text())
@@ -259,7 +245,8 @@ def run_program(arguments, content, style, preset):
             return known | {"picture": output}
     program = arguments.impasto or build()
     arguments.impasto = program
-    seconds, mib = measured([program, "stylize", *inputs, "-o", output, *options, "-q"])
+    paths = [ROOT / path for path in inputs]
+    seconds, mib, _ = measured([program, "stylize", *paths, "-o", output, *options, "-q"])
     known = {"command": shown, "seconds": seconds, "mib": mib}
     record.write_text(json.dumps(known) + "\n")
     return known | {"picture": output}
@@ -347,7 +334,7 @@ def gallery(arguments, results):
         size=arguments.size,
         machine=processor(),
         threads=f"{arguments.threads or len(os.sched_getaffinity(0))} thread(s)",
-        date=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
+        date=today(),
         summary=table(rows, ["pair", "made by", "s", "MiB", *COLUMNS]),
     )
     (arguments.gallery / "gallery.md").write_text(head + "".join(sections))
@@ -368,7 +355,8 @@ def matrix(arguments, weights):
                 continue
             run["numbers"] = judge_files(run["picture"], ROOT / "samples" / style, ROOT / "samples" / content, weights)
             results.append((kind, (content, style), run))
-            print(pair_name(content, style), f"{kind}:", number(run["seconds"], "{:.1f} s,"), report(run["numbers"]), flush=True)
+            seconds = number(run["seconds"], "{:.1f} s,")
+            print(f"{pair_name(content, style)} {kind}:", seconds, report(run["numbers"]), flush=True)
     return results
 
 
