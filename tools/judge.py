@@ -290,14 +290,14 @@ def number(value, form):
 
 GALLERY = """# Gallery
 
-Pairs of [sample pictures](../samples/README.md), each stylised with every preset at {size} pixels: what the presets give,
-what they cost, and what can be measured on the result. `tools/judge.py --matrix` makes this page; its head says what
-each number means, and `tools/judge.py PICTURE STYLE CONTENT` prints the same numbers for any picture. In short: mean,
-rim tone and grey are best at 0, std and rim detail at 1; clipped and flats at the style picture's, in parentheses;
-p2 above 1 is grain, far below it blur; W2 is a distance, so smaller is nearer to the style.
+Pairs of [sample pictures](../samples/README.md), each stylised with every preset at {size} pixels: what the presets
+give, what they cost, and what can be measured on the result. `tools/judge.py --matrix` makes this page; its head says
+what each number means, and `tools/judge.py PICTURE STYLE CONTENT` prints the same numbers for any picture. In short:
+mean, rim tone and grey are best at 0, std and rim detail at 1, clipped and flats at the style picture's, in
+parentheses; p2 above 1 is grain, far below it blur; W2 is a distance, so smaller is nearer to the style.
 
-{machine}, {threads}, {date}. Seconds are those of the whole program, files and all; MiB is the most memory it
-had.
+{machine}, {threads}, {date}. Seconds are those of the whole program, files and all; MiB is the most
+memory it had.
 
 {summary}
 """
@@ -382,7 +382,7 @@ def main():
     parser.add_argument("--size", type=int, default=512, metavar="N", help="longest side (%(default)s)")
     parser.add_argument("--presets", type=lambda t: t.split(","), default=["fast", "default", "best"], metavar="P,…")
     parser.add_argument("--pairs", type=int, default=len(PAIRS), metavar="N", help="only the first N pairs")
-    parser.add_argument("--option", action="append", default=[], metavar="ARG", help="passed to the program, repeatable")
+    parser.add_argument("--option", action="append", default=[], metavar="ARG", help="for the program, repeatable")
     parser.add_argument("--also", type=named_folder, action="append", default=[], metavar="NAME=FOLDER")
     parser.add_argument("--impasto", metavar="FILE", help="the program; default: built with cargo")
     parser.add_argument("--threads", type=int, metavar="N", help="default: as many as there are cores")

@@ -491,7 +491,8 @@ def picture_files(content, style, resize="8bit"):
     """What `run` asks for, from two files. The style picture is never enlarged."""
 
     def at(longest):
-        return read_resized(content, longest, resize=resize), read_resized(style, longest, enlarged=False, resize=resize)
+        photograph = read_resized(content, longest, resize=resize)
+        return photograph, read_resized(style, longest, enlarged=False, resize=resize)
 
     return at
 
@@ -514,7 +515,7 @@ def main():
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the picture here")
     parser.add_argument("--trace", type=Path, metavar="FILE", help="every iteration's losses as JSON Lines")
     parser.add_argument("--preset", choices=PRESETS, default="default", help="what follows replaces its values")
-    parser.add_argument("--scales", type=parse_scales, metavar="N:I,…", help="longest side : iterations, small to large")
+    parser.add_argument("--scales", type=parse_scales, metavar="N:I,…", help="longest side : iterations of each scale")
     parser.add_argument("--statistic", choices=STATISTICS)
     parser.add_argument("--canvas", choices=("pixels", "pyramid"))
     parser.add_argument("--pooling", choices=POOLINGS)
@@ -526,7 +527,7 @@ def main():
     parser.add_argument("--calm", type=int, metavar="LEVELS", help="finest pyramid levels that are calmed at the end")
     parser.add_argument("--refresh", type=int, metavar="STEPS", help="between new transport matrices")
     parser.add_argument("--seed", type=int, help="of a start from noise")
-    parser.add_argument("--resize", choices=("8bit", "f32"), default="8bit", help="arithmetic of resizing (%(default)s)")
+    parser.add_argument("--resize", choices=("8bit", "f32"), default="8bit", help="see read_resized (%(default)s)")
     parser.add_argument("--bf16", action="store_true", help="the network in bf16")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, metavar="FILE")
     parser.add_argument("--threads", type=int, metavar="N", help="default: as many as PyTorch takes")
