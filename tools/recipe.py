@@ -328,6 +328,7 @@ def shrink(picture, size):
 
 
 def bicubic(picture, size):
+    """Interpolation by cubics, in PyTorch's kind: a is -3/4, where Catmull-Rom has -1/2."""
     return F.interpolate(picture, size=tuple(size), mode="bicubic", align_corners=False)
 
 
