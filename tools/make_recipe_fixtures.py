@@ -41,9 +41,9 @@ cannot tell from zero.
 Under `trajectory` recipe.json has end-of-scale losses of whole runs of `recipe.py` in f32 on
 two of the samples, raw and measured before the last update of a scale. The function that is
 minimised has corners, where two features are equally large; nearly equal runs take different
-sides and drift apart. So each trajectory comes with those of runs whose start was moved by 1e-6
-(`nudged`), and with one whose pictures were resized without rounding to 8 bits (`resized_in_f32`:
-that is what Impasto does; Lanczos where a side shrinks).
+sides and drift apart. How far is shown by runs whose input pictures were moved by 1e-6 (`nudged`,
+for the short run). `resized_in_f32` is a run whose pictures were resized without rounding to 8 bits,
+which is what Impasto does; Lanczos where a side shrinks.
 
 Needs: torch, numpy, pillow, safetensors. The same PyTorch gives the same files but for
 trajectories and deviations, which also depend on the processor. Trajectories take some minutes; `--keep-trajectories`
@@ -266,7 +266,7 @@ def painting(made):
 
 
 def trajectory(scales, nudge=0.0, seed=0, resize="8bit"):
-    """End-of-scale losses of a run in f32, whose start may be moved by a hair."""
+    """End-of-scale losses of a run in f32, whose pictures may be moved by a hair."""
     generator = torch.Generator().manual_seed(seed)
     moved = lambda p: (p + nudge * torch.randn(p.shape, generator=generator)).clamp(0, 1)
     files = recipe.picture_files(*PAIR, resize=resize)
