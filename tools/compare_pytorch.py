@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Impasto against PyTorch, step for step, on this machine.
+"""Impasto against PyTorch on this machine, step for step or picture for picture.
 
 Why it exists: absolute times drift, on a shared machine by a factor of two within
 minutes, so two programs can only be compared side by side. This runs them in turn,
@@ -22,10 +22,18 @@ On a machine whose cores are busy with other work even ratios mislead: a program
 threads wait for each other often loses more than its share. The load before the
 first run is printed, with a warning where it is above a quarter of a core.
 
-Needs: cargo (or --binary), and for PyTorch what bench_pytorch.py needs.
+With --recipe whole pictures are made instead: `impasto stylize` with a preset, against
+`recipe.py`, which is the same preset in PyTorch. The time is that of the whole process,
+the way a user waits for it: for Impasto with the precision it chooses by itself (or
+--own-precision), for PyTorch in bf16, its fastest; --precision f32 also asks for f32, on
+both sides. Both write a trace, and at the end of each scale their losses must be about
+equal: runs of many steps drift apart, as the function has corners, but not far.
+
+Needs: cargo (or --binary), and for PyTorch what bench_pytorch.py and recipe.py need.
 
   tools/compare_pytorch.py
   tools/compare_pytorch.py --size 512 --precision f32 --isa native,avx2 --rounds 5
+  tools/compare_pytorch.py --recipe --presets fast,default --precision bf16,f32
 """
 
 import argparse
@@ -33,9 +41,12 @@ import datetime
 import json
 import os
 import platform
+import shlex
 import statistics
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,6 +57,11 @@ ISAS = {"native": None, "avx2": ("AVX2", "avx2"), "avx512": ("AVX512_CORE", "avx
 # How far losses may be apart. f32 programs differ in the order of their sums alone. With the network in bf16, 8 bits
 # of mantissa, PyTorch's own second step has a content loss 3 % from its f32 one at 64².
 TOLERANCE = {"f32": 0.01, "bf16": 0.05}
+
+# The same for the total at the end of a scale: nearly equal runs end this close, others do not.
+PICTURE_TOLERANCE = 0.1
+
+PAIR = (ROOT / "samples" / "coffee.jpg", ROOT / "samples" / "great-wave.jpg")
 
 
 class Unsupported(Exception):
@@ -107,6 +123,120 @@ def pytorch(arguments, size, precision, isa, weights):
         "losses": result["losses"],
         "torch": result["torch"],
     }
+
+
+def measured(command):
+    """Runs a command and returns (seconds, the most memory it had in MiB, what it printed)."""
+    command = [str(word) for word in command]
+    with tempfile.TemporaryFile("w+") as printed:
+        started = time.perf_counter()
+        process = subprocess.Popen(command, stdout=printed)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            sys.exit(f"{shlex.join(command)}\nended with {process.returncode}")
+        printed.seek(0)
+        return seconds, usage.ru_maxrss / 1024, printed.read()  # Linux counts in KiB
+
+
+def ends_of_scales(trace):
+    """The total before the last update of each scale, from a trace of either program."""
+    lines = [json.loads(line) for line in trace.read_text().splitlines()]
+    totals = {line["scale"]: line["total"] for line in lines if "total" in line and not line.get("final")}
+    return list(totals.values())
+
+
+def make_picture(command, folder, options):
+    """One picture by one program."""
+    trace = folder / "trace.jsonl"
+    seconds, mib, printed = measured([*command, "-o", folder / "out.png", "--trace", trace, *options])
+    return {"seconds": seconds, "mib": mib, "totals": ends_of_scales(trace), "printed": printed}
+
+
+def compare_pictures(arguments, size, preset, precision):
+    """The rounds of whole pictures with one preset."""
+    options = ["--preset", preset, "--threads", arguments.threads]
+    if arguments.scales or size != 512:
+        options += ["--scales", arguments.scales or scales_at(preset, size)]
+    own_precision = "f32" if precision == "f32" else arguments.own_precision
+    commands = {
+        "ours": [arguments.binary, "stylize", *arguments.pair, "-q", "--size", size, "--precision", own_precision],
+        "theirs": [arguments.python, ROOT / "tools/recipe.py", *arguments.pair]
+        + (["--bf16"] if precision == "bf16" else []),
+    }
+    runs = {"ours": [], "theirs": []}
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(arguments.rounds):
+            for who in ("ours", "theirs") if number % 2 == 0 else ("theirs", "ours"):
+                runs[who].append(make_picture(commands[who], Path(folder), options))
+    ours, theirs = runs["ours"], runs["theirs"]
+    pairs = [pair for a, b in zip(ours, theirs) for pair in zip(a["totals"], b["totals"], strict=True)]
+    difference = max(abs(mine - other) / abs(other) for mine, other in pairs)
+    if not difference <= PICTURE_TOLERANCE:
+        sys.exit(
+            f"{preset} at {size}: a scale's last total differs by {100 * difference:.2g} %, more than "
+            f"{100 * PICTURE_TOLERANCE:g} %: the two programs do not make the same picture\n"
+            f"Impasto {ours[0]['totals']}\nPyTorch {theirs[0]['totals']}"
+        )
+    return {
+        "size": size,
+        "preset": preset,
+        "precision": f"{own_precision}, {precision}",
+        "ours": ours,
+        "theirs": theirs,
+        "ratios": [b["seconds"] / a["seconds"] for a, b in zip(ours, theirs)],
+        "difference": difference,
+        "torch": json.loads(theirs[0]["printed"])["torch"],
+    }
+
+
+def scales_at(preset, size):
+    """A preset's scales, made for 512 pixels, with every side in proportion to another size."""
+    from recipe import PRESETS  # imports PyTorch, which only this needs in this process
+
+    return ",".join(f"{longest * size // 512}:{iterations}" for longest, iterations in PRESETS[preset].scales)
+
+
+PICTURE_HEADER = (
+    "| preset | size | precision (Impasto, PyTorch) | Impasto s | PyTorch s | times faster | range of pairs "
+    "| Impasto MiB | PyTorch MiB | losses differ |\n"
+    "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+)
+
+
+def picture_line(case):
+    """One case as a row of the table."""
+    median = lambda runs, what: statistics.median(run[what] for run in runs)
+    ours, theirs, ratios = case["ours"], case["theirs"], case["ratios"]
+    return (
+        f"| {case['preset']} | {case['size']} | {case['precision']} "
+        f"| {median(ours, 'seconds'):.1f} | {median(theirs, 'seconds'):.1f} "
+        f"| **{statistics.median(ratios):.2f}×** | {min(ratios):.2f}–{max(ratios):.2f} "
+        f"| {median(ours, 'mib'):.0f} | {median(theirs, 'mib'):.0f} | {100 * case['difference']:.2g} % |"
+    )
+
+
+def recipes(arguments, load):
+    """Whole pictures: every preset, size and precision."""
+    cases = []
+    for preset in arguments.presets:
+        for size in arguments.size or [512]:
+            for precision in arguments.precision or ["bf16"]:
+                case = compare_pictures(arguments, size, preset, precision)
+                if not cases:
+                    names = " and ".join(path.name for path in arguments.pair)
+                    print(f"{names}, {platform.system()} {platform.machine()}, {arguments.threads} thread(s), ", end="")
+                    print(f"{today()}; PyTorch {case['torch']}; {arguments.rounds} pairs of processes. ", end="")
+                    print(f"{load_note(load)}\n\n{PICTURE_HEADER}")
+                cases.append(case)
+                print(picture_line(case), flush=True)
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"cases": cases}, indent=2) + "\n")
+
+
+def today():
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
 
 
 def largest_difference(ours, theirs):
@@ -178,8 +308,8 @@ def load_note(load):
 
 def chosen_cases(arguments):
     """(size, precision, instruction set): limits are for f32 at 512 alone, unless asked for."""
-    for size in arguments.size:
-        for precision in arguments.precision:
+    for size in arguments.size or [256, 512, 1024]:
+        for precision in arguments.precision or TOLERANCE:
             for isa in arguments.isa or ["native", "avx512", "avx2"]:
                 if arguments.isa or isa == "native" or (size, precision) == (512, "f32"):
                     yield size, precision, isa
@@ -201,22 +331,32 @@ def listed(kind, choices=None):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     sizes, precisions = listed(int), listed(str, TOLERANCE)
-    parser.add_argument("--size", type=sizes, default=[256, 512, 1024], metavar="N,…", help="default: 256,512,1024")
-    parser.add_argument("--precision", type=precisions, default=list(TOLERANCE), metavar="P,…", help="default: f32,bf16")
+    parser.add_argument("--recipe", action="store_true", help="compare whole pictures instead of steps")
+    parser.add_argument("--size", type=sizes, metavar="N,…", help="default: 256,512,1024; with --recipe 512")
+    parser.add_argument("--precision", type=precisions, metavar="P,…", help="default: f32,bf16; with --recipe bf16")
     parser.add_argument(
         "--isa", type=listed(str, ISAS), metavar="I,…", help="native, avx512, avx2; default: native, at 512 f32 all"
     )
-    parser.add_argument("--rounds", type=int, default=5, metavar="R", help="pairs per case (%(default)s)")
+    parser.add_argument("--rounds", type=int, metavar="R", help="pairs per case; default: 5, with --recipe 3")
     parser.add_argument("--repeats", type=int, default=3, metavar="R", help="steps timed in each process (%(default)s)")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), metavar="N", help="default: all")
     parser.add_argument("--binary", metavar="FILE", help="the impasto program; default: built with cargo")
     parser.add_argument("--python", default=sys.executable, metavar="FILE", help="an interpreter that has PyTorch")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every run here")
+    whole = parser.add_argument_group("with --recipe")
+    whole.add_argument("--presets", type=listed(str), default=["default", "fast"], metavar="P,…", help="default,fast")
+    whole.add_argument("--scales", metavar="N:I,…", help="longest side : iterations, in place of the preset's")
+    whole.add_argument("--pair", nargs=2, type=Path, default=PAIR, metavar=("CONTENT", "STYLE"), help="two samples")
+    whole.add_argument("--own-precision", default="auto", metavar="P", help="Impasto's beside PyTorch's bf16 (auto)")
     arguments = parser.parse_args()
+    arguments.rounds = arguments.rounds if arguments.rounds is not None else 3 if arguments.recipe else 5
     if min(arguments.rounds, arguments.repeats, arguments.threads) < 1:
         parser.error("--rounds, --repeats, --threads: give at least 1")
     load = os.getloadavg()[0]  # before the build, which is a load itself
     arguments.binary = arguments.binary or build()
+    if arguments.recipe:
+        recipes(arguments, load)
+        return
 
     # Its weights of the losses are the preset's; PyTorch is given the same.
     first = impasto(arguments, 64, "f32", "native")
@@ -229,9 +369,8 @@ def main():
                 missing.append(precision)
             continue
         if not cases:
-            date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
             print(f"{first['cpu']}, {first['signature']}, {platform.system()} {platform.machine()}, ", end="")
-            print(f"{arguments.threads} thread(s), {date}; Impasto {first['version']}, ", end="")
+            print(f"{arguments.threads} thread(s), {today()}; Impasto {first['version']}, ", end="")
             print(f"PyTorch {case['theirs'][0]['torch']}; {arguments.rounds} pairs of processes,", end=" ")
             print(f"{arguments.repeats} steps each. {load_note(load)}\n\n{HEADER}")
         cases.append(case)

@@ -4,7 +4,7 @@
 Why it exists: an engine that computes its own gradients can be wrong and still
 make pictures. This program shares no line with it, only the formulas and the
 half-precision weight file, and lets PyTorch do the differentiation. Whatever both
-print must agree. `make_fixtures.py` and `bench_pytorch.py` are built on it.
+print must agree. The other PyTorch programs here are built on it.
 
   x is the picture; F, P, S are the feature maps (N channels, M pixels) of picture,
   content and style; G = F F^T and A = S S^T are Gram matrices
@@ -72,19 +72,33 @@ def load_weights(path=WEIGHTS, dtype=torch.float32, memory_format=torch.contiguo
     ]
 
 
-def features(picture, weights, wanted, pooling="max"):
+# How a block's maps are halved. An average is smaller than a maximum; "avg2" and "l2" make up for it with a factor,
+# so that deeper layers see features about as large as those they were trained on.
+POOLINGS = {
+    "max": lambda x: F.max_pool2d(x, 2),
+    "avg": lambda x: F.avg_pool2d(x, 2),
+    "avg2": lambda x: 2 * F.avg_pool2d(x, 2),
+    "l2": lambda x: 0.78 * (4 * F.avg_pool2d(x * x, 2) + 1e-6).sqrt(),
+}
+
+
+def features(picture, weights, wanted, pooling="max", border="zero"):
     """{layer name: feature map (1, N, H, W)} of a picture (1, 3, H, W), no deeper than needed.
 
-    The network runs in the weights' precision, whatever the picture's.
+    The network runs in the weights' precision, whatever the picture's. `border` is what the first
+    convolution sees beyond the edge: "zero", or "replicate" for the nearest pixel once more.
     """
-    pool = {"max": F.max_pool2d, "avg": F.avg_pool2d}[pooling]
+    pool = POOLINGS[pooling]
     channel = lambda values: torch.tensor(values, dtype=picture.dtype).view(1, 3, 1, 1)
     x = ((picture - channel(MEAN)) / channel(STD)).to(weights[0][0].dtype)
     maps, deepest = {}, max(LAYERS.index(name) for name in wanted)
     for name, (weight, bias) in zip(LAYERS[: deepest + 1], weights):
-        if name.endswith("_1") and name != "relu1_1":
-            x = pool(x, 2)
-        x = F.relu(F.conv2d(x, weight, bias, padding=1))
+        padding = 1
+        if name == "relu1_1" and border == "replicate":
+            x, padding = F.pad(x, (1, 1, 1, 1), "replicate"), 0
+        elif name.endswith("_1") and name != "relu1_1":
+            x = pool(x)
+        x = F.relu(F.conv2d(x, weight, bias, padding=padding))
         if name in wanted:
             maps[name] = x
     return maps
@@ -208,7 +222,7 @@ def main():
     parser.add_argument("--style-weight", type=float, default=paper.style_weight)
     parser.add_argument("--tv-weight", type=float, default=paper.tv_weight)
     parser.add_argument("--learning-rate", type=float, default=paper.learning_rate)
-    parser.add_argument("--pooling", choices=("max", "avg"), default=paper.pooling)
+    parser.add_argument("--pooling", choices=POOLINGS, default=paper.pooling)
     parser.add_argument("--weights", type=Path, default=WEIGHTS, metavar="FILE")
     parser.add_argument("--dtype", choices=("f32", "f64"), default="f32")
     parser.add_argument("--threads", type=int, metavar="N")
