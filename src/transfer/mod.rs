@@ -16,6 +16,7 @@
 
 pub mod calm;
 pub mod canvas;
+pub mod detail;
 mod memory;
 mod schedule;
 mod state;
