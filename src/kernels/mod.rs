@@ -12,6 +12,7 @@ pub mod gram;
 pub mod mask;
 pub mod pool;
 pub mod reduce;
+pub mod resample;
 pub(crate) mod scratch;
 pub mod simd;
 pub mod variation;

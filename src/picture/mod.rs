@@ -18,6 +18,7 @@ mod decode;
 mod encode;
 mod jpeg;
 mod output;
+pub mod palette;
 mod resize;
 pub mod tone;
 

@@ -14,6 +14,9 @@
 //! The loop knows no terminal and no file: it emits a [`Step`] per iteration to
 //! a callback, which may stop it.
 
+pub mod calm;
+pub mod canvas;
+pub mod detail;
 mod memory;
 mod schedule;
 mod state;

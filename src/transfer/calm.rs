@@ -1,0 +1,191 @@
+//! Grain taken out of a finished picture's flats.
+//!
+//! Optimised pictures keep a fine grain where the painting is still: it costs the losses little. So the amplitude of
+//! the finest details is brought to the painting's, rank by rank: where the picture is stillest it becomes as still as
+//! the painting at its stillest, and so on up to the edges. Nothing is made livelier.
+//!
+//! ```text
+//!   amplitude
+//!      │              ╱ u       u: the picture's, sorted
+//!      │          ╱   ╱ v       v: the painting's, sorted
+//!      │      ╱   ╱
+//!      │  ╱   ╱                 gain of a pixel = min(1, v / u) at the rank of its u
+//!      │  ╱
+//!      └────────────────▶ rank
+//! ```
+//!
+//! This is done in each of the finest levels of a Laplacian pyramid; the others stay as they are.
+
+use rayon::prelude::*;
+
+use super::canvas::{Canvas, Level};
+use crate::kernels::resample::Resample;
+use crate::picture::Picture;
+use crate::tensor::FeatureMap;
+
+/// The neighbourhood whose amplitude is taken: standard deviation and radius of a Gaussian, in pixels of the level.
+const NEIGHBOURHOOD: (f64, usize) = (2.0, 7);
+
+/// Ranks between which amplitudes are interpolated.
+const QUANTILES: usize = 512;
+
+/// Of this many amplitudes and more, every second, third … is enough to know the quantiles.
+const SAMPLE: usize = 200_000;
+
+/// Added to the distance of two quantiles, which may be the same.
+const LEAST_DISTANCE: f32 = 1e-9;
+
+/// An amplitude below this is divided by as if it were this large.
+const LEAST_AMPLITUDE: f32 = 1e-6;
+
+/// Pixels in one task.
+const BLOCK: usize = 1 << 13;
+
+/// `picture` with its finest `levels` no livelier than those of `style`, clamped to [0, 1]; its opacity stays.
+///
+/// Both are taken apart into pyramids of up to `levels` + 1 levels, see [`Canvas`]. The amplitude at a pixel is the
+/// root of its coefficients' squares, added over the colours and averaged over the neighbourhood (a Gaussian of σ = 2,
+/// 15 pixels wide, the border pixel repeated). A picture so small that it has not as many levels as the other one, or
+/// only one, stays as it is.
+#[must_use]
+pub fn calm(picture: &Picture, style: &Picture, levels: usize) -> Picture {
+    let canvas = |picture: &Picture| Canvas::with_levels(levels + 1, picture.height(), picture.width());
+    let (own, wanted) = (canvas(picture), canvas(style));
+    let divided = own.levels().len() - 1;
+    if divided == 0 || divided != wanted.levels().len() - 1 {
+        return picture.clone();
+    }
+    let mut x = FeatureMap::from_array(&picture.rgb);
+    let mut theta = own.encode(&x);
+    let model = wanted.encode(&FeatureMap::from_array(&style.rgb));
+    for (own, wanted) in own.levels().iter().zip(wanted.levels()).take(divided) {
+        let model = quantiles(&amplitudes(wanted, &model[wanted.range()]));
+        quieten(own, &mut theta[own.range()], &model);
+    }
+    own.clamp(&mut theta, &mut x);
+    Picture { rgb: x.into_array(), alpha: picture.alpha.clone() }
+}
+
+/// The local amplitude (H × W) of a level's coefficients (H × W × 3).
+fn amplitudes(level: &Level, coefficients: &[f32]) -> Vec<f32> {
+    let squares = coefficients.par_chunks_exact(3).map(|pixel| pixel.iter().map(|c| c * c).sum());
+    let squares: Vec<f32> = squares.collect();
+    let mut means = vec![0.0; squares.len()];
+    let (deviation, radius) = NEIGHBOURHOOD;
+    Resample::blur(level.size(), 1, deviation, radius).apply(&squares, &mut means);
+    means.iter_mut().for_each(|mean| *mean = mean.sqrt());
+    means
+}
+
+/// The values at [`QUANTILES`] evenly spaced ranks, from the smallest to the largest, interpolated linearly.
+fn quantiles(values: &[f32]) -> Vec<f32> {
+    let mut sorted: Vec<f32> = values.iter().step_by((values.len() / SAMPLE).max(1)).copied().collect();
+    sorted.par_sort_unstable_by(f32::total_cmp);
+    let last = sorted.len() - 1;
+    let quantile = |i: usize| {
+        let rank = (i * last) as f64 / (QUANTILES - 1) as f64;
+        let below = rank as usize;
+        let (low, high) = (f64::from(sorted[below]), f64::from(sorted[(below + 1).min(last)]));
+        (low + (rank - below as f64) * (high - low)) as f32
+    };
+    (0..QUANTILES).map(quantile).collect()
+}
+
+/// Multiplies every pixel's coefficients by what makes its amplitude the model's at the same rank, if that is below 1.
+fn quieten(level: &Level, coefficients: &mut [f32], model: &[f32]) {
+    let amplitudes = amplitudes(level, coefficients);
+    let own = quantiles(&amplitudes);
+    let gain = |amplitude: f32| {
+        let above = own.partition_point(|&quantile| quantile < amplitude).clamp(1, QUANTILES - 1);
+        let (low, high) = (own[above - 1], own[above]);
+        let part = ((amplitude - low) / (high - low + LEAST_DISTANCE)).clamp(0.0, 1.0);
+        let wanted = model[above - 1] + part * (model[above] - model[above - 1]);
+        (wanted / amplitude.max(LEAST_AMPLITUDE)).min(1.0)
+    };
+    coefficients.par_chunks_mut(3 * BLOCK).zip(amplitudes.par_chunks(BLOCK)).for_each(|(coefficients, amplitudes)| {
+        for (pixel, &amplitude) in coefficients.chunks_exact_mut(3).zip(amplitudes) {
+            let gain = gain(amplitude);
+            pixel.iter_mut().for_each(|coefficient| *coefficient *= gain);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, Array3};
+
+    use super::*;
+
+    /// Grain of some amplitude left of the middle, ten times as much right of it.
+    fn grainy(height: usize, width: usize, amplitude: f32) -> Picture {
+        Picture::from_rgb(Array3::from_shape_fn((height, width, 3), |(y, x, c)| {
+            let hash = ((y * 977 + x * 31 + c) as u32).wrapping_mul(2_654_435_761) >> 16;
+            let grain = hash as f32 / 32768.0 - 1.0;
+            0.5 + amplitude * grain * if 2 * x < width { 1.0 } else { 10.0 }
+        }))
+    }
+
+    /// Root mean square of the differences between columns `from` to `to`.
+    fn grain(picture: &Picture, from: usize, to: usize) -> f32 {
+        let rgb = &picture.rgb;
+        let pairs = (0..picture.height()).flat_map(|y| (from..to).map(move |x| (y, x)));
+        let squares: f32 = pairs.map(|(y, x)| (rgb[[y, x + 1, 0]] - rgb[[y, x, 0]]).powi(2)).sum();
+        (squares / ((to - from) * picture.height()) as f32).sqrt()
+    }
+
+    #[test]
+    fn flats_become_as_still_as_the_styles_and_edges_stay() {
+        let mut style = grainy(48, 64, 0.002);
+        // As lively as the picture where it is lively.
+        let lively = grainy(48, 64, 0.03);
+        style.rgb.slice_mut(ndarray::s![.., 32.., ..]).assign(&lively.rgb.slice(ndarray::s![.., 32.., ..]));
+        let picture = grainy(48, 64, 0.03);
+        let calmed = calm(&picture, &style, 2);
+        let flat = grain(&calmed, 0, 22);
+        // What is left includes the levels that stay, which hold a sixteenth of the grain's energy.
+        assert!(flat < 0.35 * grain(&picture, 0, 22), "{flat} of {}", grain(&picture, 0, 22));
+        let edges = grain(&calmed, 42, 62) / grain(&picture, 42, 62);
+        assert!((edges - 1.0).abs() < 0.05, "{edges}");
+    }
+
+    #[test]
+    fn a_still_picture_is_not_made_livelier() {
+        let picture = grainy(40, 30, 0.005);
+        let calmed = calm(&picture, &grainy(40, 30, 0.04), 2);
+        assert!(calmed.rgb.iter().zip(&picture.rgb).all(|(a, b)| (a - b).abs() < 1e-6));
+    }
+
+    #[test]
+    fn constant_pictures_divide_nothing_by_nothing() {
+        let flat = |level| Picture::from_rgb(Array3::from_elem((20, 24, 3), level));
+        for level in [0.0, 0.4, 1.0] {
+            let calmed = calm(&flat(level), &grainy(20, 24, 0.03), 2);
+            assert!(calmed.rgb.iter().all(|v| (v - level).abs() < 1e-6));
+            let calmed = calm(&grainy(20, 24, 0.03), &flat(level), 2);
+            assert!(calmed.rgb.iter().all(|v| v.is_finite()) && grain(&calmed, 0, 23) < 0.2 * 0.3);
+        }
+    }
+
+    #[test]
+    fn pictures_without_levels_to_compare_stay() {
+        let picture = grainy(5, 40, 0.03);
+        assert_eq!(calm(&picture, &grainy(3, 40, 0.001), 2), picture);
+        assert_eq!(calm(&grainy(3, 3, 0.03), &grainy(3, 3, 0.001), 2), grainy(3, 3, 0.03));
+        assert_eq!(calm(&picture, &grainy(40, 40, 0.001), 0), picture);
+    }
+
+    #[test]
+    fn opacity_stays() {
+        let mut picture = grainy(20, 24, 0.03);
+        picture.alpha = Some(Array2::from_elem((20, 24), 0.5));
+        assert_eq!(calm(&picture, &grainy(20, 24, 0.01), 2).alpha, picture.alpha);
+    }
+
+    #[test]
+    fn quantiles_are_interpolated() {
+        let values: Vec<f32> = (0..1023).rev().map(|i| i as f32).collect();
+        let quantiles = quantiles(&values);
+        assert_eq!((quantiles.len(), quantiles[0], quantiles[256], quantiles[511]), (512, 0.0, 512.0, 1022.0));
+        assert_eq!(super::quantiles(&[3.0]), [3.0; 512]);
+    }
+}

@@ -1,0 +1,372 @@
+//! What the optimiser moves, and how it becomes a picture.
+//!
+//! ```text
+//!   x ─halve─▶ x₁ ─halve─▶ x₂        encode   θ₀ = x − up(x₁)   θ₁ = x₁ − up(x₂)   θ₂ = x₂
+//!   │          │           │
+//!   θ₀         θ₁          θ₂        decode   x = θ₀ + up(θ₁ + up(θ₂))
+//!   fine ───────────────▶ coarse     adjoint  d_θ₀ = d_x   d_θ₁ = upᵀ d_θ₀   d_θ₂ = upᵀ d_θ₁
+//! ```
+//!
+//! Adam moves every variable by about its learning rate, whatever the gradient's size. Moved pixel by pixel, a sky
+//! that should be brighter takes as many steps as there are greys to cross, and its grain is moved as readily. In a
+//! Laplacian pyramid one coefficient lifts the whole sky: tones are right within a few steps, and the finest level,
+//! one variable among many for each pixel, stays calm.
+//!
+//! Decoding is linear, so a gradient comes back through the transposed interpolations, exactly.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::kernels::resample::{Interpolation, Resample};
+use crate::kernels::scratch;
+use crate::tensor::FeatureMap;
+
+/// Colours of a picture.
+const CHANNELS: usize = 3;
+
+/// The most levels of a pyramid: eight halve 512 pixels to 4.
+const LEVELS: usize = 8;
+
+/// A level whose shorter side is below this is not divided any more.
+const SMALLEST: usize = 4;
+
+/// Elements clamped by one task.
+const BLOCK: usize = 1 << 14;
+
+/// The optimiser's variables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CanvasKind {
+    /// The picture's own values.
+    Pixels,
+    /// The coefficients of its Laplacian pyramid.
+    Pyramid,
+}
+
+/// The way from variables θ to a picture (H × W × 3) of one size: the levels of a Laplacian pyramid one after the
+/// other, the finest first, each (H_l × W_l × 3). Pixels are a pyramid of one level.
+///
+/// Each level has half the sides of the one before, rounded down; up to eight, until the shorter side is below 4.
+///
+/// Source: Burt & Adelson, *The Laplacian Pyramid as a Compact Image Code*, 1983, with a triangle (twice the new pixel
+/// wide) for their generating kernel, and linear interpolation on the way back.
+#[derive(Clone, Debug)]
+pub struct Canvas {
+    levels: Vec<Level>,
+    /// From level l + 1 to level l.
+    enlarge: Vec<Resample>,
+}
+
+/// One level of a pyramid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// Rows of pixels.
+    pub height: usize,
+    /// Pixels in a row.
+    pub width: usize,
+    /// Where in θ its coefficients begin.
+    pub start: usize,
+}
+
+impl Level {
+    /// (H_l, W_l).
+    #[must_use]
+    pub fn size(&self) -> (usize, usize) {
+        (self.height, self.width)
+    }
+
+    /// Its coefficients in θ, (H_l × W_l × 3).
+    #[must_use]
+    pub fn range(&self) -> Range<usize> {
+        self.start..self.start + CHANNELS * self.height * self.width
+    }
+}
+
+impl Canvas {
+    /// A canvas for pictures of `height` × `width` pixels.
+    ///
+    /// # Panics
+    /// If a side is 0.
+    #[must_use]
+    pub fn new(kind: CanvasKind, height: usize, width: usize) -> Self {
+        let most = match kind {
+            CanvasKind::Pixels => 1,
+            CanvasKind::Pyramid => LEVELS,
+        };
+        Self::with_levels(most, height, width)
+    }
+
+    /// A pyramid of up to `most` levels, at least one.
+    ///
+    /// # Panics
+    /// If a side is 0.
+    #[must_use]
+    pub fn with_levels(most: usize, height: usize, width: usize) -> Self {
+        assert!(height > 0 && width > 0, "a canvas of {height} × {width}");
+        let mut levels = vec![Level { height, width, start: 0 }];
+        while let Some(last) =
+            levels.last().filter(|last| levels.len() < most && last.height.min(last.width) >= SMALLEST)
+        {
+            let next = Level { height: last.height / 2, width: last.width / 2, start: last.range().end };
+            levels.push(next);
+        }
+        let enlarge = levels
+            .windows(2)
+            .map(|pair| Resample::new(Interpolation::Bilinear, pair[1].size(), pair[0].size(), CHANNELS));
+        Canvas { enlarge: enlarge.collect(), levels }
+    }
+
+    /// Elements of θ.
+    #[must_use]
+    pub fn variables(&self) -> usize {
+        self.levels.last().expect("at least one level").range().end
+    }
+
+    /// The levels, the finest first.
+    #[must_use]
+    pub fn levels(&self) -> &[Level] {
+        &self.levels
+    }
+
+    /// θ of the picture x (H × W × 3): what decodes to it, but for rounding.
+    ///
+    /// # Panics
+    /// If x has another size.
+    #[must_use]
+    pub fn encode(&self, x: &FeatureMap) -> Vec<f32> {
+        self.check(x);
+        let mut theta = vec![0.0; self.variables()];
+        theta[self.levels[0].range()].copy_from_slice(x.as_slice());
+        for (pair, enlarge) in self.levels.windows(2).zip(&self.enlarge) {
+            let (fine, coarse) = theta.split_at_mut(pair[1].start);
+            let (fine, coarse) = (&mut fine[pair[0].start..], &mut coarse[..pair[1].range().len()]);
+            Resample::new(Interpolation::Antialiased, pair[0].size(), pair[1].size(), CHANNELS).apply(fine, coarse);
+            let mut blurred = vec![0.0; fine.len()];
+            enlarge.apply(coarse, &mut blurred);
+            fine.iter_mut().zip(&blurred).for_each(|(x, blurred)| *x -= blurred);
+        }
+        theta
+    }
+
+    /// The picture (H × W × 3) of variables θ, not clamped. Linear in θ.
+    ///
+    /// # Panics
+    /// If θ is not [`Canvas::variables`] long, or x has another size.
+    pub fn decode(&self, theta: &[f32], x: &mut FeatureMap) {
+        self.check(x);
+        assert_eq!(theta.len(), self.variables(), "one variable for each coefficient");
+        let Some((first, others)) = self.enlarge.split_first() else {
+            return x.as_mut_slice().copy_from_slice(theta);
+        };
+        let (finest, rest) = theta.split_at(self.levels[1].start);
+        // The pictures of the coarser levels, each where its coefficients are in `rest`.
+        scratch::with(rest.len(), |pictures| {
+            let at = |level: &Level| level.start - finest.len()..level.range().end - finest.len();
+            let coarsest = at(&self.levels[self.levels.len() - 1]);
+            pictures[coarsest.clone()].copy_from_slice(&rest[coarsest]);
+            for (pair, enlarge) in self.levels[1..].windows(2).zip(others).rev() {
+                let (fine, coarse) = (at(&pair[0]), at(&pair[1]));
+                let (fines, coarses) = pictures.split_at_mut(coarse.start);
+                enlarge.apply_add(&coarses[..coarse.len()], &rest[fine.clone()], &mut fines[fine]);
+            }
+            first.apply_add(&pictures[at(&self.levels[1])], finest, x.as_mut_slice());
+        });
+    }
+
+    /// The gradient with respect to θ from the one with respect to the picture: the adjoint of [`Canvas::decode`].
+    ///
+    /// # Panics
+    /// If d_θ is not [`Canvas::variables`] long, or d_x has another size.
+    pub fn pull_back(&self, d_x: &FeatureMap, d_theta: &mut [f32]) {
+        self.check(d_x);
+        assert_eq!(d_theta.len(), self.variables(), "one gradient for each coefficient");
+        d_theta[self.levels[0].range()].copy_from_slice(d_x.as_slice());
+        for (pair, enlarge) in self.levels.windows(2).zip(&self.enlarge) {
+            let (fine, coarse) = d_theta.split_at_mut(pair[1].start);
+            enlarge.adjoint(&fine[pair[0].start..], 0.0, &mut coarse[..pair[1].range().len()]);
+        }
+    }
+
+    /// Decodes θ with every value cut to [0, 1], and takes what was cut off out of θ's finest level, so that θ decodes
+    /// to x but for rounding.
+    ///
+    /// # Panics
+    /// If θ is not [`Canvas::variables`] long, or x has another size.
+    pub fn clamp(&self, theta: &mut [f32], x: &mut FeatureMap) {
+        self.decode(theta, x);
+        let finest = theta[self.levels[0].range()].par_chunks_mut(BLOCK);
+        finest.zip(x.as_mut_slice().par_chunks_mut(BLOCK)).for_each(|(finest, x)| {
+            for (coefficient, x) in finest.iter_mut().zip(x) {
+                let inside = x.clamp(0.0, 1.0);
+                *coefficient -= *x - inside;
+                *x = inside;
+            }
+        });
+    }
+
+    /// Variables of this canvas, such as an optimiser's moments, for a canvas of another size: level by level, counted
+    /// from the finest. Levels that this canvas lacks are 0; levels that `to` lacks are left out.
+    ///
+    /// # Panics
+    /// If there are not [`Canvas::variables`] of them.
+    #[must_use]
+    pub fn resize(&self, variables: Vec<f32>, to: &Canvas, interpolation: Interpolation) -> Vec<f32> {
+        assert_eq!(variables.len(), self.variables(), "one variable for each coefficient");
+        if self.levels[0].size() == to.levels[0].size() && self.levels.len() == to.levels.len() {
+            return variables;
+        }
+        let mut resized = vec![0.0; to.variables()];
+        for (from, to) in self.levels.iter().zip(&to.levels) {
+            let resample = Resample::new(interpolation, from.size(), to.size(), CHANNELS);
+            resample.apply(&variables[from.range()], &mut resized[to.range()]);
+        }
+        resized
+    }
+
+    fn check(&self, x: &FeatureMap) {
+        let (height, width) = self.levels[0].size();
+        assert_eq!(x.dim(), (height, width, CHANNELS), "the picture of this canvas");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const KINDS: [CanvasKind; 2] = [CanvasKind::Pixels, CanvasKind::Pyramid];
+
+    /// Numbers in [low, low + 1) that repeat late.
+    fn numbers(length: usize, step: usize, low: f32) -> Vec<f32> {
+        (0..length).map(|i| ((i * step + 11) % 2039) as f32 / 2039.0 + low).collect()
+    }
+
+    fn picture(height: usize, width: usize) -> FeatureMap {
+        FeatureMap::from_vec(height, width, CHANNELS, numbers(CHANNELS * height * width, 613, 0.0))
+    }
+
+    fn unread(height: usize, width: usize) -> FeatureMap {
+        FeatureMap::from_vec(height, width, CHANNELS, vec![f32::NAN; CHANNELS * height * width])
+    }
+
+    fn dot(a: &[f32], b: &[f32]) -> f64 {
+        a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+    }
+
+    fn sizes(canvas: &Canvas) -> Vec<(usize, usize)> {
+        canvas.levels.iter().map(Level::size).collect()
+    }
+
+    #[test]
+    fn levels_halve_until_they_are_small() {
+        assert_eq!(sizes(&Canvas::new(CanvasKind::Pixels, 512, 512)), [(512, 512)]);
+        assert_eq!(sizes(&Canvas::new(CanvasKind::Pyramid, 37, 45)), [(37, 45), (18, 22), (9, 11), (4, 5), (2, 2)]);
+        assert_eq!(sizes(&Canvas::new(CanvasKind::Pyramid, 3, 900)), [(3, 900)]);
+        let large = Canvas::new(CanvasKind::Pyramid, 1024, 2048);
+        assert_eq!((large.levels.len(), sizes(&large)[7]), (8, (8, 16)));
+        assert_eq!(large.levels().iter().map(|level| level.range().len()).sum::<usize>(), large.variables());
+    }
+
+    #[test]
+    fn one_coarse_coefficient_lifts_the_whole_picture() {
+        let canvas = Canvas::new(CanvasKind::Pyramid, 6, 4);
+        assert_eq!(sizes(&canvas), [(6, 4), (3, 2)]);
+        let mut theta = vec![0.0; canvas.variables()];
+        theta[canvas.levels[1].range()].fill(0.25);
+        let mut x = unread(6, 4);
+        canvas.decode(&theta, &mut x);
+        assert_eq!(x.as_slice(), [0.25; 72]);
+    }
+
+    #[test]
+    fn what_was_cut_off_is_taken_from_the_finest_level() {
+        let canvas = Canvas::new(CanvasKind::Pyramid, 4, 4);
+        let mut theta = vec![0.0; canvas.variables()];
+        theta[canvas.levels[1].range()].fill(0.75);
+        theta[..3].copy_from_slice(&[0.5, -1.0, 0.125]);
+        let mut x = unread(4, 4);
+        canvas.clamp(&mut theta, &mut x);
+        assert_eq!(x.as_slice()[..4], [1.0, 0.0, 0.875, 0.75]);
+        assert_eq!(theta[..4], [0.25, -0.75, 0.125, 0.0]);
+    }
+
+    #[test]
+    fn levels_are_resized_counted_from_the_finest() {
+        let (small, large) = (Canvas::new(CanvasKind::Pyramid, 6, 9), Canvas::new(CanvasKind::Pyramid, 12, 15));
+        assert_eq!((small.levels.len(), large.levels.len()), (2, 3));
+        let mut theta = vec![1.0; small.variables()];
+        theta[small.levels[1].range()].fill(2.0);
+        let resized = small.resize(theta.clone(), &large, Interpolation::Bilinear);
+        let level = |l: usize| &resized[large.levels[l].range()];
+        assert!(level(0).iter().all(|&v| v == 1.0) && level(1).iter().all(|&v| v == 2.0));
+        assert!(level(2).iter().all(|&v| v == 0.0), "the smaller canvas has no third level");
+        assert_eq!(large.resize(resized, &small, Interpolation::Bilinear), theta);
+    }
+
+    #[test]
+    fn every_number_of_threads_gives_the_same_bytes() {
+        let canvas = Canvas::new(CanvasKind::Pyramid, 151, 93);
+        let run = |threads| {
+            let threads = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            threads.install(|| {
+                let mut theta = canvas.encode(&picture(151, 93));
+                theta.iter_mut().for_each(|t| *t *= 1.5);
+                let (mut x, mut d_theta) = (unread(151, 93), vec![f32::NAN; theta.len()]);
+                canvas.clamp(&mut theta, &mut x);
+                canvas.pull_back(&x, &mut d_theta);
+                (theta, x, d_theta)
+            })
+        };
+        let alone = run(1);
+        assert!(alone.2.iter().all(|d| d.is_finite()));
+        assert!(run(2) == alone && run(3) == alone);
+    }
+
+    proptest! {
+        #[test]
+        fn pulling_back_is_the_adjoint_of_decoding(height in 1usize..70, width in 1usize..70) {
+            for kind in KINDS {
+                let canvas = Canvas::new(kind, height, width);
+                let (theta, d_x) = (numbers(canvas.variables(), 1217, -0.5), picture(height, width));
+                let (mut x, mut d_theta) = (unread(height, width), vec![f32::NAN; theta.len()]);
+                canvas.decode(&theta, &mut x);
+                canvas.pull_back(&d_x, &mut d_theta);
+                let (left, right) = (dot(x.as_slice(), d_x.as_slice()), dot(&theta, &d_theta));
+                // Each element rounds a few times by 6e-8 of what it sums.
+                let norm = |v: &[f32]| dot(v, v).sqrt();
+                let scale = norm(x.as_slice()) * norm(d_x.as_slice()) + norm(&theta) * norm(&d_theta);
+                prop_assert!((left - right).abs() <= 1e-6 * scale, "{:?}: {} against {}", kind, left, right);
+            }
+        }
+
+        #[test]
+        fn what_is_encoded_decodes_to_itself(height in 1usize..70, width in 1usize..70) {
+            for kind in KINDS {
+                let canvas = Canvas::new(kind, height, width);
+                let (picture, mut x) = (picture(height, width), unread(height, width));
+                canvas.decode(&canvas.encode(&picture), &mut x);
+                // A difference taken and added again, at each level.
+                let pairs = x.as_slice().iter().zip(picture.as_slice());
+                prop_assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() <= 5e-7), "{:?}", kind);
+            }
+        }
+
+        #[test]
+        fn clamping_leaves_a_picture_in_range_that_the_variables_decode_to(height in 1usize..70, width in 1usize..70) {
+            for kind in KINDS {
+                let canvas = Canvas::new(kind, height, width);
+                let mut theta = numbers(canvas.variables(), 1217, -0.5);
+                let (mut x, mut again) = (unread(height, width), unread(height, width));
+                canvas.clamp(&mut theta, &mut x);
+                prop_assert!(x.as_slice().iter().all(|x| (0.0..=1.0).contains(x)));
+                canvas.decode(&theta, &mut again);
+                let pairs = x.as_slice().iter().zip(again.as_slice());
+                // The coefficients' sums are below 4.
+                prop_assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() <= 5e-7), "{:?}", kind);
+            }
+        }
+    }
+}
