@@ -5,9 +5,9 @@
 //!   x₊ = P(x + α d)                      α by a line search for the strong Wolfe conditions (line_search.rs)
 //! ```
 //!
-//! Where Adam's iterates need hundreds of small steps, curvature tells how far a step may go: a loss that Adam reaches
-//! after several hundred evaluations is often reached after a hundred. It pays for that with
-//! 2 · history vectors of memory, and with a need for losses that are the same function at every evaluation.
+//! Adam knows how large each element's gradient has been, but not what a step does to it. Curvature does, and tells how
+//! far to go. It is paid for with 2 · history vectors of memory, and with a need for losses that are the same function
+//! at every evaluation.
 //!
 //! Source: Nocedal & Wright 2006, *Numerical Optimization*, algorithms 7.4 and 7.5. The first step is that of
 //! PyTorch's `torch.optim.LBFGS`, min(1, 1/‖g‖₁) times the learning rate along −g, so that published settings mean the
@@ -27,8 +27,12 @@
 //!
 //! On quadratics in the box [0, 1] (64 variables, condition 1000, half of them at the edge of the box at the solution;
 //! the mean of 20, down to a millionth of the way from the start's loss to the lowest) that takes 52 evaluations. With
-//! y as it is 69; with the gradient as it is 4300, since line searches then fail and fall back on −g. With every
-//! coordinate free the three are the same.
+//! y as it is 69, with the gradient as it is 4300. With every coordinate free the three are the same.
+//!
+//! A projection may also move one coordinate because of another, as it does where what leaves the box is taken out of
+//! the finest level of a Laplacian pyramid. Then −g itself need not lead down: coarse levels are driven by pixels that
+//! are at the edge and cannot follow. Such a caller leaves out of the gradient what would drive a pixel outward, before
+//! it is taken apart into levels.
 //!
 //! # When there is no way down
 //!
@@ -93,7 +97,7 @@ pub struct Lbfgs {
     x: Vec<f32>,
     g: Vec<f32>,
     loss: f64,
-    /// The loss that has last been lower than the one here before it by more than noise, and the iterates since.
+    /// The loss than which the last `since` iterates have not been lower by more than noise.
     mark: f64,
     since: u32,
     /// The direction searched.

@@ -48,7 +48,7 @@ impl History {
         self.pairs.clear();
     }
 
-    /// Buffers for a new pair: those of the oldest if there is no room for more.
+    /// Buffers for a new pair: those of the oldest, which is forgotten, if there is no room for more.
     pub fn spare(&mut self, length: usize) -> Pair {
         let oldest = if self.pairs.len() == self.room { self.pairs.pop_front() } else { None };
         oldest.unwrap_or_else(|| Pair { s: vec![0.0; length], y: vec![0.0; length], rho: 0.0 })

@@ -1,9 +1,11 @@
-use proptest::prelude::*;
+use proptest::prelude::{ProptestConfig, any, prop_assert, proptest};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
 use crate::optim::line_search::{C1, C2};
+
+mod boxed;
 
 const OPTIONS: LbfgsOptions = LbfgsOptions { history: 10, learning_rate: 1.0, noise: NOISE };
 
@@ -63,7 +65,7 @@ fn run(
     mut optimizer: Lbfgs,
     mut x: Vec<f32>,
     evaluate: impl Fn(&[f32]) -> (f64, Vec<f32>),
-    project: impl Fn(&mut f32),
+    project: impl Fn(&mut [f32]),
     target: f64,
     wolfe: bool,
 ) -> Run {
@@ -87,7 +89,7 @@ fn run(
             losses.push((loss, evaluations));
             last = Some((told, loss, g));
         }
-        x.iter_mut().for_each(&project);
+        project(&mut x);
         assert!(x.iter().all(|x| x.is_finite()), "asks for a point");
         let best = losses.last().map_or(f64::INFINITY, |l| l.0);
         if optimizer.finished() || best <= target {
@@ -97,14 +99,14 @@ fn run(
     panic!("still at {:?} after 2000 evaluations", losses.last());
 }
 
-fn clamp(x: &mut f32) {
-    *x = x.clamp(0.0, 1.0);
+fn clamp(x: &mut [f32]) {
+    x.iter_mut().for_each(|x| *x = x.clamp(0.0, 1.0));
 }
 
-fn free(_: &mut f32) {}
+fn free(_: &mut [f32]) {}
 
 #[test]
-fn a_quadratic_of_condition_10_000_takes_a_hundredth_of_gradient_descents_evaluations() {
+fn a_quadratic_of_condition_10_000_takes_a_thirtieth_of_gradient_descents_evaluations() {
     let (n, condition) = (50, 1e4);
     for seed in 0..5 {
         let q = Quadratic::random(n, condition, -1.0..1.0, seed);
@@ -120,7 +122,7 @@ fn a_quadratic_of_condition_10_000_takes_a_hundredth_of_gradient_descents_evalua
             descent += 1;
         }
         println!("quadratic: {} evaluations, gradient descent {descent}", found.evaluations);
-        assert!(found.evaluations < 200 && found.evaluations * 50 < descent, "{} {descent}", found.evaluations);
+        assert!(found.evaluations < 200 && found.evaluations * 30 < descent, "{} {descent}", found.evaluations);
     }
 }
 
@@ -138,60 +140,6 @@ fn rosenbrocks_valley_takes_fewer_than_60_evaluations() {
     assert!(found.evaluations < 60, "{}", found.evaluations);
     // f = 1e-9 is within 1e-4 of (1, 1) along the valley.
     assert!(found.x.iter().all(|x| (x - 1.0).abs() < 1e-4), "{:?}", found.x);
-}
-
-/// Projected gradient, accelerated, run until it has long converged.
-fn solution_in_the_box(q: &Quadratic, condition: f64) -> Vec<f64> {
-    let mut x = vec![0.5; q.c.len()];
-    let mut z = x.clone();
-    let momentum = (condition.sqrt() - 1.0) / (condition.sqrt() + 1.0);
-    for _ in 0..(60.0 * condition.sqrt()) as usize {
-        let g = q.gradient(&z);
-        let next: Vec<f64> = z.iter().zip(&g).map(|(z, g)| (z - g / condition).clamp(0.0, 1.0)).collect();
-        z = next.iter().zip(&x).map(|(next, x)| next + momentum * (next - x)).collect();
-        x = next;
-    }
-    x
-}
-
-#[test]
-fn in_a_box_it_ends_where_a_long_projected_gradient_descent_ends() {
-    let (n, condition) = (64, 1e3);
-    let mut evaluations = 0;
-    for seed in 0..10 {
-        let q = Quadratic::random(n, condition, -0.5..1.5, seed);
-        let expected = solution_in_the_box(&q, condition);
-        assert!(expected.iter().filter(|&&x| x == 0.0 || x == 1.0).count() > n / 4, "the box matters");
-        let exact = LbfgsOptions { noise: 1e-9, ..OPTIONS };
-        let found = run(Lbfgs::new(exact, n), vec![0.5; n], |x| q.evaluate(x), clamp, f64::NEG_INFINITY, false);
-        let least = found.losses.last().unwrap().0;
-        let near = |l: &&(f64, u32)| l.0 - least < 1e-6 * (found.losses[0].0 - least);
-        evaluations += found.losses.iter().find(near).unwrap().1;
-        // Smallest curvature 1: a loss known to 1e-9 of about a thousand leaves x this uncertain.
-        let close = |(x, e): (&f32, &f64)| (f64::from(*x) - e).abs() < 2e-3;
-        assert!(found.x.iter().zip(&expected).all(close), "seed {seed}");
-        // Karush, Kuhn and Tucker: at the edge the gradient points out of the box, elsewhere it is 0 but for rounding.
-        let g = q.evaluate(&found.x).1;
-        let ends = |(&x, &g): (&f32, &f32)| match x {
-            0.0 => g > -0.2,
-            1.0 => g < 0.2,
-            _ => g.abs() < 0.2,
-        };
-        assert!(found.x.iter().zip(&g).all(ends), "seed {seed}");
-    }
-    println!("box: {} evaluations on average", evaluations / 10);
-    assert!(evaluations < 10 * 80, "{evaluations}");
-}
-
-#[test]
-fn everything_at_the_edge_is_the_end() {
-    // Towards (1, 0), from there and from elsewhere.
-    for start in [[1.0, 0.0], [0.3, 0.8]] {
-        let linear = |x: &[f32]| (f64::from(x[1] - x[0]), vec![-1.0, 1.0]);
-        let found = run(Lbfgs::new(OPTIONS, 2), start.to_vec(), linear, clamp, f64::NEG_INFINITY, false);
-        assert_eq!(found.x, [1.0, 0.0]);
-        assert!(found.evaluations < 12, "{}", found.evaluations);
-    }
 }
 
 #[test]
@@ -301,7 +249,7 @@ fn every_number_of_threads_gives_the_same_bytes() {
             for _ in 0..25 {
                 let (loss, g) = evaluate(&x);
                 optimizer.tell(&mut x, loss, &g);
-                x.iter_mut().for_each(clamp);
+                clamp(&mut x);
             }
         });
         (x, optimizer)
@@ -335,7 +283,7 @@ proptest! {
     ) {
         let q = Quadratic::random(n, 10f64.powf(digits), -1.0..2.0, seed);
         let options = LbfgsOptions { history, ..OPTIONS };
-        let project = if boxed { clamp } else { free };
+        let project: fn(&mut [f32]) = if boxed { clamp } else { free };
         let found = run(Lbfgs::new(options, n), vec![0.5; n], |x| q.evaluate(x), project, 1e-9, false);
         for pair in found.losses.windows(2) {
             // Where losses differ by less than their noise, slopes decide.
