@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::kernels::conv::{Algorithm, amx};
-use crate::objective::LayerWeight;
+use crate::objective::{ContentLoss, Goal, LayerWeight, Statistic, Variation};
 use crate::tensor::Dtype;
 use crate::vgg::{Border, Layer, Pooling, SMALLEST_SIDE};
 
@@ -22,34 +22,51 @@ pub const DEFAULT_MAX_PIXELS: u64 = 100_000_000;
 pub struct Config {
     /// The preset this configuration started from.
     pub preset: Preset,
-    /// Longest side of the result in pixels; 0 keeps the content picture's own size.
+    /// Longest side of the result in pixels; 0 keeps the content picture's own size. [`Scales::Given`] says it itself.
     pub size: u32,
-    /// Longest side of the style picture; `None` is the same as `size`, 0 its own size.
+    /// Longest side of the style picture at the last scale; `None` is the result's, but not larger than its own, 0 its
+    /// own size.
     pub style_size: Option<u32>,
-    /// Iterations in all, shared out among the scales.
-    pub iterations: u32,
-    /// From which size the picture is grown.
-    pub pyramid: Pyramid,
-    /// Which formulas measure content, style and denoise.
-    pub losses: Losses,
+    /// The sizes through which the picture grows, and how long it stays at each.
+    pub scales: Scales,
+    /// Iterations in all, shared out among the scales; `None` is what the scales' rule gives.
+    pub iterations: Option<u32>,
+    /// How features are compared with the content picture's.
+    pub content_loss: ContentLoss,
     /// The layers compared with the content picture.
     pub content_layers: Vec<LayerWeight>,
-    /// The layers compared with the style picture.
-    pub style_layers: Vec<LayerWeight>,
     /// α, the weight of the content loss.
     pub content_weight: f64,
+    /// How features are compared with the style picture's.
+    pub statistic: Statistic,
+    /// Iterations between new transport matrices ([`Statistic::Wasserstein`]).
+    pub refresh: u32,
+    /// The layers compared with the style picture.
+    pub style_layers: Vec<LayerWeight>,
     /// β, the weight of the style loss.
     pub style_weight: f64,
+    /// How neighbouring pixels are compared.
+    pub variation: Variation,
     /// γ, the weight of the total variation ("denoise").
     pub tv_weight: f64,
-    /// Adam's step size, in units of the picture's [0, 1] range.
+    /// What is optimised.
+    pub canvas: CanvasKind,
+    /// By what.
+    pub optimizer: OptimizerKind,
+    /// Adam's step size, in units of the picture's [0, 1] range; the factor of L-BFGS's first step.
     pub learning_rate: f64,
+    /// The course of the learning rate within each scale.
+    pub schedule: Schedule,
     /// Adam's decay of the gradient's average.
     pub beta1: f64,
     /// Adam's decay of the squared gradient's average.
     pub beta2: f64,
     /// Adam's ε.
     pub epsilon: f64,
+    /// What becomes of Adam's two averages where the picture grows.
+    pub moments: Moments,
+    /// Steps that L-BFGS remembers.
+    pub lbfgs_history: u32,
     /// Decay of the running average of the iterates that becomes the result; `None` returns the last iterate.
     pub average: Option<f64>,
     /// What the first convolution sees beyond the picture's edge.
@@ -58,6 +75,14 @@ pub struct Config {
     pub pooling: Pooling,
     /// Where the optimisation starts.
     pub init: Init,
+    /// The share of the photograph's detail, in the style's colours, that is added where a scale first shows it.
+    pub detail: f64,
+    /// Whether the result's colours are matched to the style picture's once more at the end.
+    pub match_result: bool,
+    /// The finest levels of the result's pyramid whose flats are made as calm as the style picture's.
+    pub calm: u32,
+    /// The most by which matching colours may enlarge a difference of colours.
+    pub largest_gain: f64,
     /// Seed of every random number in the run.
     pub seed: u64,
     /// The most pixels an input picture may have; more is refused before decoding.
@@ -74,40 +99,89 @@ pub struct Config {
     pub tone: Tone,
 }
 
+/// The sizes of a run, and its iterations at each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scales {
+    /// The whole run at the result's own size: so many iterations.
+    Single(u32),
+    /// Longest sides end/√2ⁱ, none below the rule's first size.
+    Grown(Vec<ScaleRule>),
+    /// Longest sides, small to large, and iterations, as given. The last is the result's size.
+    Given(Vec<ScaleRule>),
+}
+
+/// Iterations for pictures of some size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ScaleRule {
+    /// Longest side in pixels.
+    pub size: u32,
+    /// Iterations at this size.
+    pub iterations: u32,
+}
+
+/// What the optimiser moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CanvasKind {
+    /// The picture's own values.
+    Pixels,
+    /// The coefficients of its Laplacian pyramid.
+    Pyramid,
+}
+
+/// Which optimiser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OptimizerKind {
+    /// A step size for each variable.
+    Adam,
+    /// Curvature from the last steps, and a line search.
+    Lbfgs,
+}
+
+/// What becomes of an optimiser's memory where the picture grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Moments {
+    /// It is brought to the new size.
+    Carried,
+    /// It is forgotten.
+    Cold,
+}
+
+/// The course of the learning rate: half a cosine from 1 to `end` within each scale, to `last` in the last one.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Schedule {
+    /// The share of the learning rate at the end of a scale.
+    pub end: f64,
+    /// The same for the last scale.
+    pub last: f64,
+}
+
+impl Schedule {
+    /// The same rate throughout.
+    pub const CONSTANT: Schedule = Schedule { end: 1.0, last: 1.0 };
+}
+
 /// A named set of values for every field of [`Config`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Preset {
-    /// The best picture Impasto can make: coarse to fine, averaged iterates.
+    /// A preview of `default`.
+    Fast,
+    /// The best picture in about a minute.
     Default,
+    /// The best picture.
+    Best,
     /// "Migrating of Images Using Neural Style Transfer", to the letter.
     Paper,
-}
-
-/// Which formulas measure the three losses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Losses {
-    /// The paper's sums: content ½Σ(F−P)², style 1/(4N²) Σ(G/M − A/M)² per layer,
-    /// denoise Σ|∇x|². Their weights depend on the picture's size.
-    Sums,
-    /// Means, so that one set of weights serves every size: content the mean of
-    /// (F−P)², style Σd²/Σ|d| per layer on d = G/M − A/M, denoise the mean
-    /// squared difference over nine points.
-    Means,
-}
-
-/// Scales of a coarse-to-fine run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Pyramid {
-    /// The whole run at the result's own size.
-    Single,
-    /// Longest sides end/√2ⁱ, none below `smallest` pixels.
-    From {
-        /// Longest side of the first scale in pixels.
-        smallest: u32,
-    },
+    /// Gatys, Ecker & Bethge 2016.
+    Gatys,
+    /// J. Johnson's neural-style.
+    NeuralStyle,
+    /// PyTorch's tutorial.
+    PytorchTutorial,
 }
 
 /// Where the optimisation starts.
@@ -116,6 +190,8 @@ pub enum Pyramid {
 pub enum Init {
     /// The content picture.
     Content,
+    /// The content picture in the style picture's colours.
+    Matched,
     /// Uniform noise from the seed.
     Noise,
     /// A picture file, resized to the result's size.
@@ -165,15 +241,31 @@ fn layers(weights: &[(Layer, f64)]) -> Vec<LayerWeight> {
 }
 
 impl Preset {
-    /// Every preset, in the order help shows them.
-    pub const ALL: [Preset; 2] = [Preset::Default, Preset::Paper];
+    /// Every preset, in the order `impasto presets` shows them.
+    pub const ALL: [Preset; 7] = [
+        Preset::Fast,
+        Preset::Default,
+        Preset::Best,
+        Preset::Paper,
+        Preset::Gatys,
+        Preset::NeuralStyle,
+        Preset::PytorchTutorial,
+    ];
+
+    /// Our own, which help shows side by side.
+    pub const OWN: [Preset; 3] = [Preset::Fast, Preset::Default, Preset::Best];
 
     /// The preset's name on the command line.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Preset::Fast => "fast",
             Preset::Default => "default",
+            Preset::Best => "best",
             Preset::Paper => "paper",
+            Preset::Gatys => "gatys",
+            Preset::NeuralStyle => "neural-style",
+            Preset::PytorchTutorial => "pytorch-tutorial",
         }
     }
 
@@ -181,81 +273,235 @@ impl Preset {
     #[must_use]
     pub const fn summary(self) -> &'static str {
         match self {
-            Preset::Default => "coarse to fine with averaged iterates: the best picture",
+            Preset::Fast => "a preview of default, in a fifth of its time",
+            Preset::Default => "coarse to fine, by optimal transport, on a pyramid",
+            Preset::Best => "default with four times the steps",
             Preset::Paper => "\"Migrating of Images Using Neural Style Transfer\" to the letter, one scale",
+            Preset::Gatys => "\"Image Style Transfer Using Convolutional Neural Networks\", Gatys, Ecker & Bethge 2016",
+            Preset::NeuralStyle => "J. Johnson's neural-style, as it comes",
+            Preset::PytorchTutorial => "PyTorch's \"Neural Transfer\" tutorial",
+        }
+    }
+
+    /// For a published preset, what differs here from what was published.
+    #[must_use]
+    pub const fn differs(self) -> Option<&'static str> {
+        match self {
+            Preset::Fast | Preset::Default | Preset::Best => None,
+            Preset::Paper => Some("loss weights, which the paper does not give"),
+            Preset::Gatys => Some("VGG16 in torchvision's weights, for a VGG19 rescaled to a mean activation of 1"),
+            Preset::NeuralStyle => {
+                Some("VGG16 in torchvision's weights; loss weights are brought from pixels of 0 to 255 to its units")
+            }
+            Preset::PytorchTutorial => Some("VGG16 for VGG19; features are compared after their ReLU, not before"),
         }
     }
 
     /// The whole configuration the preset stands for.
     #[must_use]
     pub fn config(self) -> Config {
-        let paper = Config {
-            preset: self,
-            size: 512,
-            style_size: None,
-            iterations: 60,
-            pyramid: Pyramid::Single,
-            losses: Losses::Sums,
-            content_layers: layers(&[(Layer::relu(3, 3), 1.0)]),
-            style_layers: layers(&[
-                (Layer::relu(1, 2), 0.25),
-                (Layer::relu(2, 2), 0.25),
-                (Layer::relu(3, 3), 0.25),
-                (Layer::relu(4, 3), 0.25),
-            ]),
-            content_weight: 5e-9,
-            style_weight: 1.0,
-            tv_weight: 2e-5,
-            learning_rate: 0.02,
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-8,
-            average: None,
-            border: Border::Zero,
-            pooling: Pooling::Max,
-            init: Init::Content,
-            seed: 0,
-            max_pixels: DEFAULT_MAX_PIXELS,
-            threads: 0,
-            precision: Precision::Auto,
-            conv_algorithm: None,
-            weights: None,
-            tone: Tone::Auto,
-        };
         match self {
-            Preset::Paper => paper,
-            Preset::Default => Config {
-                iterations: 300,
-                pyramid: Pyramid::From { smallest: 128 },
-                losses: Losses::Means,
+            Preset::Fast => Config {
+                preset: self,
+                scales: Scales::Grown(rule(&[(128, 110), (181, 40), (256, 28), (362, 10), (512, 6)])),
+                learning_rate: 0.03,
+                moments: Moments::Carried,
+                schedule: Schedule { end: 0.5, last: 0.2 },
+                average: Some(0.7),
+                content_weight: 0.015,
+                ..default()
+            },
+            Preset::Default => default(),
+            Preset::Best => Config {
+                preset: self,
+                scales: Scales::Grown(rule(&[
+                    (128, 500),
+                    (256, 500),
+                    (362, 400),
+                    (512, 380),
+                    (724, 250),
+                    (1024, 200),
+                    (2048, 100),
+                ])),
+                ..default()
+            },
+            Preset::Paper => paper(),
+            Preset::Gatys => Config {
+                preset: self,
+                scales: Scales::Single(500),
+                content_loss: ContentLoss::Mean,
                 content_layers: layers(&[(Layer::relu(4, 2), 1.0)]),
-                style_layers: layers(&[
-                    (Layer::relu(1, 1), 256.0 / 341.0),
-                    (Layer::relu(2, 1), 64.0 / 341.0),
-                    (Layer::relu(3, 1), 16.0 / 341.0),
-                    (Layer::relu(4, 1), 4.0 / 341.0),
-                    (Layer::relu(5, 1), 1.0 / 341.0),
-                ]),
-                content_weight: 0.025,
-                style_weight: 1.0,
-                tv_weight: 2.0,
-                beta2: 0.99,
-                average: Some(0.99),
-                border: Border::Replicate,
+                statistic: Statistic::GramMean,
+                style_layers: firsts(),
+                content_weight: 1.0,
+                style_weight: 1e3,
+                tv_weight: 0.0,
+                optimizer: OptimizerKind::Lbfgs,
+                learning_rate: 1.0,
+                pooling: Pooling::Avg,
                 tone: Tone::Off,
-                ..paper
+                ..paper()
+            },
+            Preset::NeuralStyle => Config {
+                preset: self,
+                scales: Scales::Single(1000),
+                content_loss: ContentLoss::Mean,
+                content_layers: layers(&[(Layer::relu(4, 2), 1.0)]),
+                statistic: Statistic::GramMean,
+                style_layers: firsts(),
+                content_weight: 5.0,
+                // Features are 58 times as large there, for pixels of 0 to 255: products of them 58² times.
+                style_weight: 100.0 * 58.0 * 58.0,
+                // 1e-3 · ½ Σd² of pixels from 0 to 255, in units of 58².
+                tv_weight: 0.01,
+                optimizer: OptimizerKind::Lbfgs,
+                learning_rate: 1.0,
+                lbfgs_history: 100,
+                init: Init::Noise,
+                tone: Tone::Off,
+                ..paper()
+            },
+            Preset::PytorchTutorial => Config {
+                preset: self,
+                size: 512,
+                scales: Scales::Single(300),
+                content_loss: ContentLoss::Mean,
+                content_layers: layers(&[(Layer::relu(2, 2), 1.0)]),
+                statistic: Statistic::GramMean,
+                style_layers: layers(&[
+                    (Layer::relu(1, 1), 1.0),
+                    (Layer::relu(1, 2), 1.0),
+                    (Layer::relu(2, 1), 1.0),
+                    (Layer::relu(2, 2), 1.0),
+                    (Layer::relu(3, 1), 1.0),
+                ]),
+                content_weight: 1.0,
+                style_weight: 1e6,
+                tv_weight: 0.0,
+                optimizer: OptimizerKind::Lbfgs,
+                learning_rate: 1.0,
+                lbfgs_history: 100,
+                tone: Tone::Off,
+                ..paper()
             },
         }
     }
 }
 
+/// The first layer of each block, all of one weight.
+fn firsts() -> Vec<LayerWeight> {
+    (1..=5).map(|block| LayerWeight { layer: Layer::relu(block, 1), weight: 1.0 }).collect()
+}
+
+fn rule(iterations: &[(u32, u32)]) -> Vec<ScaleRule> {
+    iterations.iter().map(|&(size, iterations)| ScaleRule { size, iterations }).collect()
+}
+
+fn paper() -> Config {
+    Config {
+        preset: Preset::Paper,
+        size: 512,
+        style_size: None,
+        scales: Scales::Single(60),
+        iterations: None,
+        content_loss: ContentLoss::Sum,
+        content_layers: layers(&[(Layer::relu(3, 3), 1.0)]),
+        content_weight: 5e-9,
+        statistic: Statistic::Gram,
+        refresh: 2,
+        style_layers: layers(&[
+            (Layer::relu(1, 2), 0.25),
+            (Layer::relu(2, 2), 0.25),
+            (Layer::relu(3, 3), 0.25),
+            (Layer::relu(4, 3), 0.25),
+        ]),
+        style_weight: 1.0,
+        variation: Variation::Sum,
+        tv_weight: 2e-5,
+        canvas: CanvasKind::Pixels,
+        optimizer: OptimizerKind::Adam,
+        learning_rate: 0.02,
+        schedule: Schedule::CONSTANT,
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        moments: Moments::Carried,
+        lbfgs_history: 20,
+        average: None,
+        border: Border::Zero,
+        pooling: Pooling::Max,
+        init: Init::Content,
+        detail: 0.0,
+        match_result: false,
+        calm: 0,
+        largest_gain: 5.0,
+        seed: 0,
+        max_pixels: DEFAULT_MAX_PIXELS,
+        threads: 0,
+        precision: Precision::Auto,
+        conv_algorithm: None,
+        weights: None,
+        tone: Tone::Auto,
+    }
+}
+
+/// The recipe: see `docs/recipe.md` for what each part brings.
+fn default() -> Config {
+    Config {
+        preset: Preset::Default,
+        scales: Scales::Grown(rule(&[(128, 250), (181, 200), (256, 150), (362, 80), (512, 50), (724, 25)])),
+        content_loss: ContentLoss::Mean,
+        content_layers: layers(&[(Layer::relu(4, 2), 1.0)]),
+        content_weight: 0.02,
+        statistic: Statistic::Wasserstein,
+        style_layers: layers(&[
+            (Layer::relu(1, 1), 256.0 / 341.0),
+            (Layer::relu(2, 1), 64.0 / 341.0),
+            (Layer::relu(3, 1), 16.0 / 341.0),
+            (Layer::relu(4, 1), 4.0 / 341.0),
+            (Layer::relu(5, 1), 1.0 / 341.0),
+        ]),
+        variation: Variation::Mean,
+        tv_weight: 2.0,
+        canvas: CanvasKind::Pyramid,
+        learning_rate: 0.01,
+        schedule: Schedule { end: 0.3, last: 0.05 },
+        beta2: 0.99,
+        moments: Moments::Cold,
+        average: Some(0.95),
+        border: Border::Replicate,
+        init: Init::Matched,
+        detail: 1.0,
+        match_result: true,
+        calm: 2,
+        tone: Tone::Off,
+        ..paper()
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
-        Preset::Default.config()
+        default()
     }
 }
 
 impl Config {
+    /// What the picture should be like. L-BFGS's line search compares losses, and wants them exact at every evaluation.
+    #[must_use]
+    pub fn goal(&self) -> Goal {
+        Goal {
+            content_loss: self.content_loss,
+            content_layers: self.content_layers.clone(),
+            content_weight: self.content_weight,
+            statistic: self.statistic,
+            refresh: if self.optimizer == OptimizerKind::Lbfgs { 1 } else { self.refresh },
+            style_layers: self.style_layers.clone(),
+            style_weight: self.style_weight,
+            variation: self.variation,
+            tv_weight: self.tv_weight,
+        }
+    }
+
     /// Checks every field against the others.
     ///
     /// # Errors
@@ -287,8 +533,36 @@ impl Config {
                 self.learning_rate
             )));
         }
-        if self.iterations == 0 {
+        if self.iterations == Some(0) {
             return Err(Error::Usage("--iterations 0: give at least 1".into()));
+        }
+        self.scales.validate()?;
+        for (flag, value, most) in [
+            ("--detail", self.detail, 10.0),
+            ("--schedule", self.schedule.end, 1.0),
+            ("--schedule", self.schedule.last, 1.0),
+        ] {
+            if !(0.0..=most).contains(&value) {
+                return Err(Error::Usage(format!("{flag} {value}: give a number from 0 to {most}")));
+            }
+        }
+        for (flag, decay) in
+            [("--beta1", self.beta1), ("--beta2", self.beta2), ("--average", self.average.unwrap_or_default())]
+        {
+            if !(0.0..1.0).contains(&decay) {
+                return Err(Error::Usage(format!("{flag} {decay}: give a number of at least 0 and below 1")));
+            }
+        }
+        if !(self.largest_gain.is_finite() && self.largest_gain >= 1.0) {
+            return Err(Error::Usage(format!("--largest-gain {}: give a number of at least 1", self.largest_gain)));
+        }
+        if self.calm > 7 {
+            return Err(Error::Usage(format!("--calm {}: a pyramid has 7 levels to calm; give 0 to 7", self.calm)));
+        }
+        for (flag, count) in [("--refresh", self.refresh), ("--lbfgs-history", self.lbfgs_history)] {
+            if count == 0 {
+                return Err(Error::Usage(format!("{flag} 0: give at least 1")));
+            }
         }
         if let Some(algorithm) = self.conv_algorithm.filter(|algorithm| !algorithm.available()) {
             return Err(Error::Usage(format!(
@@ -299,6 +573,20 @@ impl Config {
         }
         layers_valid("--content-layer", &self.content_layers, self.content_weight)?;
         layers_valid("--style-layer", &self.style_layers, self.style_weight)
+    }
+}
+
+impl Scales {
+    fn validate(&self) -> Result<()> {
+        let (Scales::Grown(rule) | Scales::Given(rule)) = self else { return Ok(()) };
+        let wrong = |what: &str| Err(Error::Usage(format!("--scales: {what}, as in 128:250,256:150,512:50")));
+        if rule.is_empty() || rule.iter().any(|scale| scale.iterations == 0 || (scale.size as usize) < SMALLEST_SIDE) {
+            return wrong("give sizes of at least 16 pixels, each with at least one iteration");
+        }
+        if !rule.is_sorted_by(|a, b| a.size < b.size) {
+            return wrong("give sizes from small to large");
+        }
+        Ok(())
     }
 }
 
@@ -339,7 +627,11 @@ mod tests {
         assert!(wrong(|c| c.learning_rate = 10.0).contains("--learning-rate 10"));
         assert!(wrong(|c| c.learning_rate = f64::NAN).contains("--learning-rate NaN"));
         assert!(wrong(|c| c.tv_weight = f64::NAN).contains("--tv-weight"));
-        assert!(wrong(|c| c.iterations = 0).contains("--iterations"));
+        assert!(wrong(|c| c.iterations = Some(0)).contains("--iterations"));
+        assert!(wrong(|c| c.scales = Scales::Given(rule(&[(256, 5), (128, 5)]))).contains("small to large"));
+        assert!(wrong(|c| c.average = Some(1.0)).contains("--average"));
+        assert!(wrong(|c| c.refresh = 0).contains("--refresh"));
+        assert!(wrong(|c| c.detail = f64::NAN).contains("--detail"));
         assert!(wrong(|c| c.style_layers.clear()).contains("--style-layer"));
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod bf16;
 pub mod conv;
+pub mod eigen;
 pub mod gemm;
 pub mod gram;
 pub mod mask;

@@ -1,48 +1,82 @@
 //! What is minimised: α·content + β·style + γ·tv.
 //!
 //! ```text
-//!                                    ┌── relu4_2 ──▶ content: Σ(F − P)²        ┐
-//!  picture x ──▶ VGG, frozen ────────┤                                         │ α
-//!      │                             └── relu1_1 … ─▶ G = FᵀF ─▶ style: d(G,A) ├ β ─▶ total ─▶ backward ─▶ dx
-//!      └──▶ tv: Σ|∇x|² ────────────────────────────────────────────────────────┘ γ
+//!                                    ┌── relu4_2 ──▶ content: Σ(F − P)²              ┐
+//!  picture x ──▶ VGG, frozen ────────┤                                               │ α
+//!      │                             └── relu1_1 … ─▶ ΣFᵀF, ΣF ─▶ style: statistic   ├ β ─▶ total ─▶ backward ─▶ dx
+//!      └──▶ tv: Σ|∇x|² ──────────────────────────────────────────────────────────────┘ γ
 //! ```
 //!
-//! Every loss is a function of statistics that are sums over pixels: ΣFᵀF and
+//! Content, style and variation are chosen apart, each by name: [`ContentLoss`], [`Statistic`], [`Variation`].
+//!
+//! Every loss is a function of statistics that are sums over pixels: ΣFᵀF, ΣF and
 //! M for style, Σ(F − P)² for content, Σ|∇x|² for denoise. Sums over parts of
 //! a picture can be added up, so the same losses can be computed piece by
 //! piece. Keep it so.
 
 mod content;
 mod layer_weight;
-mod style;
+pub mod statistic;
 mod tv;
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use crate::autograd::{Tape, Value, Var};
-use crate::config::{Config, Losses};
 use crate::kernels::simd::pages::prefer_huge;
-use crate::ops::{add, gram, scale};
+use crate::ops::{add, known, moments, scale};
 use crate::tensor::{FeatureMap, Pool};
 use crate::vgg::{Layer, Vgg};
+pub use content::ContentLoss;
 pub use layer_weight::LayerWeight;
+pub use statistic::Statistic;
+use statistic::{Options, Sums, Target};
+pub use tv::Variation;
+
+/// What a picture should be like: formulas, layers, weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Goal {
+    /// How features are compared with the content picture's.
+    pub content_loss: ContentLoss,
+    /// At which layers.
+    pub content_layers: Vec<LayerWeight>,
+    /// α.
+    pub content_weight: f64,
+    /// How features are compared with the style picture's.
+    pub statistic: Statistic,
+    /// Evaluations between new transport matrices, where the statistic has any.
+    pub refresh: u32,
+    /// At which layers.
+    pub style_layers: Vec<LayerWeight>,
+    /// β.
+    pub style_weight: f64,
+    /// How neighbouring pixels are compared.
+    pub variation: Variation,
+    /// γ.
+    pub tv_weight: f64,
+}
+
+impl Goal {
+    /// The layers that a loss looks at; losses of weight 0 are measured too.
+    pub fn layers(&self) -> impl Iterator<Item = Layer> {
+        self.content_layers.iter().chain(&self.style_layers).map(|l| l.layer)
+    }
+
+    /// The deepest of them.
+    #[must_use]
+    pub fn deepest_layer(&self) -> Layer {
+        self.layers().max().unwrap_or(Layer::relu(1, 1))
+    }
+}
 
 /// The losses of one picture size: targets and weights.
 pub struct Objective {
     vgg: Arc<Vgg>,
-    losses: Losses,
-    content_weight: f64,
-    style_weight: f64,
-    tv_weight: f64,
-    content: Vec<Target>,
-    style: Vec<Target>,
-}
-
-/// What one layer is compared with.
-struct Target {
-    layer: LayerWeight,
-    /// Content: P (H × W × N). Style: A/M (N × N).
-    value: Arc<Value>,
+    goal: Goal,
+    /// P (H × W × N) of each content layer.
+    content: Vec<(LayerWeight, Arc<Value>)>,
+    style: Vec<(LayerWeight, Box<dyn Target>)>,
 }
 
 /// The losses at a picture, and where it should move.
@@ -65,64 +99,59 @@ pub struct Evaluation {
 impl Objective {
     /// Looks at the content and the style picture (H × W × 3 each, sRGB in [0, 1]) and remembers what it saw.
     #[must_use]
-    pub fn new(vgg: Arc<Vgg>, config: &Config, content: &FeatureMap, style: &FeatureMap) -> Self {
+    pub fn new(vgg: Arc<Vgg>, goal: Goal, content: &FeatureMap, style: &FeatureMap) -> Self {
         // Not the steps' pool: it would be left cut to the sizes of an evaluation without a gradient.
         let pool = &mut Pool::advised(prefer_huge);
-        let content_targets = features(&vgg, &config.content_layers, content, pool, |tape, features| {
+        let content = features(&vgg, &goal.content_layers, content, pool, |tape, features| {
             // A copy of its own: the tape's buffer goes back to the pool.
-            tape.value(features).clone()
+            Arc::new(tape.value(features).clone())
         });
-        let style_targets = features(&vgg, &config.style_layers, style, pool, |tape, features| {
-            let g = gram(tape, features);
+        let sums = features(&vgg, &goal.style_layers, style, pool, |tape, features| {
             let (height, width, _) = tape.dim(features);
-            let mean = style::mean(tape, g, height * width);
-            tape.value(mean).clone()
+            let sums = moments(tape, features);
+            let sums = tape.tensor(sums).clone().into_dimensionality().expect("N+1 × N");
+            Sums { sums, pixels: height * width }
         });
-        Objective {
-            vgg,
-            losses: config.losses,
-            content_weight: config.content_weight,
-            style_weight: config.style_weight,
-            tv_weight: config.tv_weight,
-            content: content_targets,
-            style: style_targets,
-        }
+        let options = Options { refresh: goal.refresh };
+        let target = |(layer, sums): (LayerWeight, Sums)| (layer, goal.statistic.target(&sums, options));
+        let style = sums.into_par_iter().map(target).collect();
+        Objective { vgg, goal, content, style }
     }
 
     /// The losses at x (H × W × 3) and their gradient.
     #[must_use]
-    pub fn evaluate(&self, x: &FeatureMap, pool: &mut Pool) -> Evaluation {
+    pub fn evaluate(&mut self, x: &FeatureMap, pool: &mut Pool) -> Evaluation {
         self.run(x, pool, true)
     }
 
     /// The losses at x (H × W × 3) alone.
     #[must_use]
-    pub fn measure(&self, x: &FeatureMap, pool: &mut Pool) -> Evaluation {
+    pub fn measure(&mut self, x: &FeatureMap, pool: &mut Pool) -> Evaluation {
         self.run(x, pool, false)
     }
 
-    fn run(&self, x: &FeatureMap, pool: &mut Pool, differentiate: bool) -> Evaluation {
+    fn run(&mut self, x: &FeatureMap, pool: &mut Pool, differentiate: bool) -> Evaluation {
         let mut tape = Tape::new(pool);
         let mut copy = tape.allocate(x.height(), x.width(), x.channels());
         copy.as_mut_slice().copy_from_slice(x.as_slice());
         let picture =
             if differentiate { tape.variable(Value::Map(copy)) } else { tape.constant(Arc::new(Value::Map(copy))) };
-        let tv = tv::loss(&mut tape, self.losses, picture);
-        let (mut content, mut style) = (Vec::new(), Vec::new());
-        self.vgg.forward(&mut tape, picture, |tape, layer, features| {
-            if let Some(target) = self.content.iter().find(|t| t.layer.layer == layer) {
-                let loss = content::loss(tape, self.losses, features, target.value.clone());
-                content.push((target.layer, loss));
+        let tv = self.goal.variation.record(&mut tape, picture);
+        let (mut content, mut measured) = (Vec::new(), Vec::new());
+        self.vgg.forward(&mut tape, picture, |tape, name, features| {
+            if let Some((layer, target)) = self.content.iter().find(|(l, _)| l.layer == name) {
+                content.push((*layer, self.goal.content_loss.record(tape, features, target.clone())));
             }
-            if let Some(target) = self.style.iter().find(|t| t.layer.layer == layer) {
-                let loss = style::loss(tape, self.losses, features, target.value.clone());
-                style.push((target.layer, loss));
+            if let Some((_, target)) = self.style.iter().find(|(l, _)| l.layer == name) {
+                let (height, width, _) = tape.dim(features);
+                measured.push((name, target.measure(tape, features), height * width));
             }
         });
+        let style = distances(&mut self.style, &mut tape, &measured);
         let layers = style.iter().map(|(l, loss)| (l.layer, tape.scalar(*loss))).collect();
         let content = weighted_sum(&mut tape, &content);
         let style = weighted_sum(&mut tape, &style);
-        let terms = [(self.content_weight, content), (self.style_weight, style), (self.tv_weight, tv)];
+        let terms = [(self.goal.content_weight, content), (self.goal.style_weight, style), (self.goal.tv_weight, tv)];
         // A loss of weight 0 is measured but not differentiated.
         let terms: Vec<Var> = terms
             .iter()
@@ -145,6 +174,30 @@ impl Objective {
     }
 }
 
+/// The distance of each style layer, in the network's order: matrices of all layers are worked on side by side.
+fn distances(
+    targets: &mut [(LayerWeight, Box<dyn Target>)],
+    tape: &mut Tape<'_>,
+    measured: &[(Layer, Var, usize)],
+) -> Vec<(LayerWeight, Var)> {
+    let values: Vec<_> = measured.iter().map(|&(name, var, pixels)| (name, tape.tensor(var), pixels)).collect();
+    // The deepest layers have the largest matrices: they come first, and the others fill what time is left.
+    let found: Vec<_> = targets
+        .par_iter_mut()
+        .rev()
+        .with_max_len(1)
+        .filter_map(|(layer, target)| {
+            let (_, value, pixels) = values.iter().find(|(name, ..)| *name == layer.layer)?;
+            Some((*layer, target.distance(value, *pixels)))
+        })
+        .collect();
+    let at = |layer: &LayerWeight| measured.iter().find(|(name, ..)| *name == layer.layer).expect("measured above").1;
+    let record = |(layer, distance): (LayerWeight, statistic::Distance)| {
+        (layer, known(tape, at(&layer), distance.value, distance.gradient))
+    };
+    found.into_iter().rev().map(record).collect()
+}
+
 /// Σ_l w_l · loss_l; 0 without layers.
 fn weighted_sum(tape: &mut Tape<'_>, losses: &[(LayerWeight, Var)]) -> Var {
     let terms: Vec<Var> = losses.iter().map(|(layer, loss)| scale(tape, *loss, layer.weight)).collect();
@@ -152,20 +205,20 @@ fn weighted_sum(tape: &mut Tape<'_>, losses: &[(LayerWeight, Var)]) -> Var {
 }
 
 /// What `see` makes of each of the layers, on a picture that is not differentiated.
-fn features(
+fn features<T>(
     vgg: &Vgg,
     layers: &[LayerWeight],
     picture: &FeatureMap,
     pool: &mut Pool,
-    mut see: impl FnMut(&mut Tape<'_>, Var) -> Value,
-) -> Vec<Target> {
+    mut see: impl FnMut(&mut Tape<'_>, Var) -> T,
+) -> Vec<(LayerWeight, T)> {
     let mut tape = Tape::new(pool);
     let picture = tape.constant(Arc::new(Value::Map(picture.clone())));
-    let mut targets = Vec::new();
+    let mut seen = Vec::new();
     vgg.forward(&mut tape, picture, |tape, name, features| {
         if let Some(layer) = layers.iter().find(|l| l.layer == name) {
-            targets.push(Target { layer: *layer, value: Arc::new(see(tape, features)) });
+            seen.push((*layer, see(tape, features)));
         }
     });
-    targets
+    seen
 }

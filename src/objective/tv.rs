@@ -1,15 +1,26 @@
 //! Denoise: neighbours that differ little.
 
+use serde::Serialize;
+
 use crate::autograd::{Tape, Var};
-use crate::config::Losses;
 use crate::ops::{total_variation, total_variation9};
 
 /// Total variation of a picture (H × W × 3).
-///
-/// [`Losses::Sums`]: Σ |∇x|². [`Losses::Means`]: the mean over the nine-point stencil.
-pub fn loss(tape: &mut Tape<'_>, losses: Losses, picture: Var) -> Var {
-    match losses {
-        Losses::Sums => total_variation(tape, picture),
-        Losses::Means => total_variation9(tape, picture),
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Variation {
+    /// `Σ |∇x|²` over the four neighbours. Its weight depends on the picture's size.
+    Sum,
+    /// The mean over nine points, diagonals included.
+    Mean,
+}
+
+impl Variation {
+    /// Records the loss.
+    pub(super) fn record(self, tape: &mut Tape<'_>, picture: Var) -> Var {
+        match self {
+            Variation::Sum => total_variation(tape, picture),
+            Variation::Mean => total_variation9(tape, picture),
+        }
     }
 }

@@ -8,19 +8,20 @@
 //! [`Backward`](crate::autograd::Backward).
 //!
 //! The network: [`normalize`], [`pad_replicate`], [`conv2d`], [`relu`], [`conv2d_relu`], [`max_pool2d`], [`avg_pool2d`].
-//! The losses: [`gram`], [`moments`], [`squared_error`], [`relative_error`], [`total_variation`],
+//! The losses: [`gram`], [`moments`], [`gather`], [`known`], [`squared_error`], [`total_variation`],
 //! [`total_variation9`], [`scale`], [`add`].
 
 mod add;
 mod avg_pool2d;
 mod conv2d;
 mod conv2d_relu;
+mod gather;
 mod gram;
+mod known;
 mod max_pool2d;
 mod moments;
 mod normalize;
 mod pad_replicate;
-mod relative_error;
 mod relu;
 mod scale;
 mod squared_error;
@@ -30,12 +31,13 @@ pub use add::add;
 pub use avg_pool2d::avg_pool2d;
 pub use conv2d::conv2d;
 pub use conv2d_relu::conv2d_relu;
+pub use gather::gather;
 pub use gram::gram;
+pub use known::known;
 pub use max_pool2d::max_pool2d;
 pub use moments::moments;
 pub use normalize::normalize;
 pub use pad_replicate::pad_replicate;
-pub use relative_error::relative_error;
 pub use relu::relu;
 pub use scale::scale;
 pub use squared_error::squared_error;

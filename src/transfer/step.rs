@@ -2,6 +2,7 @@
 //! the end. Progress displays, traces and previews are built from these alone,
 //! so the loop knows no terminal and no file.
 
+use super::Run;
 use crate::error::Error;
 use crate::picture::Picture;
 use crate::vgg::Layer;
@@ -30,19 +31,19 @@ pub struct Step<'a> {
     /// α·content + β·style + γ·tv: what is minimised.
     pub total: f64,
     /// Each style layer's loss, without its weight w_l.
-    pub layers: &'a [(Layer, f64)],
+    pub layers: Vec<(Layer, f64)>,
     /// Seconds this iteration took.
     pub seconds: f64,
     /// True for the one measurement after the last update, which updates nothing.
     pub last: bool,
-    pub(super) result: &'a (dyn Fn() -> Picture + Sync),
+    pub(super) state: &'a Run<'a>,
 }
 
 impl Step<'_> {
     /// The picture after this iteration's update, at this scale's size, without tone or alpha.
     #[must_use]
     pub fn picture(&self) -> Picture {
-        (self.result)()
+        self.state.picture()
     }
 }
 

@@ -1,0 +1,233 @@
+//! What style is said to be: a measure of features, and a distance between measures.
+//!
+//! ```text
+//!   features F ──measure──▶ sums over pixels ──finish──▶ means, covariances ──distance──▶ a number
+//!   M × N                   ΣFᵀF, ΣF                     of the picture and the style
+//!                    additive: over strips,        few numbers, whatever the picture's size:
+//!                    over masks' weights           value and gradient at once, all layers side by side
+//! ```
+//!
+//! The measure is recorded while the network runs; it is all of a map that style needs, and a sum over pixels, so
+//! parts of a picture can be measured apart and added up. The distance is a function of a few thousand numbers. It
+//! says what it is and where its gradient points in one go, in `f64`: matrix roots and differences of means and
+//! squares cancel.
+//!
+//! A new statistic is a file beside these, which implements [`Target`], and a line in [`Statistic::ENTRIES`].
+
+mod covariance;
+mod gram;
+mod mean_std;
+mod moments;
+mod transport;
+mod wasserstein;
+
+use ndarray::{Array2, ArrayD};
+use serde::{Serialize, Serializer};
+
+use crate::autograd::{Tape, Var};
+use moments::Moments;
+
+/// Which statistic of a layer's features is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Statistic {
+    /// Gram matrices, as the paper has it.
+    Gram,
+    /// Gram matrices, as most programs have it.
+    GramMean,
+    /// Gram matrices by their relative error.
+    GramRelative,
+    /// Means and covariances, by what it costs to move one distribution onto the other.
+    Wasserstein,
+    /// Means, and covariances by their relative error.
+    Covariance,
+    /// Each channel's mean and deviation.
+    MeanStd,
+}
+
+/// A statistic of one layer of the style picture, and the distance of other features to it.
+pub trait Target: Send {
+    /// Records what the distance is a function of: sums over the pixels of F (H × W × N).
+    fn measure(&self, tape: &mut Tape<'_>, features: Var) -> Var;
+
+    /// The distance of what was measured over `pixels` pixels, and its gradient, of the measured value's shape.
+    fn distance(&mut self, measured: &ArrayD<f32>, pixels: usize) -> Distance;
+}
+
+/// The value of a distance and its gradient.
+#[derive(Clone, Debug)]
+pub struct Distance {
+    /// The distance.
+    pub value: f64,
+    /// Its gradient with respect to the measured sums.
+    pub gradient: ArrayD<f32>,
+}
+
+/// First and second moments of a layer, summed over `pixels` pixels: [`crate::ops::moments`]. Sums of several pictures
+/// may be added up, each weighted by its share over its pixels, before a target is made of them.
+#[derive(Clone, Debug)]
+pub struct Sums {
+    /// FᵀF and below it ΣF (N+1 × N).
+    pub sums: Array2<f32>,
+    /// M.
+    pub pixels: usize,
+}
+
+/// What a target may be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Evaluations between new transport matrices, at least 1 ([`Statistic::Wasserstein`]).
+    pub refresh: u32,
+}
+
+/// A statistic's name, what it is, and how a target is made of the style picture's sums.
+struct Entry {
+    statistic: Statistic,
+    name: &'static str,
+    summary: &'static str,
+    target: fn(&Sums, Options) -> Box<dyn Target>,
+}
+
+impl Statistic {
+    /// The list of all there are.
+    const ENTRIES: [Entry; 6] = [
+        Entry {
+            statistic: Statistic::Gram,
+            name: "gram",
+            summary: "Gram matrices, 1/(4N²) Σd²: the paper",
+            target: gram::sum,
+        },
+        Entry {
+            statistic: Statistic::GramMean,
+            name: "gram-mean",
+            summary: "Gram matrices, 1/N⁴ Σd²: neural-style and the PyTorch tutorial",
+            target: gram::mean,
+        },
+        Entry {
+            statistic: Statistic::GramRelative,
+            name: "gram-relative",
+            summary: "Gram matrices, Σd²/Σ|d|: every layer has a say",
+            target: gram::relative,
+        },
+        Entry {
+            statistic: Statistic::Wasserstein,
+            name: "wasserstein",
+            summary: "means and covariances, by optimal transport: cleanest",
+            target: wasserstein::target,
+        },
+        Entry {
+            statistic: Statistic::Covariance,
+            name: "covariance",
+            summary: "means, and covariances by relative error",
+            target: covariance::target,
+        },
+        Entry {
+            statistic: Statistic::MeanStd,
+            name: "mean-std",
+            summary: "each channel's mean and deviation",
+            target: mean_std::target,
+        },
+    ];
+
+    /// Every statistic, in the order help shows them.
+    pub const ALL: [Statistic; 6] = {
+        let mut all = [Statistic::Gram; 6];
+        let mut i = 0;
+        while i < all.len() {
+            all[i] = Self::ENTRIES[i].statistic;
+            i += 1;
+        }
+        all
+    };
+
+    fn entry(self) -> &'static Entry {
+        const { &Self::ENTRIES }.iter().find(|entry| entry.statistic == self).expect("every statistic is listed")
+    }
+
+    /// Its name on the command line and in traces.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.entry().name
+    }
+
+    /// One line that says what it is.
+    #[must_use]
+    pub fn summary(self) -> &'static str {
+        self.entry().summary
+    }
+
+    /// The target that the style picture's sums make.
+    #[must_use]
+    pub fn target(self, sums: &Sums, options: Options) -> Box<dyn Target> {
+        (self.entry().target)(sums, options)
+    }
+}
+
+impl Serialize for Statistic {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod testing {
+    //! What all distances are checked by.
+
+    use super::*;
+    use crate::ops::testing::random_tensor;
+
+    /// Sums of `pixels` random features of `channels` channels, above 0 as a ReLU's are.
+    pub fn sums(pixels: usize, channels: usize, seed: u64) -> Sums {
+        let features = random_tensor(&[pixels, channels], seed).into_dimensionality::<ndarray::Ix2>().unwrap();
+        sums_of(&features.mapv(|f| f.max(-0.5) + 0.5))
+    }
+
+    /// Sums of features (M × N).
+    pub fn sums_of(features: &Array2<f32>) -> Sums {
+        let wide = features.mapv(f64::from);
+        let (gram, total) = (wide.t().dot(&wide), wide.sum_axis(ndarray::Axis(0)));
+        let mut sums = gram.mapv(|v| v as f32);
+        sums.push_row(total.mapv(|v| v as f32).view()).unwrap();
+        Sums { sums, pixels: features.nrows() }
+    }
+
+    /// The gradient along a random symmetric direction against a central difference. Values are in `f64`, sums in `f32`
+    /// with differences of 1/256: rounding leaves about 6e-8·256 of the sums' size.
+    pub fn gradcheck(mut target: Box<dyn Target>, at: &Sums, tolerance: f64) {
+        let n = at.sums.ncols();
+        let random = random_tensor(&[n + 1, n], 99).into_dimensionality::<ndarray::Ix2>().unwrap();
+        let direction = Array2::from_shape_fn((n + 1, n), |(i, j)| {
+            let mirrored = if i < n { random[[j, i]] } else { random[[i, j]] };
+            ((random[[i, j]] + mirrored) * 8.0).round() / 8.0 * at.pixels as f32 / 256.0
+        });
+        let mut value = |sign: f32| target.distance(&(&at.sums + &(&direction * sign)).into_dyn(), at.pixels);
+        let (plus, minus) = (value(0.5).value, value(-0.5).value);
+        let gradient = value(0.0).gradient;
+        let slope: f64 = gradient.iter().zip(&direction).map(|(&g, &d)| f64::from(g) * f64::from(d)).sum();
+        let difference = plus - minus;
+        assert!((slope - difference).abs() <= tolerance * difference.abs().max(1e-3), "{slope}, but {difference}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::sums;
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_every_distance_to_itself_is_nothing() {
+        for (i, statistic) in Statistic::ALL.into_iter().enumerate() {
+            assert!(Statistic::ALL[..i].iter().all(|other| other.name() != statistic.name()));
+            let sums = sums(40, 6, 1);
+            let mut target = statistic.target(&sums, Options { refresh: 1 });
+            let measured = if statistic.name().starts_with("gram") {
+                sums.sums.slice(ndarray::s![..6, ..]).to_owned()
+            } else {
+                sums.sums.clone()
+            };
+            let distance = target.distance(&measured.into_dyn(), 40);
+            assert!(distance.value.abs() < 1e-9, "{}: {}", statistic.name(), distance.value);
+            // Through roots of covariances plus 1e-4, rounding of 6e-8 in the sums grows by a thousand.
+            assert!(distance.gradient.iter().all(|g| g.abs() < 1e-3 / 40.0), "{}", statistic.name());
+        }
+    }
+}

@@ -1,0 +1,444 @@
+//! Everything that is decided before the first iteration, as plain data.
+//!
+//! A network's filters see a few dozen pixels. Growing the picture from a small
+//! size lets them first arrange large strokes, then refine them: the result is
+//! more painterly, and most iterations are cheap. How many there are at a size is
+//! a rule, a line from point to point over the logarithm of the size:
+//!
+//! ```text
+//!   iterations  250 ●───
+//!                        ───● 200
+//!                               ╲─● 150
+//!                                    ╲
+//!                                     ╲● 80 ──● 50 ──● 25 ───── …
+//!               128     181    256   362    512    724  pixels
+//! ```
+//!
+//! A plan is a pure function of the configuration, the pictures' sizes, the
+//! network and the machine. A run follows it, a progress display counts by it,
+//! and an operator reads it: nothing is decided twice.
+
+use std::ops::Range;
+
+use super::canvas::Canvas;
+use super::memory::Memory;
+use crate::config::{Config, Moments, OptimizerKind, ScaleRule, Scales};
+use crate::error::{Error, Result};
+use crate::kernels::conv::{Algorithm, Choice, Cpu};
+use crate::objective::Goal;
+use crate::optim::{AdamOptions, LbfgsOptions, Method, lbfgs, schedule};
+use crate::picture::fit;
+use crate::tensor::Dtype;
+use crate::vgg::network::Options;
+use crate::vgg::{Architecture, Layer, SMALLEST_SIDE, Stage};
+
+/// What is known of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// What of the CPU decides between algorithms.
+    pub cpu: Cpu,
+    /// Worker threads.
+    pub threads: usize,
+}
+
+impl Machine {
+    /// This machine, with the threads of the pool that is asked.
+    #[must_use]
+    pub fn detect() -> Self {
+        Machine { cpu: Cpu::detect(), threads: rayon::current_num_threads() }
+    }
+}
+
+/// One scale of a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scale {
+    /// Height of the picture, in pixels.
+    pub height: usize,
+    /// Width of the picture, in pixels.
+    pub width: usize,
+    /// Height and width of the style picture, in pixels.
+    pub style: (usize, usize),
+    /// Iterations at this size.
+    pub iterations: u32,
+    /// The share of the learning rate that is left at its end.
+    pub rate_end: f64,
+}
+
+impl Scale {
+    /// The share of the learning rate in iteration `i`, from 0.
+    #[must_use]
+    pub fn rate(&self, i: u32) -> f64 {
+        schedule::cosine(i, self.iterations, self.rate_end)
+    }
+
+    /// M, the pixels of the picture.
+    #[must_use]
+    pub fn pixels(&self) -> usize {
+        self.height * self.width
+    }
+}
+
+/// A run before it starts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Small to large; the last has the result's size. Each has at least one iteration.
+    pub scales: Vec<Scale>,
+    /// What is minimised at each.
+    pub goal: Goal,
+    /// By which optimiser.
+    pub method: Method,
+    /// What becomes of its memory where the picture grows.
+    pub moments: Moments,
+    /// How the network is evaluated.
+    pub network: Options,
+    /// The deepest layer that is evaluated.
+    pub deepest: Layer,
+    /// How each convolution is computed, in the network's order.
+    pub convolutions: Vec<(Layer, Choice)>,
+    /// What it will take at its fullest.
+    pub memory: Memory,
+}
+
+impl Plan {
+    /// Plans a run on a content and a style picture of (height, width) pixels each.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a configuration that is not valid, for a size that leaves too few pixels on a side, and for
+    /// a layer that the network lacks.
+    pub fn new(
+        config: &Config,
+        content: (usize, usize),
+        style: (usize, usize),
+        architecture: Architecture,
+        machine: Machine,
+    ) -> Result<Self> {
+        config.validate()?;
+        let goal = config.goal();
+        let network = Options {
+            pooling: config.pooling,
+            border: config.border,
+            precision: config.precision.dtype(),
+            algorithm: config.conv_algorithm,
+        };
+        for layer in goal.layers() {
+            architecture.stages_to(layer)?;
+        }
+        let deepest = goal.deepest_layer();
+        let stages = architecture.stages_to(deepest)?;
+        let mut plan = Plan {
+            scales: scales(config, content, style)?,
+            method: method(config),
+            moments: config.moments,
+            convolutions: convolutions(stages, network.precision, machine.cpu, config.conv_algorithm),
+            memory: Memory::default(),
+            deepest,
+            network,
+            goal,
+        };
+        plan.memory = Memory::new(config, &plan, stages);
+        Ok(plan)
+    }
+
+    /// The result's scale.
+    #[must_use]
+    pub fn last(&self) -> &Scale {
+        self.scales.last().expect("there is always one scale")
+    }
+
+    /// Iterations in all.
+    #[must_use]
+    pub fn iterations(&self) -> u32 {
+        self.scales.iter().map(|scale| scale.iterations).sum()
+    }
+}
+
+fn method(config: &Config) -> Method {
+    let Config { learning_rate, beta1, beta2, epsilon, .. } = *config;
+    match config.optimizer {
+        OptimizerKind::Adam => Method::Adam(AdamOptions { learning_rate, beta1, beta2, epsilon }),
+        OptimizerKind::Lbfgs => {
+            let history = config.lbfgs_history as usize;
+            Method::Lbfgs(LbfgsOptions { history, learning_rate, noise: lbfgs::NOISE })
+        }
+    }
+}
+
+fn convolutions(
+    stages: &[Stage],
+    precision: Dtype,
+    cpu: Cpu,
+    requested: Option<Algorithm>,
+) -> Vec<(Layer, Choice)> {
+    let choice = |stage: &Stage| match *stage {
+        Stage::Convolution { in_channels, out_channels, name, .. } => {
+            Some((name, Choice::new((out_channels, in_channels), precision, cpu, requested)))
+        }
+        Stage::Pool => None,
+    };
+    stages.iter().filter_map(choice).collect()
+}
+
+/// The scales of a run on a content and a style picture of (height, width) pixels each.
+///
+/// # Errors
+/// [`Error::Usage`] if one of them would have too few pixels on a side.
+pub fn scales(config: &Config, content: (usize, usize), style: (usize, usize)) -> Result<Vec<Scale>> {
+    let end = match &config.scales {
+        Scales::Given(given) => given.last().map_or(config.size, |scale| scale.size),
+        Scales::Single(_) | Scales::Grown(_) => config.size,
+    };
+    let (height, width) = fit(end, content.0, content.1);
+    let large_enough = |what: &str, (height, width): (usize, usize), flag: &str| {
+        if height.min(width) >= SMALLEST_SIDE {
+            return Ok(());
+        }
+        Err(Error::Usage(format!(
+            "{what} would be {width}×{height} pixels; give {flag} that leaves at least {SMALLEST_SIDE} on each side"
+        )))
+    };
+    large_enough("the result", (height, width), "a --size")?;
+    let longest = height.max(width);
+    let rules = match &config.scales {
+        Scales::Single(iterations) => vec![ScaleRule { size: longest as u32, iterations: *iterations }],
+        Scales::Given(given) => {
+            for scale in given {
+                large_enough("a scale", fit(scale.size, content.0, content.1), "--scales")?;
+            }
+            given.clone()
+        }
+        Scales::Grown(rule) => grown(rule, longest, |size| fit(size, content.0, content.1)),
+    };
+    let rules = shared_out(rules, config.iterations);
+    let style_end = style_at_the_end(config, style, longest);
+    large_enough("the style picture", style_end, "a --style-size")?;
+    let last = rules.len() - 1;
+    let scale = |(i, rule): (usize, ScaleRule)| {
+        let (height, width) = if i == last { (height, width) } else { fit(rule.size, content.0, content.1) };
+        Scale {
+            height,
+            width,
+            style: if i == last { style_end } else { smaller_style(config, style, style_end, rule.size, longest) },
+            iterations: rule.iterations,
+            rate_end: if i == last { config.schedule.last } else { config.schedule.end },
+        }
+    };
+    Ok(rules.into_iter().enumerate().map(scale).collect())
+}
+
+/// Sizes longest/√2ⁱ that are no smaller than the rule's first, small to large, each with the rule's iterations.
+fn grown(rule: &[ScaleRule], longest: usize, fit: impl Fn(u32) -> (usize, usize)) -> Vec<ScaleRule> {
+    let smallest = f64::from(rule[0].size);
+    let size = |halvings: i32| longest as f64 * 0.5f64.sqrt().powi(halvings);
+    let usable = |size: u32| {
+        let (height, width) = fit(size);
+        height.min(width) >= SMALLEST_SIDE
+    };
+    let smaller = (1..).map(size).take_while(|&size| size >= smallest - 0.5).map(|size| size.round() as u32);
+    let mut sizes: Vec<u32> = smaller.take_while(|&size| usable(size)).collect();
+    sizes.reverse();
+    sizes.push(longest as u32);
+    sizes.into_iter().map(|size| ScaleRule { size, iterations: interpolated(rule, f64::from(size)) }).collect()
+}
+
+/// The rule's iterations at a size: linear in its logarithm between two of the rule's, constant beyond them.
+fn interpolated(rule: &[ScaleRule], size: f64) -> u32 {
+    let above = rule.iter().position(|point| f64::from(point.size) >= size);
+    let (below, above) = match above {
+        Some(0) => return rule[0].iterations,
+        None => return rule[rule.len() - 1].iterations,
+        Some(above) => (rule[above - 1], rule[above]),
+    };
+    let part = (size / f64::from(below.size)).ln() / (f64::from(above.size) / f64::from(below.size)).ln();
+    let (from, to) = (f64::from(below.iterations), f64::from(above.iterations));
+    (from + part * (to - from)).round().max(1.0) as u32
+}
+
+/// The scales with `total` iterations in the proportions they have, at least one each: where there are not enough for
+/// all, the smallest are left out.
+fn shared_out(mut scales: Vec<ScaleRule>, total: Option<u32>) -> Vec<ScaleRule> {
+    let Some(total) = total else { return scales };
+    let surplus = scales.len().saturating_sub(total as usize);
+    scales.drain(..surplus);
+    let sum: u64 = scales.iter().map(|scale| u64::from(scale.iterations)).sum();
+    let spare = u64::from(total) - scales.len() as u64;
+    for scale in &mut scales {
+        scale.iterations = 1 + (u64::from(scale.iterations) * spare / sum) as u32;
+    }
+    scales[0].iterations += total - scales.iter().map(|scale| scale.iterations).sum::<u32>();
+    scales
+}
+
+/// The style picture's size at the last scale. It is enlarged only where that is asked for.
+fn style_at_the_end(config: &Config, style: (usize, usize), longest: usize) -> (usize, usize) {
+    let own = style.0.max(style.1);
+    let size = config.style_size.unwrap_or_else(|| if config.size == 0 { 0 } else { longest.min(own) as u32 });
+    fit(size, style.0, style.1)
+}
+
+/// The style picture's size at a smaller scale: as much smaller as the picture is, but no side so small that the
+/// network cannot look at it, and never out of proportion.
+fn smaller_style(
+    config: &Config,
+    style: (usize, usize),
+    end: (usize, usize),
+    size: u32,
+    longest: usize,
+) -> (usize, usize) {
+    let own = style.0.max(style.1);
+    let wanted = match config.style_size {
+        None if config.size != 0 => (size as usize).min(own) as f64,
+        _ => end.0.max(end.1) as f64 * f64::from(size) / longest as f64,
+    };
+    let shorter = style.0.min(style.1) as f64;
+    let least = (SMALLEST_SIDE as f64 * own as f64 / shorter).ceil();
+    fit(wanted.max(least).round() as u32, style.0, style.1)
+}
+
+/// Where in all of a run's iterations, from 0, those of each scale are.
+#[must_use]
+pub fn ranges(scales: &[Scale]) -> Vec<Range<u32>> {
+    let mut start = 0;
+    let range = |scale: &Scale| {
+        start += scale.iterations;
+        start - scale.iterations..start
+    };
+    scales.iter().map(range).collect()
+}
+
+/// The canvas of a scale.
+#[must_use]
+pub fn canvas(config: &Config, scale: &Scale) -> Canvas {
+    Canvas::new(config.canvas, scale.height, scale.width)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::Preset;
+
+    fn counts(config: &Config, size: u32) -> Vec<(usize, u32)> {
+        let config = Config { size, ..config.clone() };
+        let scales = scales(&config, (1000, 1000), (800, 800)).unwrap();
+        scales.iter().map(|scale| (scale.width, scale.iterations)).collect()
+    }
+
+    #[test]
+    fn the_paper_has_one_scale_with_every_iteration() {
+        let scales = scales(&Preset::Paper.config(), (600, 800), (300, 300)).unwrap();
+        assert_eq!(scales.len(), 1);
+        assert_eq!((scales[0].height, scales[0].width, scales[0].iterations), (384, 512, 60));
+        assert_eq!(scales[0].rate(59), 1.0);
+    }
+
+    #[test]
+    fn the_rule_gives_each_presets_numbers_at_512_pixels() {
+        let sizes = [128, 181, 256, 362, 512];
+        for (preset, iterations) in [
+            (Preset::Fast, [110, 40, 28, 10, 6]),
+            (Preset::Default, [250, 200, 150, 80, 50]),
+            (Preset::Best, [500, 500, 500, 400, 380]),
+        ] {
+            let expected: Vec<_> = sizes.into_iter().zip(iterations).collect();
+            assert_eq!(counts(&preset.config(), 512), expected);
+        }
+    }
+
+    #[test]
+    fn the_rule_is_sensible_from_64_to_4096_pixels() {
+        for preset in Preset::OWN {
+            for size in [64, 100, 128, 200, 300, 700, 1024, 2048, 4096] {
+                let counts = counts(&preset.config(), size);
+                assert_eq!(counts.last().unwrap().0, size as usize);
+                assert!(counts.is_sorted_by(|a, b| a.0 < b.0 && a.1 >= b.1), "{preset:?} {size}: {counts:?}");
+                assert!(counts[0].0 < 182 && counts.iter().all(|count| count.1 >= 1), "{preset:?} {size}: {counts:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_of_iterations_is_shared_out_by_the_same_rule() {
+        let config = Config { iterations: Some(73), ..Preset::Default.config() };
+        let counts: Vec<_> = counts(&config, 512).into_iter().map(|count| count.1).collect();
+        assert_eq!(counts.iter().sum::<u32>(), 73);
+        assert!(counts.is_sorted_by(|a, b| a >= b), "{counts:?}");
+        let few = Config { iterations: Some(2), ..config };
+        assert_eq!(self::counts(&few, 512), [(362, 1), (512, 1)]);
+    }
+
+    #[test]
+    fn given_scales_are_what_is_done() {
+        let given = rule_of(&[(64, 3), (200, 5)]);
+        let config = Config { scales: Scales::Given(given), size: 512, ..Config::default() };
+        let scales = scales(&config, (100, 200), (50, 80)).unwrap();
+        let sizes: Vec<_> = scales.iter().map(|s| (s.height, s.width, s.style, s.iterations)).collect();
+        assert_eq!(sizes, [(32, 64, (40, 64), 3), (100, 200, (50, 80), 5)]);
+        assert_eq!([scales[0].rate_end, scales[1].rate_end], [0.3, 0.05]);
+    }
+
+    fn rule_of(iterations: &[(u32, u32)]) -> Vec<ScaleRule> {
+        iterations.iter().map(|&(size, iterations)| ScaleRule { size, iterations }).collect()
+    }
+
+    #[test]
+    fn the_style_picture_shrinks_with_the_content_and_grows_only_if_told_to() {
+        let style_of = |style_size, style| {
+            let config = Config { size: 512, style_size, ..Config::default() };
+            let scales = scales(&config, (512, 512), style).unwrap();
+            (scales[0].style, scales.last().unwrap().style)
+        };
+        assert_eq!(style_of(Some(1024), (2000, 1000)), ((256, 128), (1024, 512)));
+        assert_eq!(style_of(None, (300, 150)), ((128, 64), (300, 150)));
+        assert_eq!(style_of(Some(600), (300, 150)), ((150, 75), (600, 300)));
+        // A scroll: twenty times as wide as high.
+        assert_eq!(style_of(None, (50, 1000)), ((16, 320), (26, 512)));
+    }
+
+    #[test]
+    fn a_layer_the_network_lacks_is_refused_wherever_it_is_named() {
+        let layer = "relu3_4".parse().unwrap();
+        for preset in Preset::ALL {
+            let mut content = preset.config();
+            content.content_layers.insert(0, layer);
+            let mut style = preset.config();
+            style.style_layers.insert(0, layer);
+            for config in [content, style] {
+                let machine = Machine { cpu: Cpu { amx: false }, threads: 1 };
+                let plan = |architecture| Plan::new(&config, (64, 64), (64, 64), architecture, machine);
+                assert!(plan(Architecture::Vgg16).unwrap_err().to_string().contains("relu3_4"));
+                assert!(plan(Architecture::Vgg19).is_ok());
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_iteration_is_made_at_some_usable_size(
+            content in (16usize..3000, 16usize..3000),
+            style in (16usize..3000, 16usize..3000),
+            size in prop_oneof![Just(0u32), 16u32..2000],
+            style_size in prop_oneof![Just(None), Just(Some(0u32)), (16u32..2000).prop_map(Some)],
+            iterations in prop_oneof![Just(None), (1u32..700).prop_map(Some)],
+            preset in 0..Preset::ALL.len(),
+        ) {
+            let config = Config { size, style_size, iterations, ..Preset::ALL[preset].config() };
+            let Ok(scales) = scales(&config, content, style) else { return Ok(()) };
+            if let Some(iterations) = iterations {
+                prop_assert_eq!(scales.iter().map(|s| s.iterations).sum::<u32>(), iterations);
+            }
+            prop_assert!(scales.iter().all(|s| s.iterations >= 1));
+            let last = scales.last().unwrap();
+            prop_assert_eq!((last.height, last.width), fit(size, content.0, content.1));
+            for scale in &scales {
+                prop_assert!(scale.height.min(scale.width) >= SMALLEST_SIDE);
+                prop_assert!(scale.style.0.min(scale.style.1) >= SMALLEST_SIDE);
+                // In proportion, to a pixel's rounding.
+                let (h, w) = (scale.style.0 as f64, scale.style.1 as f64);
+                let (long, short) = (style.0.max(style.1) as f64, style.0.min(style.1) as f64);
+                prop_assert!((h.min(w) - h.max(w) * short / long).abs() <= 1.0);
+            }
+            prop_assert!(scales.is_sorted_by(|a, b| a.height <= b.height && a.width <= b.width));
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! A run, step by step: what is done with a [`Plan`].
+//!
+//! ```text
+//!   Run::new ─▶ first scale ─┬─▶ step: losses, gradient = objective(picture)
+//!                            │         d_θ = canvas.pull_back(gradient)
+//!                            │         θ ← optimiser(θ, loss, d_θ)
+//!                            │         picture = canvas.clamp(θ)
+//!                            │         average ← picture
+//!                            └─▶ next scale: enlarge, add detail, begin anew
+//! ```
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use super::average::Average;
+use super::calm::calm;
+use super::canvas::Canvas;
+use super::detail::enlarge;
+use super::plan::{self, Plan, Scale};
+use super::step::Step;
+use crate::config::{Config, Init, Moments};
+use crate::error::{Error, Result};
+use crate::kernels::reduce::BLOCK;
+use crate::kernels::resample::Interpolation;
+use crate::kernels::simd::pages::prefer_huge;
+use crate::objective::{Evaluation, Objective};
+use crate::optim::{Optimizer, Told};
+use crate::picture::{self, Picture, palette, tone};
+use crate::tensor::{FeatureMap, Pool};
+use crate::vgg::Vgg;
+
+/// A run under way.
+pub struct Run<'a> {
+    config: &'a Config,
+    plan: &'a Plan,
+    vgg: Arc<Vgg>,
+    content: &'a Picture,
+    style: &'a Picture,
+    /// The scale that is worked on.
+    index: usize,
+    state: State,
+    /// Updates made, in all scales.
+    iteration: u32,
+    /// Iterations made at this scale, measurements included.
+    done: u32,
+}
+
+/// What is carried from iteration to iteration at one scale.
+struct State {
+    objective: Objective,
+    canvas: Canvas,
+    /// The variables, and the picture they stand for.
+    theta: Vec<f32>,
+    d_theta: Vec<f32>,
+    picture: FeatureMap,
+    optimizer: Optimizer,
+    average: Option<Average>,
+    pool: Pool,
+}
+
+impl<'a> Run<'a> {
+    /// A run before its first iteration.
+    ///
+    /// # Errors
+    /// [`Error::Picture`] if the file to start from cannot be read.
+    pub fn new(
+        config: &'a Config,
+        plan: &'a Plan,
+        vgg: Arc<Vgg>,
+        content: &'a Picture,
+        style: &'a Picture,
+    ) -> Result<Self> {
+        let scale = &plan.scales[0];
+        let pictures = Pictures::new(content, style, scale);
+        let first = initial(config, &pictures)?;
+        let canvas = plan::canvas(config, scale);
+        let optimizer = plan.method.build(canvas.variables());
+        let state = State::new(config, plan, &vgg, &pictures, first, canvas, optimizer);
+        Ok(Run { config, plan, vgg, content, style, index: 0, state, iteration: 0, done: 0 })
+    }
+
+    /// Makes one iteration, and after the last one a measurement; `None` when both have been made.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] if a loss or the gradient is not finite. The picture is the last one that was.
+    pub fn step(&mut self) -> Result<Option<Step<'_>>> {
+        let start = Instant::now();
+        let is_last = self.index + 1 == self.plan.scales.len();
+        if self.done > self.scale().iterations {
+            return Ok(None);
+        }
+        if !is_last && (self.done == self.scale().iterations || self.state.optimizer.finished()) {
+            self.grow();
+        }
+        let scale = *self.scale();
+        // The measurement after the last update belongs to the last scale alone.
+        let measuring = self.done == scale.iterations || self.state.optimizer.finished();
+        let evaluation = self.state.evaluate(measuring);
+        if let Some(what) = not_finite(&evaluation) {
+            return Err(Error::Diverged { iteration: self.iteration + 1, what });
+        }
+        if let Some(gradient) = evaluation.gradient {
+            self.state.update(evaluation.total, gradient, scale.rate(self.done));
+        }
+        self.iteration += u32::from(!measuring);
+        self.done = if measuring { scale.iterations + 1 } else { self.done + 1 };
+        Ok(Some(Step {
+            iteration: self.iteration + u32::from(measuring),
+            iterations: self.plan.iterations(),
+            scale: self.index as u32 + 1,
+            scales: self.plan.scales.len() as u32,
+            height: scale.height,
+            width: scale.width,
+            content: evaluation.content,
+            style: evaluation.style,
+            tv: evaluation.tv,
+            total: evaluation.total,
+            layers: evaluation.layers,
+            seconds: start.elapsed().as_secs_f64(),
+            last: measuring,
+            state: self,
+        }))
+    }
+
+    /// Updates made so far.
+    #[must_use]
+    pub fn iterations(&self) -> u32 {
+        self.iteration
+    }
+
+    /// The picture so far, at the size of its scale, as the optimiser left it.
+    #[must_use]
+    pub fn picture(&self) -> Picture {
+        Picture::from_rgb(self.state.result().into_array())
+    }
+
+    /// The picture so far as a result: at its own size (an interrupted run may have ended at a smaller scale), its
+    /// colours matched and its flats calmed if that is asked for, toned, with the content picture's opacity.
+    #[must_use]
+    pub fn result(&self) -> Picture {
+        let (config, last) = (self.config, self.plan.last());
+        let mut result = self.picture().resize(last.height, last.width);
+        result.alpha = self.content.resize(last.height, last.width).alpha;
+        if config.match_result || config.calm > 0 {
+            let style = self.style.resize(last.style.0, last.style.1);
+            if config.match_result {
+                result = palette::matched(&result, &style, config.largest_gain);
+            }
+            if config.calm > 0 {
+                result = calm(&result, &style, config.calm as usize);
+            }
+        }
+        tone::adjust(&mut result, config.tone, self.content, self.style);
+        result
+    }
+
+    fn scale(&self) -> &Scale {
+        &self.plan.scales[self.index]
+    }
+
+    /// Goes on to the next scale.
+    fn grow(&mut self) {
+        self.index += 1;
+        self.done = 0;
+        let (config, scale) = (self.config, &self.plan.scales[self.index]);
+        let pictures = Pictures::new(self.content, self.style, scale);
+        let matched;
+        let model = if config.detail > 0.0 {
+            matched = pictures.matched(config);
+            &matched
+        } else {
+            &pictures.content
+        };
+        let first = enlarge(&self.state.result(), &FeatureMap::from_array(&model.rgb), config.detail as f32);
+        let canvas = plan::canvas(config, scale);
+        // The maps of the last scale go before those of this one come.
+        self.state.pool = Pool::new();
+        let fresh = self.plan.method.build(0);
+        let optimizer = std::mem::replace(&mut self.state.optimizer, fresh);
+        let optimizer = match self.plan.moments {
+            Moments::Cold => optimizer.cold(canvas.variables()),
+            Moments::Carried => optimizer.resampled(canvas.variables(), |moment, _| {
+                self.state.canvas.resize(moment, &canvas, Interpolation::Bilinear)
+            }),
+        };
+        self.state = State::new(config, self.plan, &self.vgg, &pictures, first, canvas, optimizer);
+    }
+}
+
+impl State {
+    fn new(
+        config: &Config,
+        plan: &Plan,
+        vgg: &Arc<Vgg>,
+        pictures: &Pictures,
+        mut picture: FeatureMap,
+        canvas: Canvas,
+        optimizer: Optimizer,
+    ) -> Self {
+        let map = |picture: &Picture| FeatureMap::from_array(&picture.rgb);
+        let (content, style) = (map(&pictures.content), map(&pictures.style));
+        let objective = Objective::new(vgg.clone(), plan.goal.clone(), &content, &style);
+        let mut theta = canvas.encode(&picture);
+        canvas.clamp(&mut theta, &mut picture);
+        State {
+            objective,
+            d_theta: vec![0.0; theta.len()],
+            theta,
+            average: config.average.map(|decay| Average::new(decay, picture.as_slice().len())),
+            picture,
+            canvas,
+            optimizer,
+            pool: Pool::advised(prefer_huge),
+        }
+    }
+
+    fn evaluate(&mut self, measuring: bool) -> Evaluation {
+        if measuring {
+            // A line search's last trial is not what the run returns.
+            let iterate = self.optimizer.iterate(&self.theta);
+            self.canvas.decode(iterate, &mut self.picture);
+            self.picture.as_mut_slice().par_chunks_mut(BLOCK).for_each(clamp);
+            return self.objective.measure(&self.picture, &mut self.pool);
+        }
+        self.objective.evaluate(&self.picture, &mut self.pool)
+    }
+
+    fn update(&mut self, loss: f64, gradient: FeatureMap, rate: f64) {
+        self.canvas.pull_back(&gradient, &mut self.d_theta);
+        self.pool.put(gradient.into_buffer());
+        let told = self.optimizer.tell(&mut self.theta, loss, &self.d_theta, rate);
+        let mut average = self.average.as_mut().filter(|_| told == Told::Accepted);
+        // Adam's next point is its next iterate. A line search's is a trial, and what it accepts has been evaluated.
+        if let (Some(average), Optimizer::Lbfgs(_)) = (&mut average, &self.optimizer) {
+            average.add(&self.picture);
+        }
+        self.canvas.clamp(&mut self.theta, &mut self.picture);
+        if let (Some(average), Optimizer::Adam(_)) = (average, &self.optimizer) {
+            average.add(&self.picture);
+        }
+    }
+
+    /// The average if there is one, else the last iterate.
+    fn result(&self) -> FeatureMap {
+        if let Some(average) = self.average.as_ref().and_then(|average| average.get(self.picture.dim())) {
+            return average;
+        }
+        let mut picture = self.picture.clone();
+        self.canvas.decode(self.optimizer.iterate(&self.theta), &mut picture);
+        picture.as_mut_slice().par_chunks_mut(BLOCK).for_each(clamp);
+        picture
+    }
+}
+
+fn clamp(values: &mut [f32]) {
+    values.iter_mut().for_each(|x| *x = x.clamp(0.0, 1.0));
+}
+
+/// The two pictures at the sizes of a scale.
+struct Pictures {
+    content: Picture,
+    style: Picture,
+}
+
+impl Pictures {
+    fn new(content: &Picture, style: &Picture, scale: &Scale) -> Self {
+        Pictures {
+            content: content.resize(scale.height, scale.width),
+            style: style.resize(scale.style.0, scale.style.1),
+        }
+    }
+
+    /// The photograph in the style picture's colours.
+    fn matched(&self, config: &Config) -> Picture {
+        palette::matched(&self.content, &self.style, config.largest_gain)
+    }
+}
+
+/// The picture the optimisation starts from, at the first scale.
+fn initial(config: &Config, pictures: &Pictures) -> Result<FeatureMap> {
+    let (height, width) = (pictures.content.height(), pictures.content.width());
+    let picture = match &config.init {
+        Init::Content => pictures.content.clone(),
+        Init::Matched => pictures.matched(config),
+        Init::File(path) => picture::load(path, config.max_pixels)?.resize(height, width),
+        Init::Noise => {
+            let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
+            Picture::from_rgb(ndarray::Array3::from_shape_simple_fn((height, width, 3), || rng.random::<f32>()))
+        }
+    };
+    Ok(FeatureMap::from_array(&picture.rgb))
+}
+
+fn not_finite(evaluation: &Evaluation) -> Option<String> {
+    let losses = [
+        ("the content loss", evaluation.content),
+        ("the style loss", evaluation.style),
+        ("the total variation", evaluation.tv),
+        ("the total loss", evaluation.total),
+    ];
+    let loss = losses.iter().find(|(_, value)| !value.is_finite()).map(|(name, _)| (*name).to_owned());
+    loss.or_else(|| {
+        let gradient = evaluation.gradient.as_ref()?;
+        let all = |f: fn(f32) -> f32| gradient.as_slice().par_iter().all(|&g| f(g).is_finite());
+        // Adam divides by the root of g²: where that overflows, the picture would stand still without a word.
+        let what = if !all(|g| g) { "the picture's gradient" } else { "the square of the picture's gradient" };
+        (!all(|g| g * g)).then(|| what.to_owned())
+    })
+}
