@@ -8,7 +8,7 @@ use super::{Stage, Weights};
 use crate::autograd::{Tape, Value, Var};
 use crate::config::{Border, Layer, Pooling};
 use crate::error::Result;
-use crate::kernels::conv::{Algorithm, Filter};
+use crate::kernels::conv::{Algorithm, Choice, Cpu, Filter};
 use crate::kernels::pool::Choices;
 use crate::ops::{avg_pool2d, conv2d_relu, max_pool2d, normalize, pad_replicate};
 use crate::tensor::Dtype;
@@ -52,7 +52,9 @@ impl Vgg {
         let count = stages.iter().filter(|stage| matches!(stage, Stage::Convolution { .. })).count();
         let convolutions = (0..count).into_par_iter().map(|index| {
             let (weight, bias) = weights.convolution(index)?;
-            let filter = Filter::frozen(weight, options.algorithm, options.precision);
+            let (out, input, ..) = weight.dim();
+            let choice = Choice::new((out, input), options.precision, Cpu::detect(), options.algorithm);
+            let filter = Filter::frozen(weight, choice);
             Ok((Arc::new(Value::Filter(filter)), Arc::new(Value::Tensor(bias.into_dyn()))))
         });
         Ok(Vgg { stages, convolutions: convolutions.collect::<Result<_>>()?, options })
