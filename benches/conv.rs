@@ -17,7 +17,7 @@ use common::{dirty_map, no_bias, random_map, random_weight, relative_rms};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use half::bf16;
-use impasto::kernels::conv::{Activation, Algorithm, Direction, Filter, Shape, backward_input, forward};
+use impasto::kernels::conv::{Algorithm, Direction, Epilogue, Filter, Shape, backward_input, forward};
 use impasto::kernels::simd::Element;
 use impasto::kernels::simd::element::convert;
 use impasto::tensor::{Dtype, FeatureMap};
@@ -50,9 +50,7 @@ fn layers() -> Vec<(Layer, Shape)> {
 /// Runs `filter` from a map of its input's channels to one of its output's, or back.
 fn run<X: Element, Y: Element>(direction: Direction, filter: &Filter, from: &FeatureMap<X>, to: &mut FeatureMap<Y>) {
     match direction {
-        Direction::Forward => {
-            forward(from, filter, no_bias(filter.dim().0).as_slice().unwrap(), 1, Activation::None, to)
-        }
+        Direction::Forward => forward(from, filter, 1, Epilogue::Bias(no_bias(filter.dim().0).as_slice().unwrap()), to),
         Direction::BackwardInput => backward_input(from, None, filter, 1, 0.0, to),
     }
 }

@@ -45,7 +45,7 @@ fn flops(vgg: &Vgg, side: usize) -> u64 {
 fn verify(vgg: &Arc<Vgg>, config: &Config, dtype: Dtype) {
     let (pictures, expected) = (Fixtures::open("pictures"), &fixtures()["losses"]["max"]);
     let mut pool = Pool::new();
-    let objective = Objective::new(vgg.clone(), config, &pictures.map("content"), &pictures.map("style"));
+    let mut objective = Objective::new(vgg.clone(), config.goal(), &pictures.map("content"), &pictures.map("style"));
     let losses = objective.evaluate(&pictures.map("start"), &mut pool);
     // Rounded to 2⁻⁹ in every layer, sums of many squares stay within a few of that.
     let rtol = if dtype == Dtype::Bf16 { 1e-2 } else { 1e-5 };
@@ -64,7 +64,7 @@ fn step(criterion: &mut Criterion) {
         verify(&vgg, &config, dtype);
         for side in [256, 512] {
             let mut pool = Pool::new();
-            let objective = Objective::new(vgg.clone(), &config, &picture(side, 1), &picture(side, 2));
+            let mut objective = Objective::new(vgg.clone(), config.goal(), &picture(side, 1), &picture(side, 2));
             let mut x = picture(side, 3);
             let Config { learning_rate, beta1, beta2, epsilon, .. } = config;
             let mut adam = Adam::new(AdamOptions { learning_rate, beta1, beta2, epsilon }, x.as_slice().len());

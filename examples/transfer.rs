@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use impasto::{Config, picture, stylize};
 
 fn main() -> impasto::Result<()> {
-    let config = Config { size: 256, iterations: 100, ..Config::default() };
+    let config = Config { size: 256, iterations: Some(100), ..Config::default() };
     let content = picture::load("samples/astronaut.jpg".as_ref(), config.max_pixels)?;
     let style = picture::load("samples/village-street-in-auvers.jpg".as_ref(), config.max_pixels)?;
     let outcome = stylize(&config, &content, &style, |step| {

@@ -44,7 +44,7 @@
 //! let ramp = Picture::from_rgb(ndarray::Array3::from_shape_fn((24, 32, 3), |(y, _, _)| y as f32 / 24.0));
 //! let stripes = Picture::from_rgb(ndarray::Array3::from_shape_fn((32, 32, 3), |(_, x, _)| (x / 4 % 2) as f32));
 //!
-//! let config = Config { size: 32, iterations: 3, ..Preset::Paper.config() };
+//! let config = Config { size: 32, iterations: Some(3), ..Preset::Paper.config() };
 //! let mut losses = Vec::new();
 //! let outcome = stylize(&config, &ramp, &stripes, |step| {
 //!     losses.push(step.total);

@@ -23,8 +23,8 @@ fn third_step(precision: Dtype, side: usize) -> (usize, [usize; 2]) {
     let config = Preset::Paper.config();
     let mut pool = Pool::new();
     let picture = common::random_map(side, side, 3, 1);
-    let objective = Objective::new(vgg, &config, &picture, &common::random_map(side, side, 3, 2));
-    let step = |pool: &mut Pool| {
+    let mut objective = Objective::new(vgg, config.goal(), &picture, &common::random_map(side, side, 3, 2));
+    let mut step = |pool: &mut Pool| {
         let gradient = objective.evaluate(&picture, pool).gradient.unwrap();
         pool.put(gradient.into_buffer());
     };

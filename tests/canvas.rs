@@ -8,11 +8,12 @@ mod common;
 
 use common::{Fixtures, Tolerance};
 use impasto::Picture;
+use impasto::config::CanvasKind;
 use impasto::kernels::resample::{Interpolation, Resample};
 use impasto::picture::palette;
 use impasto::tensor::FeatureMap;
 use impasto::transfer::calm::calm;
-use impasto::transfer::canvas::{Canvas, CanvasKind};
+use impasto::transfer::canvas::Canvas;
 use impasto::transfer::detail;
 
 /// Sums of up to 12 × 12 products of a normal number (below 5) and two weights that were rounded to `f32` themselves:

@@ -5,14 +5,14 @@
 
 mod common;
 
-use common::{dirty_map, no_bias, random, random_map, random_weight, relative_rms};
+use common::{dirty_map, random, random_map, random_weight, relative_rms};
 use half::bf16;
-use impasto::kernels::conv::{self, Activation, Algorithm, Filter};
+use impasto::kernels::conv::{self, Algorithm, Epilogue, Filter};
 use impasto::kernels::mask::Mask;
 use impasto::kernels::simd::Element;
 use impasto::kernels::simd::element::convert;
 use impasto::tensor::{FeatureMap, Pool};
-use ndarray::{Array1, Array4};
+use ndarray::Array4;
 use proptest::prelude::*;
 
 /// One convolution: the forward map's height and width, its channels, and the padding.
@@ -47,8 +47,8 @@ impl Case {
         Filter::new(random_weight(self.output, self.input, 3), Some(algorithm))
     }
 
-    fn bias(&self) -> Array1<f32> {
-        Array1::from_vec(random(self.output, 4))
+    fn bias(&self) -> Vec<f32> {
+        random(self.output, 4)
     }
 }
 
@@ -65,13 +65,13 @@ impl Results {
     fn of(case: &Case, algorithm: Algorithm) -> Self {
         let (x, d_y, filter) = (case.x(), case.d_y(), case.filter(algorithm));
         let mut forward = dirty_map(case.out_dim());
-        conv::forward(&x, &filter, case.bias().as_slice().unwrap(), case.padding, Activation::None, &mut forward);
+        conv::forward(&x, &filter, case.padding, Epilogue::Bias(&case.bias()), &mut forward);
         let mut backward_input = dirty_map(x.dim());
         conv::backward_input(&d_y, None, &filter, case.padding, 0.0, &mut backward_input);
         let mut added = random_map(case.height, case.width, case.input, 5);
         conv::backward_input(&d_y, None, &filter, case.padding, 1.0, &mut added);
         let mut backward_weight = Array4::from_elem(filter.dim(), f32::NAN);
-        conv::backward_weight(&x, &d_y, case.padding, Some(algorithm), backward_weight.view_mut());
+        conv::backward_weight(&x, &d_y, case.padding, algorithm, backward_weight.view_mut());
         Results { forward, backward_input, added, backward_weight }
     }
 
@@ -156,7 +156,7 @@ fn both_gradients_are_adjoints_of_the_forward() {
         let (x, d_y, filter) = (case.x(), case.d_y(), case.filter(algorithm));
         let results = Results::of(&case, algorithm);
         let mut y = dirty_map(case.out_dim());
-        conv::forward(&x, &filter, no_bias(case.output).as_slice().unwrap(), case.padding, Activation::None, &mut y);
+        conv::forward(&x, &filter, case.padding, Epilogue::Bias(&vec![0.0; case.output]), &mut y);
         let (y, d_y) = (y.as_slice(), d_y.as_slice());
         let product = dot(y, d_y);
         let by_input = dot(x.as_slice(), results.backward_input.as_slice());
@@ -202,8 +202,7 @@ fn results_in<X: Element, Y: Element>(case: &Case, filter: &Filter) -> (Vec<bf16
     let mut mask = Mask::from_pool(&mut Pool::new(), elements);
     let bias = case.bias();
     let mut y: FeatureMap<Y> = convert(&dirty_map(case.out_dim()));
-    let activation = Activation::Relu(Some(&mut mask));
-    conv::forward(&x, filter, bias.as_slice().unwrap(), case.padding, activation, &mut y);
+    conv::forward(&x, filter, case.padding, Epilogue::Relu(&bias, Some(mask.bytes_mut())), &mut y);
     let mut d_x: FeatureMap<X> = convert(&dirty_map(x.dim()));
     conv::backward_input(&d_y, Some(&mask), filter, case.padding, 0.0, &mut d_x);
     let mut added: FeatureMap<X> = convert(&halves(random_map(case.height, case.width, case.input, 5)));
@@ -245,11 +244,11 @@ fn in_bf16_every_algorithm_agrees_with_the_definition_and_its_gradient_is_the_ad
     let cases = [[9, 13, 3, 64, 1], [13, 21, 64, 64, 1], [6, 5, 32, 48, 0], [14, 16, 33, 31, 2], [11, 9, 256, 256, 1]];
     for (case, algorithm) in cases.into_iter().flat_map(|c| Algorithm::ALL.map(|a| (Case::new(c), a))) {
         let (x, d_y): (FeatureMap<bf16>, FeatureMap<bf16>) = (convert(&case.x()), convert(&case.d_y()));
-        let none = no_bias(case.output);
+        let none = vec![0.0; case.output];
         let both = |algorithm| {
             let filter = case.filter(algorithm);
             let mut y: FeatureMap<bf16> = convert(&dirty_map(case.out_dim()));
-            conv::forward(&x, &filter, none.as_slice().unwrap(), case.padding, Activation::None, &mut y);
+            conv::forward(&x, &filter, case.padding, Epilogue::Bias(&none), &mut y);
             let mut d_x: FeatureMap<bf16> = convert(&dirty_map(x.dim()));
             conv::backward_input(&d_y, None, &filter, case.padding, 0.0, &mut d_x);
             [y, d_x].map(|map| bf16::widened(&map).into_owned())
@@ -258,7 +257,7 @@ fn in_bf16_every_algorithm_agrees_with_the_definition_and_its_gradient_is_the_ad
         let (x, d_y) = (bf16::widened(&x), bf16::widened(&d_y));
         let filter = case.filter(Algorithm::Reference);
         let (mut exact_y, mut exact_d_x) = (dirty_map(case.out_dim()), dirty_map(x.dim()));
-        conv::forward(&x, &filter, none.as_slice().unwrap(), case.padding, Activation::None, &mut exact_y);
+        conv::forward(&x, &filter, case.padding, Epilogue::Bias(&none), &mut exact_y);
         conv::backward_input(&d_y, None, &filter, case.padding, 0.0, &mut exact_d_x);
         for (what, found, exact) in [("forward", &y, &exact_y), ("backward", &d_x, &exact_d_x)] {
             let error = relative_rms(found.as_slice(), exact.as_slice());

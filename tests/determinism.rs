@@ -6,7 +6,7 @@ mod common;
 use std::ops::ControlFlow;
 
 use common::{random, repository, weights_file};
-use impasto::config::{Config, Init, Precision, Preset, Pyramid, Tone};
+use impasto::config::{Config, Init, Precision, Preset, ScaleRule, Scales, Tone};
 use impasto::transfer::{End, Outcome, Step};
 use impasto::{Error, Picture, stylize};
 use ndarray::Array3;
@@ -30,12 +30,16 @@ fn style() -> Picture {
 }
 
 fn config(preset: Preset) -> Config {
-    Config { size: 0, style_size: Some(0), iterations: 4, weights: Some(weights_file()), ..preset.config() }
+    Config { size: 0, style_size: Some(0), iterations: Some(4), weights: Some(weights_file()), ..preset.config() }
 }
 
 /// The preset `default` over three scales: 20 × 17, 28 × 23 and 40 × 33.
 fn three_scales() -> Config {
-    Config { pyramid: Pyramid::From { smallest: 20 }, iterations: 7, ..config(Preset::Default) }
+    Config {
+        scales: Scales::Grown(vec![ScaleRule { size: 20, iterations: 3 }, ScaleRule { size: 40, iterations: 2 }]),
+        iterations: Some(7),
+        ..config(Preset::Default)
+    }
 }
 
 fn run(config: &Config) -> Outcome {
@@ -79,9 +83,9 @@ fn a_hundred_iterations_in_bf16_end_within_two_per_cent_of_f32() {
     let (content, style) = (load("astronaut.jpg"), load("village-street-in-auvers.jpg"));
     for preset in [Preset::Paper, Preset::Default] {
         let curve = |precision| {
-            let single = Config { size: 64, style_size: None, pyramid: Pyramid::Single, ..config(preset) };
+            let single = Config { size: 64, style_size: None, scales: Scales::Single(100), ..config(preset) };
             let mut losses = Vec::new();
-            let outcome = stylize(&Config { precision, iterations: 100, ..single }, &content, &style, |step| {
+            let outcome = stylize(&Config { precision, ..single }, &content, &style, |step| {
                 losses.push(step.total);
                 ControlFlow::Continue(())
             });
@@ -113,7 +117,7 @@ fn three_scales_are_what_their_name_says() {
 
 #[test]
 fn a_run_stopped_after_two_steps_is_a_run_of_two_steps() {
-    let short = run(&Config { iterations: 2, ..config(Preset::Paper) });
+    let short = run(&Config { iterations: Some(2), ..config(Preset::Paper) });
     let stopped = run_until(&config(Preset::Paper), |step| step.iteration == 2);
     assert!(matches!((short.end, stopped.end), (End::Finished, End::Stopped)));
     assert_eq!((short.iterations, stopped.iterations), (2, 2));
@@ -135,7 +139,7 @@ fn a_run_stopped_at_a_small_scale_returns_that_picture_at_the_results_size() {
 
 #[test]
 fn noise_depends_on_the_seed_and_on_nothing_else() {
-    let noise = Config { init: Init::Noise, content_weight: 0.0, iterations: 1, ..config(Preset::Paper) };
+    let noise = Config { init: Init::Noise, content_weight: 0.0, iterations: Some(1), ..config(Preset::Paper) };
     let from = |seed: u64, content: &Picture| {
         let config = Config { seed, ..noise.clone() };
         bits(&stylize(&config, content, &style(), |_| ControlFlow::Continue(())).unwrap().picture)

@@ -108,7 +108,7 @@ fn with_elements(like: &Value, elements: Vec<f32>) -> Value {
         }
         Value::Filter(filter) => {
             let weight = ndarray::Array4::from_shape_vec(filter.dim(), elements).expect("same shape");
-            Value::Filter(Filter::new(weight, filter.algorithm()))
+            Value::Filter(Filter::new(weight, Some(filter.choice().forward)))
         }
         Value::MapBf16(_) => unreachable!("bf16 keeps too few bits for finite differences"),
         Value::Scalar(_) => unreachable!("scalars are handled by the callers"),

@@ -12,7 +12,7 @@ use super::Options;
 use super::gauge::Gauge;
 use super::row::{Kind, Row};
 use crate::error::{Error, Result};
-use crate::kernels::conv::{self, Activation, Algorithm, Cpu, Direction, Filter, Shape};
+use crate::kernels::conv::{self, Algorithm, Choice, Cpu, Direction, Epilogue, Filter, Shape};
 use crate::kernels::gram;
 use crate::kernels::simd::{Element, Isa};
 use crate::tensor::{Dtype, FeatureMap};
@@ -84,11 +84,16 @@ fn verify<X: Element, Y: Element>(
     }
     let error = relative_rms(&here, &there);
     let name = || {
-        let (name, isa, dtype) = (algorithm.name(), Isa::detect().name(), conv::narrower::<X, Y>().name());
+        let (name, isa, dtype) = (algorithm.name(), Isa::detect().name(), narrower::<X, Y>().name());
         let (direction, from, to) = (direction_name(direction), x.channels(), found.channels());
         format!("{name} convolution {direction} {from}→{to} channels in {dtype} ({isa})")
     };
-    accepted(name, error, tolerance(algorithm.tolerance(), conv::narrower::<X, Y>()))
+    accepted(name, error, tolerance(algorithm.tolerance(), narrower::<X, Y>()))
+}
+
+/// bf16, if either is.
+fn narrower<X: Element, Y: Element>() -> Dtype {
+    if X::DTYPE == Dtype::Bf16 { Dtype::Bf16 } else { Y::DTYPE }
 }
 
 /// At most [`WINDOW`] of `size` places: the first (part 0), those in the middle (1), the last (2).
@@ -141,10 +146,10 @@ fn convolution_of<X: Element, Y: Element>(
     gauge: &Gauge,
     &Timed { name, shape, direction, dtype, requested }: &Timed<'_>,
 ) -> Result<Row> {
-    let filter = Filter::new(random_weight(shape), requested);
-    let seen = filter.shape(direction, shape.height, shape.width, shape.padding);
-    let algorithm = conv::choose(&seen, direction, dtype, Cpu::detect(), requested);
     let (from, to) = ends(direction, shape);
+    let choice = Choice::new((shape.out_channels, shape.in_channels), dtype, Cpu::detect(), requested);
+    let algorithm = choice.of(direction);
+    let filter = Filter::new(random_weight(shape), Some(algorithm));
     let x: FeatureMap<X> = random_map((shape.height, shape.width), from, 1);
     let mut y: FeatureMap<Y> = dirty_map((shape.height, shape.width), to);
     run(direction, &filter, &x, &mut y);
@@ -233,7 +238,7 @@ pub fn direction_name(direction: Direction) -> &'static str {
 
 fn run<X: Element, Y: Element>(direction: Direction, filter: &Filter, from: &FeatureMap<X>, to: &mut FeatureMap<Y>) {
     match direction {
-        Direction::Forward => conv::forward(from, filter, &vec![0.0; filter.dim().0], 1, Activation::None, to),
+        Direction::Forward => conv::forward(from, filter, 1, Epilogue::Bias(&vec![0.0; filter.dim().0]), to),
         Direction::BackwardInput => conv::backward_input(from, None, filter, 1, 0.0, to),
     }
 }

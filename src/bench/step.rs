@@ -66,7 +66,7 @@ impl Run {
         let pool = Pool::advised(prefer_huge);
         let picture = test_picture(side, side, TestPicture::Content);
         let style = test_picture(side, side, TestPicture::Style);
-        let objective = Objective::new(vgg, config, &picture, &style);
+        let objective = Objective::new(vgg, config.goal(), &picture, &style);
         let Config { learning_rate, beta1, beta2, epsilon, .. } = *config;
         let adam = Adam::new(AdamOptions { learning_rate, beta1, beta2, epsilon }, picture.as_slice().len());
         Run { objective, picture, adam, pool }

@@ -2,7 +2,6 @@
 
 use std::fmt::Display;
 
-use impasto::transfer;
 use sysinfo::System;
 
 use super::report::bytes;
@@ -19,9 +18,15 @@ pub fn before(job: &Job<'_>) {
         fact(name, value);
     }
     fact("maps stored in", job.config.precision.dtype().name());
-    for (i, scale) in transfer::scales(&job.config, content.0, content.1).iter().enumerate() {
+    for (i, scale) in job.scales.iter().enumerate() {
         let name = format!("scale {}", i + 1);
-        fact(&name, format_args!("{}×{}, {} iterations", scale.width, scale.height, scale.iterations));
+        fact(
+            &name,
+            format_args!(
+                "{}×{}, {} iterations, style {}×{}",
+                scale.width, scale.height, scale.iterations, scale.style.1, scale.style.0
+            ),
+        );
     }
     fact("cores", std::thread::available_parallelism().map_or(1, usize::from));
     if let Some((free, total)) = memory() {

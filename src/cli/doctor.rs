@@ -92,9 +92,7 @@ fn algorithms(side: usize, dtype: Dtype, requested: Option<Algorithm>) -> String
         for direction in [Direction::Forward, Direction::BackwardInput] {
             let shape = match direction {
                 Direction::Forward => shape,
-                Direction::BackwardInput => {
-                    Shape { in_channels: shape.out_channels, out_channels: shape.in_channels, ..shape }
-                }
+                Direction::BackwardInput => shape.reversed(),
             };
             let algorithm = choose(&shape, direction, dtype, cpu, requested).name();
             let reason = why(&shape, direction, dtype, cpu, requested);

@@ -12,6 +12,7 @@
 //!                   ├── trace
 //!                   ├── previews
 //!                   └── signals
+//! presets                           a value for every option, by name
 //! bench   doctor                    what this machine can do, and what is chosen for it
 //! weights   completions   man
 //! say                               every line printed, closed pipes survived
@@ -78,6 +79,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Stylize(Box<options::Options>),
+    Presets(presets::Options),
     Bench(Box<bench::Options>),
     Doctor(doctor::Options),
     Weights(weights::Options),
@@ -106,6 +108,7 @@ impl From<Error> for Failure {
 pub fn run() -> Result<u8, Failure> {
     let code = match Cli::parse().command {
         Command::Stylize(options) => stylize::run(&options)?,
+        Command::Presets(options) => presets::run(&options),
         Command::Bench(options) => bench::run(&options)?,
         Command::Doctor(options) => doctor::run(&options)?,
         Command::Weights(options) => weights::run(&options)?,

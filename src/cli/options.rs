@@ -5,9 +5,11 @@
 use std::path::{Path, PathBuf};
 
 use impasto::Result;
-use impasto::config::{Config, Init, Precision, Preset, Tone};
+use impasto::config::{
+    CanvasKind, Config, Init, Moments, OptimizerKind, Precision, Preset, ScaleRule, Scales, Schedule, Tone,
+};
 use impasto::kernels::conv::Algorithm;
-use impasto::objective::LayerWeight;
+use impasto::objective::{LayerWeight, Statistic};
 use impasto::vgg::Pooling;
 
 use super::presets::with_default;
@@ -28,8 +30,8 @@ pub const MOST_THREADS: u64 = 4096;
 #[command(
     args_override_self = true,
     disable_help_flag = true,
-    after_help = "More options, the presets spelled out and the exit codes: --help",
-    after_long_help = format!("{}\n{EXIT_CODES}", presets::table()),
+    after_help = "More options, fast, default and best spelled out, exit codes: --help",
+    after_long_help = format!("{}\n{EXIT_CODES}", presets::table(&Preset::OWN)),
 )]
 pub struct Options {
     /// The picture to repaint
@@ -72,10 +74,11 @@ pub struct Options {
         "Refuse larger input pictures, before decoding them; 100000000, 100M and 100MP are the same", "max-pixels"))]
     pub max_pixels: Option<u64>,
 
-    /// default or paper: a value for every option
+    /// fast, default, best and others: a value for every option
     ///
-    /// The presets are spelled out below; an option given explicitly wins.
-    /// Without this option it is the one called default.
+    /// Three are spelled out below, all of them by `impasto presets`: fast, default, best, and those of published
+    /// programs, paper, gatys, neural-style and pytorch-tutorial. An option given explicitly wins. Without this option
+    /// it is the one called default.
     #[arg(long, value_parser = values::preset(), hide_possible_values = true, help_heading = LOOK)]
     pub preset: Option<Preset>,
 
@@ -104,10 +107,39 @@ pub struct Options {
         "Layers compared with STYLE, each with its weight (1 if left out)", "style-layer"))]
     pub style_layer: Option<Vec<LayerWeight>>,
 
+    #[arg(long, value_name = "NAME", value_parser = values::statistic(), hide_possible_values = true)]
+    #[arg(hide_short_help = true, help_heading = LOOK)]
+    #[arg(long_help = with_default(&values::statistics("What style is taken to be:"), "statistic"))]
+    pub statistic: Option<Statistic>,
+
+    #[arg(long, value_name = "N", help_heading = LOOK, hide_short_help = true, allow_negative_numbers = true)]
+    #[arg(long_help = with_default("Iterations between new transport matrices (wasserstein)", "refresh"))]
+    pub refresh: Option<u32>,
+
     #[arg(long, value_parser = values::pooling(), hide_possible_values = true, help_heading = LOOK)]
-    #[arg(help = with_default("How the network halves: max|avg", "pooling"))]
+    #[arg(hide_short_help = true)]
     #[arg(long_help = with_default(&values::poolings("How the network halves its maps:"), "pooling"))]
     pub pooling: Option<Pooling>,
+
+    #[arg(long, value_name = "SHARE", help_heading = LOOK, hide_short_help = true, allow_negative_numbers = true)]
+    #[arg(long_help = with_default(
+        "CONTENT's detail, in STYLE's colours, added where a scale first shows it: 0 none, 1 all of it", "detail"))]
+    pub detail: Option<f64>,
+
+    #[arg(long, value_parser = values::switch(), hide_possible_values = true, value_name = "on|off")]
+    #[arg(help_heading = LOOK, hide_short_help = true)]
+    #[arg(long_help = with_default("Match the result's colours to STYLE's once more at the end", "match-result"))]
+    pub match_result: Option<bool>,
+
+    #[arg(long, value_name = "LEVELS", help_heading = LOOK, hide_short_help = true, allow_negative_numbers = true)]
+    #[arg(long_help = with_default(
+        "Take the grain out of flat parts, in so many of the finest levels, until they are as calm as STYLE's", "calm"))]
+    pub calm: Option<u32>,
+
+    #[arg(long, value_name = "GAIN", help_heading = LOOK, hide_short_help = true, allow_negative_numbers = true)]
+    #[arg(long_help = with_default(
+        "The most by which matching colours may enlarge a difference: for grey or flat pictures", "largest-gain"))]
+    pub largest_gain: Option<f64>,
 
     #[arg(long, value_parser = values::tone(), hide_possible_values = true, help_heading = LOOK)]
     #[arg(help = with_default("auto|content|style|off", "tone"))]
@@ -115,18 +147,62 @@ pub struct Options {
     pub tone: Option<Tone>,
 
     #[arg(long, value_name = "N", help_heading = OPTIMISATION, allow_negative_numbers = true)]
-    #[arg(help = with_default("Iterations, in all scales", "iterations"))]
+    #[arg(help = "Iterations, shared out among the scales")]
+    #[arg(long_help = with_default(
+        "Iterations in all, shared out among the scales in their proportions", "iterations"))]
     pub iterations: Option<u32>,
+
+    #[arg(long, value_name = "S:N,…", value_delimiter = ',', value_parser = values::scale, conflicts_with = "size")]
+    #[arg(help_heading = OPTIMISATION, hide_short_help = true)]
+    #[arg(long_help = with_default(
+        "Longest sides, small to large, and iterations at each; the last is the result's size. Without it sizes grow by √2 \
+         from the first up to --size, with iterations on a line through", "scales"))]
+    pub scales: Option<Vec<ScaleRule>>,
+
+    #[arg(long, value_parser = values::canvas(), hide_possible_values = true, help_heading = OPTIMISATION)]
+    #[arg(hide_short_help = true)]
+    #[arg(long_help = with_default(&values::canvases("What of the picture is moved:"), "canvas"))]
+    pub canvas: Option<CanvasKind>,
+
+    #[arg(long, value_name = "NAME", value_parser = values::optimizer(), hide_possible_values = true)]
+    #[arg(hide_short_help = true, help_heading = OPTIMISATION)]
+    #[arg(long_help = with_default(&values::optimizers("What moves it:"), "optimizer"))]
+    pub optimizer: Option<OptimizerKind>,
 
     #[arg(long, value_name = "RATE", help_heading = OPTIMISATION, allow_negative_numbers = true)]
     #[arg(hide_short_help = true)]
-    #[arg(long_help = with_default("Adam's step size, where 1 is the way from black to white", "learning-rate"))]
+    #[arg(long_help = with_default(
+        "Adam's step size, where 1 is the way from black to white; the factor of L-BFGS's first step", "learning-rate"))]
     pub learning_rate: Option<f64>,
 
-    #[arg(long, value_name = "START", value_parser = values::init(), help_heading = OPTIMISATION)]
-    #[arg(help = with_default("Start from content|noise|FILE", "init"))]
+    #[arg(long, value_name = "END[:LAST]", value_parser = values::schedule, help_heading = OPTIMISATION)]
+    #[arg(hide_short_help = true)]
     #[arg(long_help = with_default(
-        "Where to start: content, noise, or a picture FILE (./noise, if it has such a name)", "init"))]
+        "The share of the learning rate to which half a cosine brings it in each scale, and in the last one; 1 keeps it",
+        "schedule"))]
+    pub schedule: Option<Schedule>,
+
+    #[arg(long, value_parser = values::moments(), hide_possible_values = true, help_heading = OPTIMISATION)]
+    #[arg(hide_short_help = true)]
+    #[arg(long_help = with_default(
+        &values::all_moments("What becomes of Adam's averages where the picture grows:"), "moments"))]
+    pub moments: Option<Moments>,
+
+    #[arg(long, value_name = "N", help_heading = OPTIMISATION, hide_short_help = true, allow_negative_numbers = true)]
+    #[arg(long_help = with_default("Steps that L-BFGS remembers", "lbfgs-history"))]
+    pub lbfgs_history: Option<u32>,
+
+    #[arg(long, value_name = "DECAY", help_heading = OPTIMISATION, hide_short_help = true)]
+    #[arg(allow_negative_numbers = true)]
+    #[arg(long_help = with_default(
+        "Decay of the running average of iterates that is the result; 0 returns the last iterate", "average"))]
+    pub average: Option<f64>,
+
+    #[arg(long, value_name = "START", value_parser = values::init(), help_heading = OPTIMISATION)]
+    #[arg(help = with_default("content|matched|noise|FILE", "init"))]
+    #[arg(long_help = with_default(
+        "Where to start: content, matched (CONTENT in STYLE's colours), noise, or a picture FILE (./noise, if it has such \
+         a name)", "init"))]
     pub init: Option<Init>,
 
     #[arg(long, value_name = "N", help_heading = OPTIMISATION, allow_negative_numbers = true)]
@@ -187,7 +263,25 @@ impl Options {
     pub fn config(&self) -> Result<Config> {
         let mut config = self.preset.unwrap_or(Preset::Default).config();
         set(&mut config.size, &self.size);
-        set(&mut config.iterations, &self.iterations);
+        config.iterations = self.iterations.or(config.iterations);
+        if let Some(scales) = &self.scales {
+            config.scales = Scales::Given(scales.clone());
+            config.size = scales.last().map_or(config.size, |last| last.size);
+        }
+        set(&mut config.statistic, &self.statistic);
+        set(&mut config.refresh, &self.refresh);
+        set(&mut config.canvas, &self.canvas);
+        set(&mut config.optimizer, &self.optimizer);
+        set(&mut config.schedule, &self.schedule);
+        set(&mut config.moments, &self.moments);
+        set(&mut config.lbfgs_history, &self.lbfgs_history);
+        set(&mut config.detail, &self.detail);
+        set(&mut config.match_result, &self.match_result);
+        set(&mut config.calm, &self.calm);
+        set(&mut config.largest_gain, &self.largest_gain);
+        if let Some(decay) = self.average {
+            config.average = (decay != 0.0).then_some(decay);
+        }
         set(&mut config.content_layers, &self.content_layer);
         set(&mut config.style_layers, &self.style_layer);
         set(&mut config.content_weight, &self.content_weight);
@@ -268,7 +362,7 @@ mod tests {
         let before = config(&["--iterations", "7", "--tone", "off", "--preset", "paper"]);
         let after = config(&["--preset", "paper", "--tone", "off", "--iterations", "7"]);
         assert_eq!(before, after);
-        assert_eq!((before.iterations, before.tone), (7, Tone::Off));
+        assert_eq!((before.iterations, before.tone), (Some(7), Tone::Off));
         assert_eq!(before.style_layers, Preset::Paper.config().style_layers);
     }
 
@@ -293,6 +387,18 @@ mod tests {
             "--precision=f32",
             "--conv-algorithm=im2col",
             "--weights=w.safetensors",
+            "--statistic=gram-mean",
+            "--refresh=3",
+            "--detail=0.5",
+            "--match-result=off",
+            "--calm=1",
+            "--largest-gain=4",
+            "--canvas=pixels",
+            "--optimizer=lbfgs",
+            "--schedule=0.2:0.1",
+            "--moments=carried",
+            "--lbfgs-history=7",
+            "--average=0",
         ]);
         let layer = |block, weight| LayerWeight { layer: Layer::relu(block, 1), weight };
         let expected = Config {
@@ -306,7 +412,7 @@ mod tests {
             style_layers: vec![layer(1, 0.5), layer(2, 1.0)],
             pooling: Pooling::Avg,
             tone: Tone::Style,
-            iterations: 9,
+            iterations: Some(9),
             learning_rate: 0.5,
             init: Init::Noise,
             seed: 11,
@@ -314,9 +420,24 @@ mod tests {
             precision: Precision::F32,
             conv_algorithm: Some(Algorithm::Im2col),
             weights: Some("w.safetensors".into()),
+            statistic: Statistic::GramMean,
+            refresh: 3,
+            detail: 0.5,
+            match_result: false,
+            calm: 1,
+            largest_gain: 4.0,
+            canvas: CanvasKind::Pixels,
+            optimizer: OptimizerKind::Lbfgs,
+            schedule: Schedule { end: 0.2, last: 0.1 },
+            moments: Moments::Carried,
+            lbfgs_history: 7,
+            average: None,
             ..Config::default()
         };
         assert_eq!(all, expected);
+        let scales = [ScaleRule { size: 64, iterations: 3 }, ScaleRule { size: 96, iterations: 2 }];
+        let given = config(&["--scales=64:3,96:2"]);
+        assert_eq!((given.scales, given.size), (Scales::Given(scales.to_vec()), 96));
     }
 
     #[test]

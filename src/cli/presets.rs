@@ -1,13 +1,34 @@
-//! A configuration as people read it: the rows of help's table of presets, of
+//! A configuration as people read it: the rows of the tables of presets, of
 //! the defaults in each option's help, and of `-v`. All of them come from
 //! [`Preset::config`], so none can say something else than the program does.
+//!
+//! `impasto presets` shows all of them, `impasto presets NAME` one.
 
-use impasto::config::{Config, Init, Preset, Pyramid};
+use impasto::config::{Config, Init, Preset, ScaleRule, Scales, Schedule};
 use impasto::objective::LayerWeight;
 use serde::Serialize;
 
-/// Width of a preset's column in the table.
-const COLUMN: usize = 24;
+use super::{say, values};
+
+/// Show the presets: a value for every option of stylize
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// The preset to show; all of them without it
+    #[arg(value_name = "NAME", value_parser = values::preset(), hide_possible_values = true)]
+    name: Option<Preset>,
+}
+
+/// Prints them.
+pub fn run(options: &Options) -> u8 {
+    match options.name {
+        Some(preset) => say::text(table(&[preset])),
+        None => {
+            let published: Vec<Preset> = Preset::ALL.into_iter().filter(|p| p.differs().is_some()).collect();
+            say::text(format!("{}\n{}", table(&Preset::OWN), table(&published)));
+        }
+    }
+    0
+}
 
 /// Every value of `config` with the name of its option; what has no option
 /// belongs to the preset and is named in words.
@@ -17,22 +38,34 @@ pub fn rows(config: &Config) -> Vec<(&'static str, String)> {
         preset: _,
         size,
         style_size,
+        scales,
         iterations,
-        pyramid,
-        losses,
+        content_loss,
         content_layers,
-        style_layers,
         content_weight,
+        statistic,
+        refresh,
+        style_layers,
         style_weight,
+        variation,
         tv_weight,
+        canvas,
+        optimizer,
         learning_rate,
+        schedule,
         beta1,
         beta2,
         epsilon,
+        moments,
+        lbfgs_history,
         average,
         border,
         pooling,
         init,
+        detail,
+        match_result,
+        calm,
+        largest_gain,
         seed,
         max_pixels,
         threads,
@@ -41,6 +74,7 @@ pub fn rows(config: &Config) -> Vec<(&'static str, String)> {
         weights,
         tone,
     } = config;
+    let scales = scales_of(scales, *size);
     vec![
         ("size", own_size(*size)),
         ("style-size", style_size.map_or("as --size".into(), own_size)),
@@ -50,61 +84,70 @@ pub fn rows(config: &Config) -> Vec<(&'static str, String)> {
         ("tv-weight", number(*tv_weight)),
         ("content-layer", layers(content_layers)),
         ("style-layer", layers(style_layers)),
+        ("statistic", name(statistic)),
+        ("refresh", refresh.to_string()),
         ("pooling", name(pooling)),
-        ("tone", name(tone)),
-        ("iterations", iterations.to_string()),
-        ("learning-rate", number(*learning_rate)),
         ("init", start(init)),
+        ("detail", number(*detail)),
+        ("match-result", on(*match_result)),
+        ("calm", calm.to_string()),
+        ("largest-gain", number(*largest_gain)),
+        ("tone", name(tone)),
+        ("scales", scales),
+        ("iterations", iterations.map_or("as --scales".into(), |count| count.to_string())),
+        ("canvas", name(canvas)),
+        ("optimizer", name(optimizer)),
+        ("learning-rate", number(*learning_rate)),
+        ("schedule", course(*schedule)),
+        ("moments", name(moments)),
+        ("lbfgs-history", lbfgs_history.to_string()),
+        ("average", average.map_or("0".into(), number)),
         ("seed", seed.to_string()),
         ("threads", if *threads == 0 { "every core".into() } else { threads.to_string() }),
         ("precision", name(precision)),
         ("conv-algorithm", conv_algorithm.map_or("by shape".into(), |algorithm| algorithm.name().into())),
         ("weights", weights.as_ref().map_or("embedded".into(), |path| path.display().to_string())),
-        ("scales", scales(pyramid)),
-        ("loss formulas", name(losses)),
+        ("content formula", name(content_loss)),
+        ("tv formula", name(variation)),
         ("border", name(border)),
         ("Adam's beta1", number(*beta1)),
         ("Adam's beta2", number(*beta2)),
         ("Adam's epsilon", number(*epsilon)),
-        ("result", average.map_or("last iterate".into(), |decay| format!("average, decay {}", number(decay)))),
     ]
 }
 
-/// The presets side by side.
-pub fn table() -> String {
-    let columns: Vec<_> = Preset::ALL.iter().map(|preset| rows(&preset.config())).collect();
+/// Some presets side by side, with what each is for.
+pub fn table(presets: &[Preset]) -> String {
+    let columns: Vec<_> = presets.iter().map(|preset| rows(&preset.config())).collect();
     let mut text = String::from("Presets (an option given explicitly wins, wherever it stands):\n");
-    for preset in Preset::ALL {
+    for preset in presets {
         text += &format!("{}:\n  {}\n", preset.name(), preset.summary());
+        if let Some(differs) = preset.differs() {
+            text += &format!("  differs in: {differs}\n");
+        }
     }
-    let headings: Vec<_> = Preset::ALL.iter().map(|preset| preset.name()).collect();
-    text += &format!("\n{}", line("", &headings));
+    // A list takes one line per element.
+    let cells = |row: usize| columns.iter().map(move |rows| rows[row].1.split(", ").collect::<Vec<&str>>());
+    let all = (0..columns[0].len()).flat_map(cells).flatten().map(|cell| cell.chars().count());
+    let width = all.chain(presets.iter().map(|preset| preset.name().len())).max().unwrap_or(0) + 2;
+    let headings: Vec<_> = presets.iter().map(|preset| preset.name()).collect();
+    text += &format!("\n{}", line("", &headings, width));
     for (i, (name, _)) in columns[0].iter().enumerate() {
-        // A list of layers takes one line per layer.
-        let cells: Vec<Vec<&str>> = columns.iter().map(|rows| rows[i].1.split(", relu").collect()).collect();
+        let cells: Vec<Vec<&str>> = cells(i).collect();
         for row in 0..cells.iter().map(Vec::len).max().unwrap_or(0) {
-            let values: Vec<String> = cells.iter().map(|cell| cell_line(cell, row)).collect();
-            let values: Vec<&str> = values.iter().map(String::as_str).collect();
-            text += &line(if row == 0 { name } else { "" }, &values);
+            let values: Vec<&str> = cells.iter().map(|cell| cell.get(row).copied().unwrap_or_default()).collect();
+            text += &line(if row == 0 { name } else { "" }, &values, width);
         }
     }
     text
 }
 
-fn cell_line(cell: &[&str], row: usize) -> String {
-    match (cell.get(row), row) {
-        (None, _) => String::new(),
-        (Some(first), 0) => (*first).to_owned(),
-        (Some(rest), _) => format!("relu{rest}"),
-    }
-}
-
-fn line(name: &str, values: &[&str]) -> String {
-    let cells: String = values.iter().map(|value| format!("{value:<COLUMN$}")).collect();
+fn line(name: &str, values: &[&str], width: usize) -> String {
+    let cells: String = values.iter().map(|value| format!("{value:<width$}")).collect();
     format!("{}\n", format!("  {name:<18}{cells}").trim_end())
 }
 
-/// `help`, with the default of the option called `option` in each preset.
+/// `help`, with the default of the option called `option` in each of our own presets.
 ///
 /// # Panics
 /// If no row has that name; clap builds every help text, so any run would show it.
@@ -114,7 +157,7 @@ pub fn with_default(help: &str, option: &str) -> String {
         rows.into_iter().find(|(name, _)| *name == option).map(|(_, value)| value).expect("a row of that name")
     };
     let usual = value(Preset::Default);
-    let others: String = Preset::ALL
+    let others: String = Preset::OWN
         .iter()
         .map(|&preset| (preset, value(preset)))
         .filter(|(_, value)| *value != usual)
@@ -147,10 +190,26 @@ fn start(init: &Init) -> String {
     }
 }
 
-fn scales(pyramid: &Pyramid) -> String {
-    match pyramid {
-        Pyramid::Single => "one".into(),
-        Pyramid::From { smallest } => format!("from {smallest} px by √2"),
+fn on(on: bool) -> String {
+    if on { "on".into() } else { "off".into() }
+}
+
+/// Sizes and iterations, as `--scales` takes them; a rule's beyond the result's size are left out.
+fn scales_of(scales: &Scales, size: u32) -> String {
+    let text = |rule: &ScaleRule| format!("{}:{}", rule.size, rule.iterations);
+    let list = |rules: &[ScaleRule]| rules.iter().map(text).collect::<Vec<_>>().join(", ");
+    match scales {
+        Scales::Single(iterations) => format!("{size}:{iterations}"),
+        Scales::Grown(rule) | Scales::Given(rule) => list(rule),
+    }
+}
+
+/// As `--schedule` takes it.
+fn course(schedule: Schedule) -> String {
+    match schedule {
+        Schedule::CONSTANT => "1".into(),
+        Schedule { end, last } if end == last => number(end),
+        Schedule { end, last } => format!("{}:{}", number(end), number(last)),
     }
 }
 
@@ -182,23 +241,23 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_a_row_for_every_value_and_fits_80_columns() {
-        let table = table();
-        for (name, value) in Preset::ALL.iter().flat_map(|preset| rows(&preset.config())) {
-            assert!(table.lines().any(|line| line.trim_start().starts_with(name)), "{name}");
-            assert!(value.split(", ").all(|part| table.contains(&format!(" {part}"))), "{name} {value}");
-            assert!(value.split(", relu").all(|part| part.chars().count() < COLUMN), "{name} {value}");
+    fn the_tables_have_a_row_for_every_value_and_help_s_fits_80_columns() {
+        for preset in Preset::ALL {
+            let table = table(&[preset]);
+            for (name, value) in rows(&preset.config()) {
+                assert!(table.lines().any(|line| line.trim_start().starts_with(name)), "{name}");
+                assert!(value.split(", ").all(|part| table.contains(&format!(" {part}"))), "{name} {value}");
+            }
+            assert!(table.contains(preset.differs().unwrap_or_default()));
         }
-        assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+        assert!(table(&Preset::OWN).lines().all(|line| line.chars().count() <= 80), "{}", table(&Preset::OWN));
     }
 
     #[test]
     fn a_default_names_the_presets_that_differ() {
         assert_eq!(with_default("Seed", "seed"), "Seed [default: 0]");
-        let iterations = |preset: Preset| preset.config().iterations;
-        assert_eq!(
-            with_default("N", "iterations"),
-            format!("N [default: {}; paper: {}]", iterations(Preset::Default), iterations(Preset::Paper))
-        );
+        let weight = |preset: Preset| number(preset.config().content_weight);
+        let (fast, usual) = (weight(Preset::Fast), weight(Preset::Default));
+        assert_eq!(with_default("W", "content-weight"), format!("W [default: {usual}; fast: {fast}]"));
     }
 }

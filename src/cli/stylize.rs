@@ -8,7 +8,7 @@ use std::time::Instant;
 use impasto::Result;
 use impasto::config::{Config, Init};
 use impasto::picture::{self, Picture, SaveOptions};
-use impasto::transfer::{self, End, Outcome};
+use impasto::transfer::{End, Outcome, Scale, plan};
 
 use super::eta::Work;
 use super::options::Options;
@@ -28,6 +28,14 @@ pub struct Job<'a> {
     pub save: SaveOptions,
     pub content: Picture,
     pub style: Picture,
+    pub scales: Vec<Scale>,
+}
+
+impl Job<'_> {
+    /// Iterations in all scales.
+    fn iterations(&self) -> u32 {
+        self.scales.iter().map(|scale| scale.iterations).sum()
+    }
 }
 
 pub fn run(options: &Options) -> Result<u8> {
@@ -57,6 +65,8 @@ fn prepare(options: &Options) -> Result<Job<'_>> {
     // First the inputs: without an output's name its place is the content picture's, which may not exist.
     let content = picture::load(&options.content, config.max_pixels)?;
     let style = picture::load(&options.style, config.max_pixels)?;
+    let sizes = [&content, &style].map(|picture| (picture.height(), picture.width()));
+    let scales = plan::scales(&config, sizes[0], sizes[1])?;
     let save = SaveOptions {
         sixteen_bit: options.bits == Some(16),
         description: Some(description(&config, &options.content, &options.style)),
@@ -66,7 +76,7 @@ fn prepare(options: &Options) -> Result<Job<'_>> {
     if let Some(path) = &options.trace {
         Trace::check(path, &output, &inputs)?;
     }
-    Ok(Job { options, config, output, save, content, style })
+    Ok(Job { options, config, output, save, content, style, scales })
 }
 
 /// The recipe that goes into the file: enough to make the picture again. Names
@@ -91,7 +101,7 @@ fn watch(job: &Job<'_>) -> Result<Watch> {
     let previews = options
         .save_every
         .and_then(NonZeroU32::new)
-        .map(|every| Previews::new(every, config.iterations, output, job.save.clone(), &inputs))
+        .map(|every| Previews::new(every, job.iterations(), output, job.save.clone(), &inputs))
         .transpose()?;
     let signals = Signals::install().unwrap_or_else(|cause| {
         say::note(format_args!("warning: Ctrl-C will not save the picture so far: {cause}"));
@@ -105,7 +115,7 @@ fn watch(job: &Job<'_>) -> Result<Watch> {
     Ok(Watch {
         trace: trace.transpose()?,
         previews,
-        progress: Progress::new(options.quiet, plan(job)),
+        progress: Progress::new(options.quiet, work(job)),
         signals,
         table: Table::default(),
         failure: None,
@@ -113,12 +123,9 @@ fn watch(job: &Job<'_>) -> Result<Watch> {
     })
 }
 
-fn plan(job: &Job<'_>) -> Vec<Work> {
-    let (height, width, _) = job.content.rgb.dim();
-    transfer::scales(&job.config, height, width)
-        .iter()
-        .map(|scale| Work { pixels: (scale.height * scale.width) as u64, iterations: scale.iterations })
-        .collect()
+fn work(job: &Job<'_>) -> Vec<Work> {
+    let work = |scale: &Scale| Work { pixels: scale.pixels() as u64, iterations: scale.iterations };
+    job.scales.iter().map(work).collect()
 }
 
 /// `out.png  512×384  300 iterations  2 min 5 s`
@@ -146,7 +153,7 @@ fn exit_code(job: &Job<'_>, watch: Watch, outcome: Outcome) -> Result<u8> {
             Err(error)
         }
         (End::Stopped, Some(signal), _) => {
-            let (done, all) = (outcome.iterations, job.config.iterations);
+            let (done, all) = (outcome.iterations, job.iterations());
             note(format!(
                 "stopped by {} after {done} of {all} iterations; the picture so far is in {output}",
                 signal.name()

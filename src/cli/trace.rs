@@ -134,7 +134,7 @@ impl Trace {
     /// # Errors
     /// [`Error::Output`] if it cannot be written.
     pub fn step(&mut self, step: &Step<'_>) -> Result<()> {
-        let &Step { iteration, scale, width, height, content, style, tv, total, seconds, layers, last, .. } = step;
+        let &Step { iteration, scale, width, height, content, style, tv, total, seconds, ref layers, last, .. } = step;
         let line = Line { iteration, scale, width, height, content, style, tv, total, seconds, layers, last };
         self.write(&line)
             .map_err(|cause| Error::Output { path: self.path.clone(), cause: format!("{cause}; the trace ends here") })

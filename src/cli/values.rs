@@ -6,8 +6,9 @@ use std::str::FromStr;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use impasto::bench::Part;
 use impasto::bench::report::Format;
-use impasto::config::{Init, Precision, Preset, Tone};
+use impasto::config::{CanvasKind, Init, Moments, OptimizerKind, Precision, Preset, ScaleRule, Schedule, Tone};
 use impasto::kernels::conv::Algorithm;
+use impasto::objective::Statistic;
 use impasto::vgg::Pooling;
 
 /// Parser of a word out of a list of (word, help, value).
@@ -23,7 +24,8 @@ fn one_of<T: Copy + Send + Sync + 'static>(
 
 /// `help`, and below it each word with what it means; indented, which keeps man from joining the lines.
 fn listed<T>(help: &str, choices: &[(&str, &str, T)]) -> String {
-    let lines = choices.iter().map(|(word, meaning, _)| format!("  {word:<10}{meaning}\n"));
+    let width = choices.iter().map(|(word, ..)| word.len() + 2).max().unwrap_or(0).max(10);
+    let lines = choices.iter().map(|(word, meaning, _)| format!("  {word:<width$}{meaning}\n"));
     format!("{help}\n\n{}\n", lines.collect::<String>())
 }
 
@@ -31,6 +33,21 @@ const POOLINGS: &[(&str, &str, Pooling)] = &[
     ("max", "the largest of four, as the network was trained", Pooling::Max),
     ("avg", "the mean of four, which is smoother", Pooling::Avg),
 ];
+
+const CANVASES: &[(&str, &str, CanvasKind)] = &[
+    ("pyramid", "the coefficients of its Laplacian pyramid: tones move as one", CanvasKind::Pyramid),
+    ("pixels", "its own values", CanvasKind::Pixels),
+];
+
+const OPTIMIZERS: &[(&str, &str, OptimizerKind)] = &[
+    ("adam", "a step size for each variable", OptimizerKind::Adam),
+    ("lbfgs", "curvature from the last steps, and a line search; an iteration is an evaluation", OptimizerKind::Lbfgs),
+];
+
+const MOMENTS: &[(&str, &str, Moments)] =
+    &[("carried", "brought to the new size", Moments::Carried), ("cold", "forgotten", Moments::Cold)];
+
+const SWITCH: &[(&str, &str, bool)] = &[("on", "yes", true), ("off", "no", false)];
 
 const PRECISIONS: &[(&str, &str, Precision)] = &[
     ("auto", "bf16 where the CPU multiplies it (AMX), else f32", Precision::Auto),
@@ -69,6 +86,63 @@ pub fn preset() -> impl TypedValueParser<Value = Preset> {
 
 pub fn pooling() -> impl TypedValueParser<Value = Pooling> {
     one_of(POOLINGS)
+}
+
+pub fn canvas() -> impl TypedValueParser<Value = CanvasKind> {
+    one_of(CANVASES)
+}
+
+/// The values of `--canvas`, explained after `help`.
+pub fn canvases(help: &str) -> String {
+    listed(help, CANVASES)
+}
+
+pub fn optimizer() -> impl TypedValueParser<Value = OptimizerKind> {
+    one_of(OPTIMIZERS)
+}
+
+/// The values of `--optimizer`, explained after `help`.
+pub fn optimizers(help: &str) -> String {
+    listed(help, OPTIMIZERS)
+}
+
+pub fn moments() -> impl TypedValueParser<Value = Moments> {
+    one_of(MOMENTS)
+}
+
+/// The values of `--moments`, explained after `help`.
+pub fn all_moments(help: &str) -> String {
+    listed(help, MOMENTS)
+}
+
+pub fn switch() -> impl TypedValueParser<Value = bool> {
+    one_of(SWITCH)
+}
+
+pub fn statistic() -> impl TypedValueParser<Value = Statistic> {
+    let words = Statistic::ALL.map(|statistic| PossibleValue::new(statistic.name()).help(statistic.summary()));
+    PossibleValuesParser::new(words)
+        .map(|word| Statistic::ALL.into_iter().find(|s| s.name() == word).expect("clap lets only these words pass"))
+}
+
+/// The values of `--statistic`, explained after `help`.
+pub fn statistics(help: &str) -> String {
+    listed(help, &Statistic::ALL.map(|statistic| (statistic.name(), statistic.summary(), statistic)))
+}
+
+/// A size and its iterations: `128:250`.
+pub fn scale(text: &str) -> Result<ScaleRule, String> {
+    let rule = text.split_once(':').and_then(|(size, iterations)| {
+        Some(ScaleRule { size: size.trim().parse().ok()?, iterations: iterations.trim().parse().ok()? })
+    });
+    rule.ok_or_else(|| "give SIZE:ITERATIONS, small to large, as in 128:250,256:150,512:50".into())
+}
+
+/// The share of the learning rate at the end of a scale, and perhaps another for the last: `0.3` or `0.3:0.05`.
+pub fn schedule(text: &str) -> Result<Schedule, String> {
+    let (end, last) = text.split_once(':').unwrap_or((text, text));
+    let course = end.parse().ok().zip(last.parse().ok()).map(|(end, last)| Schedule { end, last });
+    course.ok_or_else(|| "give END or END:LAST, as in 0.3:0.05".into())
 }
 
 pub fn precision() -> impl TypedValueParser<Value = Precision> {
@@ -146,10 +220,11 @@ pub fn thread_count() -> impl TypedValueParser<Value = u64> {
     clap::value_parser!(u64).range(0..=super::options::MOST_THREADS)
 }
 
-/// `content`, `noise`, or else a file.
+/// `content`, `matched`, `noise`, or else a file.
 pub fn init() -> impl TypedValueParser<Value = Init> {
     clap::builder::PathBufValueParser::new().map(|path: PathBuf| match path.to_str() {
         Some("content") => Init::Content,
+        Some("matched") => Init::Matched,
         Some("noise") => Init::Noise,
         _ => Init::File(path),
     })
@@ -183,9 +258,24 @@ mod tests {
     }
 
     #[test]
+    fn scales_and_courses_are_read_as_the_tables_show_them() {
+        assert_eq!(scale("128:250"), Ok(ScaleRule { size: 128, iterations: 250 }));
+        assert_eq!(schedule("0.3:0.05"), Ok(Schedule { end: 0.3, last: 0.05 }));
+        assert_eq!(schedule("1"), Ok(Schedule::CONSTANT));
+        for wrong in ["", "128", "128:", "x:3", "128:2.5", "-1:3"] {
+            assert!(scale(wrong).is_err(), "{wrong}");
+        }
+        assert!(schedule("0.3:").is_err() && schedule("fast").is_err());
+    }
+
+    #[test]
     fn a_word_on_the_command_line_is_the_word_in_the_trace() {
         assert!(POOLINGS.iter().all(|(word, _, value)| *word == name(value)));
         assert!(PRECISIONS.iter().all(|(word, _, value)| *word == name(value)));
+        assert!(CANVASES.iter().all(|(word, _, value)| *word == name(value)));
+        assert!(OPTIMIZERS.iter().all(|(word, _, value)| *word == name(value)));
+        assert!(MOMENTS.iter().all(|(word, _, value)| *word == name(value)));
+        assert!(Statistic::ALL.iter().all(|statistic| statistic.name() == name(statistic)));
         assert!(TONES.iter().all(|(word, _, value)| *word == name(value)));
         assert!(Preset::ALL.iter().all(|preset| preset.name() == name(preset)));
     }

@@ -45,8 +45,7 @@ impl Mask {
     /// Sets the bits where `y` is above 0.
     pub fn set<E: Element>(&mut self, y: &[E]) {
         assert_eq!(y.len(), self.elements, "one bit per element");
-        let (isa, blocks) = (Isa::detect(), y.par_chunks(BLOCK));
-        self.bytes_mut().par_chunks_mut(BLOCK / 8).zip(blocks).for_each(|(bytes, y)| isa.dispatch(Set { y, bytes }));
+        set(self.bytes_mut(), y);
     }
 
     /// Makes `d` 0 where the bit is not set.
@@ -54,6 +53,35 @@ impl Mask {
         assert_eq!(d.len(), self.elements, "one bit per element");
         let (isa, blocks) = (Isa::detect(), self.bytes().par_chunks(BLOCK / 8));
         d.par_chunks_mut(BLOCK).zip(blocks).for_each(|(d, bytes)| isa.dispatch(Apply { d, bytes }));
+    }
+}
+
+/// Sets the bits, eight elements a byte, where `y` is above 0.
+pub(super) fn set<E: Element>(bits: &mut [u8], y: &[E]) {
+    let (isa, blocks) = (Isa::detect(), y.par_chunks(BLOCK));
+    bits.par_chunks_mut(BLOCK / 8).zip(blocks).for_each(|(bytes, y)| isa.dispatch(Set { y, bytes }));
+}
+
+/// The bits of a vector of elements from `element` on, a multiple of the vector's length.
+#[inline(always)]
+pub(super) fn bits<S: Simd>(mask: &[u8], element: usize) -> u32 {
+    let byte = element / 8;
+    match S::LANES {
+        16 => u32::from(u16::from_le_bytes([mask[byte], mask[byte + 1]])),
+        8 => u32::from(mask[byte]),
+        _ => u32::from(mask[byte]) >> (element % 8),
+    }
+}
+
+/// Writes the bits of a vector. Vectors shorter than a byte are written in order.
+#[inline(always)]
+pub(super) fn set_bits<S: Simd>(mask: &mut [u8], element: usize, bits: u32) {
+    let byte = element / 8;
+    match S::LANES {
+        16 => mask[byte..byte + 2].copy_from_slice(&(bits as u16).to_le_bytes()),
+        8 => mask[byte] = bits as u8,
+        _ if element.is_multiple_of(8) => mask[byte] = bits as u8,
+        _ => mask[byte] |= (bits << (element % 8)) as u8,
     }
 }
 

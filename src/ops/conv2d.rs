@@ -1,7 +1,7 @@
 use half::bf16;
 
 use crate::autograd::{MapElement, Tape, Value, Var};
-use crate::kernels::conv::{self, Activation};
+use crate::kernels::conv::{self, Epilogue};
 use crate::tensor::Dtype;
 
 /// 3×3 convolution, stride 1, zero padding p: `y = w ⋆ x + b`, see [`crate::kernels::conv`].
@@ -22,9 +22,9 @@ pub fn conv2d(tape: &mut Tape<'_>, x: Var, w: Var, b: Var, padding: usize) -> Va
 
 fn of<E: MapElement>(tape: &mut Tape<'_>, x: Var, w: Var, b: Var, padding: usize) -> Var {
     let x_dim = tape.dim(x);
-    let shape = tape.filter(w).shape(conv::Direction::Forward, x_dim.0, x_dim.1, padding);
+    let shape = tape.filter(w).shape(x_dim.0, x_dim.1, padding);
     let mut y = tape.allocate::<E>(shape.out_height(), shape.out_width(), shape.out_channels);
-    conv::forward(tape.map_of::<E>(x), tape.filter(w), bias(tape, b), padding, Activation::None, &mut y);
+    conv::forward(tape.map_of::<E>(x), tape.filter(w), padding, Epilogue::Bias(bias(tape, b)), &mut y);
     // The input is needed for the weights' gradient alone.
     let saves: &[Var] = if tape.needs_gradient(&[w]) { &[x, w] } else { &[w] };
     tape.record(E::wrap(y), &[x, w, b], saves, move |d_out, back| {
@@ -33,7 +33,7 @@ fn of<E: MapElement>(tape: &mut Tape<'_>, x: Var, w: Var, b: Var, padding: usize
             let filter = back.filter(w);
             let mut d_w = ndarray::Array4::zeros(filter.dim());
             let (x, d_y) = (E::widened(back.map_of(x)), E::widened(&d_y));
-            conv::backward_weight(&x, &d_y, padding, filter.algorithm(), d_w.view_mut());
+            conv::backward_weight(&x, &d_y, padding, filter.choice().forward, d_w.view_mut());
             back.give(w, Value::Tensor(d_w.into_dyn()));
         }
         if back.needs(b) {

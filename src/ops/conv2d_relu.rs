@@ -1,7 +1,8 @@
 use half::bf16;
 
 use crate::autograd::{MapElement, Tape, Var};
-use crate::kernels::conv::{self, Activation};
+use crate::kernels::conv::{self, Epilogue};
+use crate::kernels::mask::Mask;
 use crate::tensor::Dtype;
 
 use super::conv2d::bias;
@@ -28,11 +29,11 @@ pub fn conv2d_relu(tape: &mut Tape<'_>, x: Var, w: Var, b: Var, padding: usize, 
 fn from_to<X: MapElement, Y: MapElement>(tape: &mut Tape<'_>, x: Var, w: Var, b: Var, padding: usize) -> Var {
     assert!(!tape.needs_gradient(&[w, b]), "conv2d_relu is for frozen weights; use conv2d and relu to train");
     let x_dim = tape.dim(x);
-    let shape = tape.filter(w).shape(conv::Direction::Forward, x_dim.0, x_dim.1, padding);
+    let shape = tape.filter(w).shape(x_dim.0, x_dim.1, padding);
     let mut y = tape.allocate::<Y>(shape.out_height(), shape.out_width(), shape.out_channels);
     let mut mask = tape.needs_gradient(&[x]).then(|| tape.allocate_mask(y.as_slice().len()));
-    let activation = Activation::Relu(mask.as_mut());
-    conv::forward(tape.map_of::<X>(x), tape.filter(w), bias(tape, b), padding, activation, &mut y);
+    let epilogue = Epilogue::Relu(bias(tape, b), mask.as_mut().map(Mask::bytes_mut));
+    conv::forward(tape.map_of::<X>(x), tape.filter(w), padding, epilogue, &mut y);
     tape.record(Y::wrap(y), &[x, w, b], &[w], move |d_out, back| {
         let d_y = Y::gradient(d_out);
         let mask = mask.expect("made where a gradient is needed");

@@ -16,12 +16,11 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-use serde::Serialize;
-
+use crate::config::CanvasKind;
 use crate::kernels::resample::{Interpolation, Resample};
 use crate::kernels::scratch;
 use crate::tensor::FeatureMap;
+use rayon::prelude::*;
 
 /// Colours of a picture.
 const CHANNELS: usize = 3;
@@ -34,16 +33,6 @@ const SMALLEST: usize = 4;
 
 /// Elements clamped by one task.
 const BLOCK: usize = 1 << 14;
-
-/// The optimiser's variables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CanvasKind {
-    /// The picture's own values.
-    Pixels,
-    /// The coefficients of its Laplacian pyramid.
-    Pyramid,
-}
 
 /// The way from variables θ to a picture (H × W × 3) of one size: the levels of a Laplacian pyramid one after the
 /// other, the finest first, each (H_l × W_l × 3). Pixels are a pyramid of one level.

@@ -84,7 +84,7 @@ pub fn stylize(
         let sizes = [content, style].map(|picture| (picture.height(), picture.width()));
         let plan = Plan::new(config, sizes[0], sizes[1], weights.architecture(), Machine::detect())?;
         memory::check(&plan)?;
-        let vgg = Arc::new(Vgg::new(&weights, plan.deepest, plan.network)?);
+        let vgg = Arc::new(Vgg::planned(&weights, &plan.convolutions, plan.network)?);
         drop(weights);
         let mut run = Run::new(config, &plan, vgg, content, style)?;
         let end = loop {
@@ -101,4 +101,3 @@ pub fn stylize(
         Ok(Outcome { picture: run.result(), iterations: run.iterations(), end })
     })
 }
-

@@ -24,13 +24,12 @@ use super::canvas::Canvas;
 use super::memory::Memory;
 use crate::config::{Config, Moments, OptimizerKind, ScaleRule, Scales};
 use crate::error::{Error, Result};
-use crate::kernels::conv::{Algorithm, Choice, Cpu};
+use crate::kernels::conv::{Choice, Cpu};
 use crate::objective::Goal;
 use crate::optim::{AdamOptions, LbfgsOptions, Method, lbfgs, schedule};
 use crate::picture::fit;
-use crate::tensor::Dtype;
-use crate::vgg::network::Options;
-use crate::vgg::{Architecture, Layer, SMALLEST_SIDE, Stage};
+use crate::vgg::network::{Options, choices};
+use crate::vgg::{Architecture, Layer, SMALLEST_SIDE};
 
 /// What is known of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +128,7 @@ impl Plan {
             scales: scales(config, content, style)?,
             method: method(config),
             moments: config.moments,
-            convolutions: convolutions(stages, network.precision, machine.cpu, config.conv_algorithm),
+            convolutions: choices(stages, network.precision, machine.cpu, config.conv_algorithm),
             memory: Memory::default(),
             deepest,
             network,
@@ -161,21 +160,6 @@ fn method(config: &Config) -> Method {
             Method::Lbfgs(LbfgsOptions { history, learning_rate, noise: lbfgs::NOISE })
         }
     }
-}
-
-fn convolutions(
-    stages: &[Stage],
-    precision: Dtype,
-    cpu: Cpu,
-    requested: Option<Algorithm>,
-) -> Vec<(Layer, Choice)> {
-    let choice = |stage: &Stage| match *stage {
-        Stage::Convolution { in_channels, out_channels, name, .. } => {
-            Some((name, Choice::new((out_channels, in_channels), precision, cpu, requested)))
-        }
-        Stage::Pool => None,
-    };
-    stages.iter().filter_map(choice).collect()
 }
 
 /// The scales of a run on a content and a style picture of (height, width) pixels each.

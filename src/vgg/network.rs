@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Layer, Stage, Weights};
 use crate::autograd::{Tape, Value, Var};
 use crate::error::Result;
-use crate::kernels::conv::{Algorithm, Filter};
+use crate::kernels::conv::{Algorithm, Choice, Cpu, Filter};
 use crate::kernels::pool::Choices;
 use crate::ops::{avg_pool2d, conv2d_relu, max_pool2d, normalize, pad_replicate};
 use crate::tensor::Dtype;
@@ -40,7 +40,7 @@ pub enum Pooling {
 }
 
 /// How the network is evaluated, apart from its weights.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Max- or average-pooling between blocks.
     pub pooling: Pooling,
@@ -62,17 +62,32 @@ pub struct Vgg {
 }
 
 impl Vgg {
-    /// Takes the convolutions down to `deepest` out of `weights`.
+    /// Takes the convolutions down to `deepest` out of `weights`, for this CPU.
     ///
     /// # Errors
     /// [`Error::Usage`](crate::Error::Usage) if the architecture has no such layer,
     /// [`Error::Weights`](crate::Error::Weights) if a tensor is unusable.
     pub fn new(weights: &Weights, deepest: Layer, options: Options) -> Result<Self> {
         let stages = weights.architecture().stages_to(deepest)?;
-        let count = stages.iter().filter(|stage| matches!(stage, Stage::Convolution { .. })).count();
-        let convolutions = (0..count).into_par_iter().map(|index| {
+        Self::planned(weights, &choices(stages, options.precision, Cpu::detect(), options.algorithm), options)
+    }
+
+    /// Takes the convolutions down to the last one of `choices` out of `weights`, packed as is chosen there.
+    ///
+    /// # Errors
+    /// As [`Vgg::new`].
+    ///
+    /// # Panics
+    /// If the choices are not those of the network's first convolutions.
+    pub fn planned(weights: &Weights, choices: &[(Layer, Choice)], options: Options) -> Result<Self> {
+        let stages = match choices.last() {
+            Some((deepest, _)) => weights.architecture().stages_to(*deepest)?,
+            None => &[],
+        };
+        assert!(stages.iter().filter_map(Stage::name).eq(choices.iter().map(|(name, _)| *name)), "one choice each");
+        let convolutions = choices.par_iter().enumerate().map(|(index, (_, choice))| {
             let (weight, bias) = weights.convolution(index)?;
-            let filter = Filter::frozen(weight, options.algorithm, options.precision);
+            let filter = Filter::frozen(weight, *choice);
             Ok((Arc::new(Value::Filter(filter)), Arc::new(Value::Tensor(bias.into_dyn()))))
         });
         Ok(Vgg { stages, convolutions: convolutions.collect::<Result<_>>()?, options })
@@ -124,50 +139,68 @@ impl Vgg {
         }
     }
 
-    /// Bytes of the maps that one evaluation and its gradient hold at their fullest, `looked_at` being the layers that
-    /// losses compare: those are kept until their gradients are written over them, a bit of every convolution's outputs
-    /// and two of every pooling's, and what the stage that is being computed reads and writes.
-    #[must_use]
-    pub fn map_bytes(&self, height: usize, width: usize, looked_at: impl Fn(Layer) -> bool) -> u64 {
-        let (mut height, mut width, mut channels) = (height, width, 3);
-        // What stays to the end; the map before, unless it does; the fullest moment.
-        let (mut kept, mut before, mut fullest) = (0, 0, 0);
-        for stage in self.stages {
-            let (bits, stays) = match stage {
-                Stage::Pool => {
-                    (height, width) = (height / 2, width / 2);
-                    let choices = height * width * Choices::pixel_bytes(channels);
-                    (if self.options.pooling == Pooling::Max { choices } else { 0 }, false)
-                }
-                Stage::Convolution { out_channels, name, .. } => {
-                    channels = *out_channels;
-                    (height * width * channels / 8, looked_at(*name))
-                }
-            };
-            let bytes = self.options.precision.bytes() * height * width * channels;
-            kept += bits;
-            fullest = fullest.max(kept + before + bytes);
-            (kept, before) = if stays { (kept + bytes, 0) } else { (kept, bytes) };
-        }
-        fullest as u64
-    }
-
     /// What the maps between the layers are stored in.
     #[must_use]
     pub fn precision(&self) -> Dtype {
         self.options.precision
     }
+}
 
-    /// Bytes of the weights: transformed to four times their number for each direction, or for both where they are many.
-    #[must_use]
-    pub fn weight_bytes(&self) -> u64 {
-        let bytes = self.stages.iter().map(|stage| match stage {
-            Stage::Convolution { in_channels, out_channels, .. } => {
-                let copies = if in_channels.min(out_channels) >= &256 { 1 } else { 2 };
-                4 * 9 * in_channels * out_channels * 4 * copies
+/// How each convolution of some stages is computed, in the network's order.
+#[must_use]
+pub fn choices(stages: &[Stage], precision: Dtype, cpu: Cpu, requested: Option<Algorithm>) -> Vec<(Layer, Choice)> {
+    let choice = |stage: &Stage| match *stage {
+        Stage::Convolution { in_channels, out_channels, name, .. } => {
+            Some((name, Choice::new((out_channels, in_channels), precision, cpu, requested)))
+        }
+        Stage::Pool => None,
+    };
+    stages.iter().filter_map(choice).collect()
+}
+
+/// Bytes of the maps that one evaluation and its gradient hold at their fullest, `looked_at` being the layers that
+/// losses compare: those are kept until their gradients are written over them, a bit of every convolution's outputs
+/// and two of every pooling's, and what the stage that is being computed reads and writes.
+#[must_use]
+pub fn map_bytes(
+    stages: &[Stage],
+    options: &Options,
+    mut height: usize,
+    mut width: usize,
+    looked_at: impl Fn(Layer) -> bool,
+) -> u64 {
+    let mut channels = 3;
+    // What stays to the end; the map before, unless it does; the fullest moment.
+    let (mut kept, mut before, mut fullest) = (0, 0, 0);
+    for stage in stages {
+        let (bits, stays) = match stage {
+            Stage::Pool => {
+                (height, width) = (height / 2, width / 2);
+                let choices = height * width * Choices::pixel_bytes(channels);
+                (if options.pooling == Pooling::Max { choices } else { 0 }, false)
             }
-            Stage::Pool => 0,
-        });
-        bytes.sum::<usize>() as u64
+            Stage::Convolution { out_channels, name, .. } => {
+                channels = *out_channels;
+                (height * width * channels / 8, looked_at(*name))
+            }
+        };
+        let bytes = options.precision.bytes() * height * width * channels;
+        kept += bits;
+        fullest = fullest.max(kept + before + bytes);
+        (kept, before) = if stays { (kept + bytes, 0) } else { (kept, bytes) };
     }
+    fullest as u64
+}
+
+/// Bytes of the weights: transformed to four times their number for each direction, or for both where they are many.
+#[must_use]
+pub fn weight_bytes(stages: &[Stage]) -> u64 {
+    let bytes = stages.iter().map(|stage| match stage {
+        Stage::Convolution { in_channels, out_channels, .. } => {
+            let copies = if in_channels.min(out_channels) >= &256 { 1 } else { 2 };
+            4 * 9 * in_channels * out_channels * 4 * copies
+        }
+        Stage::Pool => 0,
+    });
+    bytes.sum::<usize>() as u64
 }

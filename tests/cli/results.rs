@@ -112,7 +112,7 @@ fn the_trace_has_the_configuration_a_line_per_iteration_and_the_end() {
     let config = Config {
         size: 0,
         style_size: Some(0),
-        iterations: 3,
+        iterations: Some(3),
         seed: 1,
         threads: 1,
         tone: Tone::Off,

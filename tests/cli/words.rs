@@ -9,7 +9,7 @@ use crate::support::{Folder, PROGRAM, impasto, printed};
 const EXIT_CODES: [&str; 9] = ["0", "1", "2", "3", "4", "5", "6", "130", "143"];
 
 /// Every option of `stylize`.
-const OPTIONS: [&str; 26] = [
+const OPTIONS: [&str; 39] = [
     "--output",
     "--bits",
     "--save-every",
@@ -22,10 +22,23 @@ const OPTIONS: [&str; 26] = [
     "--tv-weight",
     "--content-layer",
     "--style-layer",
+    "--statistic",
+    "--refresh",
     "--pooling",
+    "--detail",
+    "--match-result",
+    "--calm",
+    "--largest-gain",
     "--tone",
     "--iterations",
+    "--scales",
+    "--canvas",
+    "--optimizer",
     "--learning-rate",
+    "--schedule",
+    "--moments",
+    "--lbfgs-history",
+    "--average",
     "--init",
     "--seed",
     "--threads",
@@ -47,13 +60,24 @@ fn help_has_every_option_the_presets_and_the_exit_codes() {
     for heading in ["Output:", "Size:", "Look:", "Optimisation:", "Machine:", "Reporting:", "Exit codes:"] {
         assert!(help.lines().any(|line| line == heading), "{heading}");
     }
-    for preset in Preset::ALL {
+    for preset in Preset::OWN {
         assert!(help.contains(preset.summary()), "{}", preset.name());
-        assert!(help.contains(&preset.config().iterations.to_string()));
     }
     for code in EXIT_CODES {
         assert!(help.lines().any(|line| line.split_whitespace().next() == Some(code)), "{code}");
     }
+}
+
+#[test]
+fn presets_are_shown_all_together_or_one_by_one() {
+    let all = printed(impasto(["presets"]));
+    for preset in Preset::ALL {
+        assert!(all.contains(&format!("{}:\n  {}\n", preset.name(), preset.summary())), "{all}");
+        let one = printed(impasto(["presets", preset.name()]));
+        assert!(one.contains(preset.summary()) && one.contains("statistic") && !one.contains("fast, "), "{one}");
+        assert!(one.contains(preset.differs().unwrap_or_default()), "{one}");
+    }
+    impasto(["presets", "papyrus"]).assert().code(2);
 }
 
 #[test]
@@ -71,6 +95,7 @@ fn man_pages_are_printed_or_written_into_a_folder() {
     let pages = [
         "impasto.1",
         "impasto-stylize.1",
+        "impasto-presets.1",
         "impasto-weights.1",
         "impasto-man.1",
         "impasto-completions.1",

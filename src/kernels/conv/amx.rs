@@ -28,17 +28,15 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use ndarray::Array4;
-use rayon::prelude::*;
 
-use super::{Activation, Algorithm, Direction, Into, Shape};
-use crate::kernels::mask::Mask;
+use super::{Direction, Epilogue, Fits, Input, Method, Shape};
 use crate::kernels::scratch;
 use crate::kernels::simd::tiles::{BLOCK, DEPTH, Missing, ModelTiles, Product, SIDE, TILE, TileUnit};
 use crate::kernels::simd::{Element, Isa, Kernel, Simd, amx};
 use crate::tensor::FeatureMap;
 pub use busy::keep_busy;
-use pack::pack_alone;
-pub use pack::{Packed, pack};
+pub use pack::Packed;
+use pack::pack;
 
 /// How many bf16 a number becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,11 +48,6 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// The one of an algorithm on tiles; the others have none, and count as [`Precision::Split`].
-    pub(super) fn of(algorithm: Algorithm) -> Self {
-        if algorithm == Algorithm::AmxBf16 { Precision::Bf16 } else { Precision::Split }
-    }
-
     fn halves(self) -> usize {
         match self {
             Precision::Bf16 => 1,
@@ -104,40 +97,41 @@ pub fn available() -> bool {
 
 fn probe() -> (Status, Option<amx::AmxTiles>) {
     static PROBED: OnceLock<(Status, Option<amx::AmxTiles>)> = OnceLock::new();
-    *PROBED.get_or_init(|| {
-        if Isa::lesser_requested() {
-            return (Status::Disabled, None);
-        }
-        match amx::AmxTiles::detect() {
-            Err(Missing::Absent) => (Status::Absent, None),
-            Err(Missing::NoPermission) => (Status::NoPermission, None),
-            Ok(tiles) if self_test(tiles) => (Status::Ready, Some(tiles)),
-            Ok(_) => (Status::SelfTestFailed, None),
-        }
+    // Tested outside of the cell: whoever waits for parallel tasks may be given one that asks, too.
+    PROBED.get().copied().unwrap_or_else(|| {
+        let found = if Isa::lesser_requested() { Err(Status::Disabled) } else { tested_unit() };
+        *PROBED.get_or_init(|| found.map_or_else(|status| (status, None), |tiles| (Status::Ready, Some(tiles))))
     })
+}
+
+fn tested_unit() -> Result<amx::AmxTiles, Status> {
+    match amx::AmxTiles::detect() {
+        Err(Missing::Absent) => Err(Status::Absent),
+        Err(Missing::NoPermission) => Err(Status::NoPermission),
+        Ok(tiles) if self_test(tiles) => Ok(tiles),
+        Ok(_) => Err(Status::SelfTestFailed),
+    }
 }
 
 /// Whether a unit computes small convolutions in both precisions as the model does: several bands, pairs, passes and
 /// blocks of channels.
-///
-/// On this thread alone: whoever asks may be one of several that wait for the answer.
 fn self_test(unit: impl TileUnit) -> bool {
     const BIAS: [f32; 40] = [0.25; 40];
     let shape = Shape { height: 7, width: 37, in_channels: 70, out_channels: 40, padding: 1 };
     // 251 numbers between −2 and 2, hardly any exact in one bf16, in an order in which a misplaced element shows.
     let number = |i: usize| (i * 7919 % 251) as f32 / 64.0 - 1.953;
     let x: Vec<f32> = (0..7 * 37 * 70).map(number).collect();
-    let input = Input { x: &x, mask: None };
+    let input = Input { shape: &shape, x: &x, mask: None };
     let weight = Array4::from_shape_fn((40, 70, 3, 3), |(o, c, u, v)| number(((o * 70 + c) * 3 + u) * 3 + v + 1));
     [Precision::Bf16, Precision::Split].into_iter().all(|precision| {
-        let packed = pack_alone(&weight, Direction::Forward, precision);
+        let packed = pack(&weight, Direction::Forward, precision);
         let plan = Plan::new(&shape, precision, 3);
         let [mut found, mut expected] = [f32::NAN; 2].map(|nan| vec![nan; 7 * 37 * 40]);
         for (band, (found, expected)) in
             found.chunks_mut(plan.chunk()).zip(expected.chunks_mut(plan.chunk())).enumerate()
         {
-            plan.band(unit, input, &packed, Epilogue::Bias(&BIAS), band, (found, None));
-            plan.band(ModelTiles, input, &packed, Epilogue::Bias(&BIAS), band, (expected, None));
+            plan.band(unit, input, &packed, Epilogue::Bias(&BIAS), band, found);
+            plan.band(ModelTiles, input, &packed, Epilogue::Bias(&BIAS), band, expected);
         }
         let squares = |f: &dyn Fn(f32, f32) -> f32| -> f64 {
             found.iter().zip(&expected).map(|(&a, &b)| f64::from(f(a, b)).powi(2)).sum()
@@ -147,78 +141,50 @@ fn self_test(unit: impl TileUnit) -> bool {
     })
 }
 
-/// Whether [`run`] can apply and make masks for a shape: pixels must not share a byte of them.
-#[must_use]
-pub fn can_mask(shape: &Shape) -> bool {
-    shape.in_channels.is_multiple_of(8) && shape.out_channels.is_multiple_of(8)
-}
+/// The algorithm: on the CPU's tile unit if it is [`available`], or else, much more slowly and with the same rounding, on
+/// a model of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Amx(pub Precision);
 
-/// Runs a convolution of `shape` in the direction its filters were packed for, on x where the mask lets it through: on
-/// the CPU's tile unit if it is [`available`], or else, much more slowly and with the same rounding, on a model of it.
-///
-/// # Panics
-/// If a mask is to be applied or made for a shape that [`can_mask`] refuses.
-pub fn run<X: Element, Y: Element>(
-    shape: &Shape,
-    x: &FeatureMap<X>,
-    mask: Option<&Mask>,
-    packed: &Packed,
-    into: Into<'_>,
-    y: &mut FeatureMap<Y>,
-) {
-    match probe().1 {
-        Some(tiles) => run_on(tiles, shape, (x, mask), packed, into, y),
-        None => run_on(ModelTiles, shape, (x, mask), packed, into, y),
-    }
-}
+impl Method for Amx {
+    type Packed = Packed;
 
-fn run_on<X: Element, Y: Element>(
-    unit: impl TileUnit,
-    shape: &Shape,
-    (x, mask): (&FeatureMap<X>, Option<&Mask>),
-    packed: &Packed,
-    into: Into<'_>,
-    y: &mut FeatureMap<Y>,
-) {
-    assert!(can_mask(shape) || (mask.is_none() && !matches!(into, Into::Bias(_, Activation::Relu(Some(_))))));
-    if y.as_slice().is_empty() {
-        return;
+    fn fits(&self, shape: &Shape) -> Fits {
+        Fits::in_vectors(shape)
     }
-    let plan = Plan::new(shape, packed.precision, Plan::rows(shape, packed.precision));
-    let input = Input { x: x.as_slice(), mask: mask.map(Mask::bytes) };
-    let bands = y.as_mut_slice().par_chunks_mut(plan.chunk()).enumerate();
-    let (epilogue, made) = match into {
-        Into::Bias(bias, Activation::None) => (Epilogue::Bias(bias), None),
-        Into::Bias(bias, Activation::Relu(mask)) => (Epilogue::Relu(bias), mask),
-        Into::Scaled(beta) => (Epilogue::Scaled(beta), None),
-    };
-    match made {
-        None => bands.for_each(|(band, y)| plan.band(unit, input, packed, epilogue, band, (y, None))),
-        Some(mask) => {
-            let masks = mask.bytes_mut().par_chunks_mut(plan.chunk() / 8);
-            bands.zip(masks).for_each(|((band, y), mask)| {
-                plan.band(unit, input, packed, epilogue, band, (y, Some(mask)));
-            });
+
+    fn pack(&self, weight: &Array4<f32>, direction: Direction) -> Packed {
+        pack(weight, direction, self.0)
+    }
+
+    fn run<X: Element, Y: Element>(
+        &self,
+        input: Input<'_, X>,
+        packed: &Packed,
+        epilogue: Epilogue<'_>,
+        y: &mut FeatureMap<Y>,
+    ) {
+        match probe().1 {
+            Some(tiles) => self.run_on(tiles, input, packed, epilogue, y),
+            None => self.run_on(ModelTiles, input, packed, epilogue, y),
         }
     }
 }
 
-/// The map that is read, and the bits that let it through.
-#[derive(Clone, Copy)]
-struct Input<'a, X> {
-    x: &'a [X],
-    mask: Option<&'a [u8]>,
-}
-
-/// [`Into`], without its mask.
-#[derive(Clone, Copy)]
-enum Epilogue<'a> {
-    /// y ← bias + sums.
-    Bias(&'a [f32]),
-    /// y ← max(bias + sums, 0).
-    Relu(&'a [f32]),
-    /// y ← β·y + sums.
-    Scaled(f32),
+impl Amx {
+    fn run_on<X: Element, Y: Element>(
+        &self,
+        unit: impl TileUnit,
+        input: Input<'_, X>,
+        packed: &Packed,
+        epilogue: Epilogue<'_>,
+        y: &mut FeatureMap<Y>,
+    ) {
+        let plan = Plan::new(input.shape, self.0, Plan::rows(input.shape, self.0));
+        epilogue.for_each_part(y.as_mut_slice(), plan.chunk(), |band, y, epilogue| {
+            plan.band(unit, input, packed, epilogue, band, y);
+        });
+    }
 }
 
 /// How a shape is cut into bands of rows, and each band into tiles.
@@ -287,15 +253,15 @@ impl<'a> Plan<'a> {
         self.rows * self.shape.out_width() * self.shape.out_channels
     }
 
-    /// Computes the band with that number, or what there is of it: `y`, and the bits where it is above 0.
+    /// Computes the band with that number, or what there is of it.
     fn band<X: Element, Y: Element>(
         &self,
         unit: impl TileUnit,
         input: Input<'_, X>,
         packed: &Packed,
-        epilogue: Epilogue<'_>,
+        mut epilogue: Epilogue<'_>,
         band: usize,
-        (y, mut mask): (&mut [Y], Option<&mut [u8]>),
+        y: &mut [Y],
     ) {
         let (isa, shape, halves) = (Isa::detect(), self.shape, self.precision.halves());
         let rows = y.len() / (shape.out_width() * shape.out_channels);
@@ -322,8 +288,8 @@ impl<'a> Plan<'a> {
                     };
                     unit.multiply(&product, sums);
                 }
-                let mask = mask.as_deref_mut();
-                isa.dispatch(WriteOut { plan: self, starts, sums, first_out: block * BLOCK, epilogue, y, mask });
+                let epilogue = &mut epilogue;
+                isa.dispatch(WriteOut { plan: self, starts, sums, first_out: block * BLOCK, epilogue, y });
             }
         });
     }
@@ -342,13 +308,13 @@ impl<X: Element> Kernel for CopyIn<'_, X> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
+    fn run<S: Simd>(self, simd: S) {
         let CopyIn { plan, input, first_row, rows, copy } = self;
-        let Shape { height, width, in_channels, padding, .. } = *plan.shape;
+        let Shape { width, in_channels, padding, .. } = *plan.shape;
         let (high, low) = copy.split_at_mut(plan.plane);
         let line = plan.pitch * DEPTH;
         for row in 0..rows + 2 {
-            let source = (first_row + row).checked_sub(padding).filter(|&row| row < height);
+            let source = plan.shape.row(first_row + row);
             for first in (0..in_channels).step_by(DEPTH) {
                 let channels = DEPTH.min(in_channels - first);
                 let start = (first / DEPTH * (plan.rows + 2) + row) * line;
@@ -375,13 +341,8 @@ impl<X: Element> Kernel for CopyIn<'_, X> {
                     let start = (source * width + column) * in_channels + first;
                     let mut masked = [X::zeroed(); DEPTH];
                     let mut from = &input.x[start..start + channels];
-                    if let Some(mask) = input.mask {
-                        let mut bytes = [0; DEPTH / 8];
-                        bytes[..channels / 8].copy_from_slice(&mask[start / 8..(start + channels) / 8]);
-                        let bits = u32::from_le_bytes(bytes);
-                        for (i, (masked, &x)) in masked.iter_mut().zip(from).enumerate() {
-                            *masked = if bits >> i & 1 == 1 { x } else { X::zeroed() };
-                        }
+                    if input.mask.is_some() {
+                        input.copy(simd, start, &mut masked[..channels]);
                         from = &masked[..channels];
                     }
                     let at = (padding + column) * DEPTH;
@@ -410,23 +371,22 @@ fn split_all<X: Element>(from: &[X], high: &mut [u16], low: &mut [u16]) {
     }
 }
 
-/// Writes the sums of up to 32 output channels to where they belong, with what they are added to.
-struct WriteOut<'a, Y> {
+/// Writes the sums of up to 32 output channels to where they belong.
+struct WriteOut<'a, 'e, Y> {
     plan: &'a Plan<'a>,
     starts: &'a [usize],
     sums: &'a [f32],
     first_out: usize,
-    epilogue: Epilogue<'a>,
+    epilogue: &'a mut Epilogue<'e>,
     y: &'a mut [Y],
-    mask: Option<&'a mut [u8]>,
 }
 
-impl<Y: Element> Kernel for WriteOut<'_, Y> {
+impl<Y: Element> Kernel for WriteOut<'_, '_, Y> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let WriteOut { plan, starts, sums, first_out, epilogue, y, mut mask } = self;
+        let WriteOut { plan, starts, sums, first_out, epilogue, y } = self;
         let (width, outs) = (plan.shape.out_width(), plan.shape.out_channels);
         let channels = BLOCK.min(outs - first_out);
         let rows = y.len() / (width * outs);
@@ -435,25 +395,9 @@ impl<Y: Element> Kernel for WriteOut<'_, Y> {
             for sums in sums.chunks_exact(BLOCK) {
                 if column < width && row < rows {
                     let at = (row * width + column) * outs + first_out;
-                    let y = &mut y[at..at + channels];
-                    let mut bits = 0;
                     for c in (0..channels).step_by(S::LANES) {
-                        let end = channels.min(c + S::LANES);
-                        let (sum, y) = (simd.load(&sums[c..]), &mut y[c..end]);
-                        let value = match epilogue {
-                            Epilogue::Bias(bias) => simd.add(sum, simd.load_partial(&bias[first_out..][c..end])),
-                            Epilogue::Relu(bias) => {
-                                let value = simd.add(sum, simd.load_partial(&bias[first_out..][c..end]));
-                                bits |= simd.positive(value) << c;
-                                simd.max(value, simd.splat(0.0))
-                            }
-                            Epilogue::Scaled(0.0) => sum,
-                            Epilogue::Scaled(beta) => simd.fma(simd.splat(beta), Y::load_partial(simd, y), sum),
-                        };
-                        Y::store_partial(simd, value, y);
-                    }
-                    if let Some(mask) = &mut mask {
-                        mask[at / 8..(at + channels) / 8].copy_from_slice(&bits.to_le_bytes()[..channels / 8]);
+                        let y = &mut y[at + c..at + channels.min(c + S::LANES)];
+                        epilogue.write(simd, simd.load(&sums[c..]), first_out + c, at + c, y);
                     }
                 }
                 column += 1;

@@ -25,9 +25,8 @@ use std::ops::Range;
 
 use ndarray::Array4;
 
-use super::epilogue::{Epilogue, bits, can_mask, for_each_part};
-use super::{Direction, Into, Shape};
-use crate::kernels::mask::Mask;
+use super::method::seen;
+use super::{Direction, Epilogue, Fits, Input, Method, Shape};
 use crate::kernels::scratch::{self, Aligned};
 use crate::kernels::simd::{Element, Isa, Kernel, Panels, Rows, Simd, gemm_block, gemm_segments, panel_width};
 use crate::tensor::{Dtype, FeatureMap};
@@ -45,7 +44,6 @@ const TILE: usize = 16;
 /// (in × 9·out), the column being (u, v, channel).
 #[derive(Debug)]
 pub struct Packed {
-    isa: Isa,
     filters: Aligned,
     depth: usize,
     panels: usize,
@@ -56,83 +54,71 @@ fn by_pixel_read(in_channels: usize, out_channels: usize) -> bool {
     out_channels <= FEW && in_channels > FEW
 }
 
-/// Arranges weights (out × in × 3 × 3) for a direction: backward, they are rotated by 180° and
-/// their channels exchanged.
-#[must_use]
-pub fn pack(weight: &Array4<f32>, direction: Direction, isa: Isa) -> Packed {
-    let (input, out) = match direction {
-        Direction::Forward => (weight.dim().1, weight.dim().0),
-        Direction::BackwardInput => (weight.dim().0, weight.dim().1),
-    };
-    let filter = |tap: usize, c: usize, o: usize| match direction {
-        Direction::Forward => weight[[o, c, tap / 3, tap % 3]],
-        Direction::BackwardInput => weight[[c, o, 2 - tap / 3, 2 - tap % 3]],
-    };
-    let by_pixel_read = by_pixel_read(input, out);
-    let (depth, columns) = if by_pixel_read { (input, 9 * out) } else { (9 * input, out) };
-    let width = isa.panel_width();
-    let panels = columns.div_ceil(width);
-    let mut filters = Aligned::zeros(panels * depth * width);
-    for k in 0..depth {
-        for n in 0..columns {
-            let value = if by_pixel_read { filter(n / out, k, n % out) } else { filter(k / input, k % input, n) };
-            filters[(n / width * depth + k) * width + n % width] = value;
-        }
+/// The algorithm, on vectors of some instruction set.
+#[derive(Clone, Copy, Debug)]
+pub struct Direct(pub Isa);
+
+impl Method for Direct {
+    type Packed = Packed;
+
+    fn fits(&self, shape: &Shape) -> Fits {
+        Fits::in_vectors(shape)
     }
-    Packed { isa, filters, depth, panels }
-}
 
-/// Whether [`run`] applies a mask while it reads: in the first kernel, rows of A overlap and are read as they are.
-#[must_use]
-pub fn fuses_mask(shape: &Shape) -> bool {
-    by_pixel_read(shape.in_channels, shape.out_channels) && can_mask(shape.in_channels)
-}
-
-/// Runs a convolution of `shape` in the direction its filters were packed for, on x where the mask lets it through.
-pub fn run<X: Element, Y: Element>(
-    shape: &Shape,
-    x: &FeatureMap<X>,
-    mask: Option<&Mask>,
-    packed: &Packed,
-    into: Into<'_>,
-    y: &mut FeatureMap<Y>,
-) {
-    let (height, row) = (shape.out_height(), shape.out_width() * shape.out_channels);
-    let width = packed.isa.panel_width();
-    let filters =
-        Panels { data: &packed.filters, depth: packed.depth, count: packed.panels, stride: packed.depth * width };
-    // The result does not depend on the rows of a task: each output is computed from its own window, in a fixed order.
-    let rows = height.div_ceil(4 * rayon::current_num_threads()).clamp(1, BAND);
-    for_each_part(into, y.as_mut_slice(), rows * row, |task, y, epilogue| {
-        let rows = task * rows..task * rows + y.len() / row;
-        let (x, mask) = (x.as_slice(), mask.map(Mask::bytes));
-        if by_pixel_read(shape.in_channels, shape.out_channels) {
-            let line = ReadTask::<X, Y>::line(shape, filters.count * width);
-            let copied = if mask.is_some() || X::DTYPE != Dtype::F32 { shape.width * shape.in_channels } else { 0 };
-            scratch::with(3 * line + copied + row + FEW, |scratch| {
-                packed.isa.dispatch(ReadTask { shape, x, mask, copied, filters, epilogue, rows, line, scratch, y });
-            });
-        } else {
-            assert!(mask.is_none(), "this kernel applies no mask");
-            let line = (shape.width + 2 * shape.padding) * shape.in_channels;
-            scratch::with((rows.len() + 2) * line + TILE * filters.count * width, |scratch| {
-                packed.isa.dispatch(WriteTask { shape, x, filters, epilogue, rows, line, scratch, y });
-            });
+    fn pack(&self, weight: &Array4<f32>, direction: Direction) -> Packed {
+        let weight = seen(weight, direction);
+        let (out, input, ..) = weight.dim();
+        let by_pixel_read = by_pixel_read(input, out);
+        let (depth, columns) = if by_pixel_read { (input, 9 * out) } else { (9 * input, out) };
+        let width = self.0.panel_width();
+        let panels = columns.div_ceil(width);
+        let mut filters = Aligned::zeros(panels * depth * width);
+        for k in 0..depth {
+            for n in 0..columns {
+                let (tap, c, o) = if by_pixel_read { (n / out, k, n % out) } else { (k / input, k % input, n) };
+                filters[(n / width * depth + k) * width + n % width] = weight[[o, c, tap / 3, tap % 3]];
+            }
         }
-    });
-}
+        Packed { filters, depth, panels }
+    }
 
-/// Row `i` of the map with its border, if it is one of the map's own.
-#[inline(always)]
-fn source<'a, X>(shape: &Shape, x: &'a [X], i: usize) -> Option<&'a [X]> {
-    let row = i.checked_sub(shape.padding).filter(|&row| row < shape.height)?;
-    Some(&x[row * shape.width * shape.in_channels..][..shape.width * shape.in_channels])
+    fn run<X: Element, Y: Element>(
+        &self,
+        input: Input<'_, X>,
+        packed: &Packed,
+        epilogue: Epilogue<'_>,
+        y: &mut FeatureMap<Y>,
+    ) {
+        let (shape, isa) = (input.shape, self.0);
+        let (height, row) = (shape.out_height(), shape.out_width() * shape.out_channels);
+        let width = isa.panel_width();
+        let Packed { filters: ref data, depth, panels: count } = *packed;
+        let filters = Panels { data, depth, count, stride: depth * width };
+        // The result does not depend on the rows of a task: each output is computed from its own window, in a fixed
+        // order.
+        let rows = height.div_ceil(4 * rayon::current_num_threads()).clamp(1, BAND);
+        epilogue.for_each_part(y.as_mut_slice(), rows * row, |task, y, epilogue| {
+            let rows = task * rows..task * rows + y.len() / row;
+            if by_pixel_read(shape.in_channels, shape.out_channels) {
+                let line = ReadTask::<X, Y>::line(shape, count * width);
+                let as_it_is = input.mask.is_none() && X::DTYPE == Dtype::F32;
+                let copied = if as_it_is { 0 } else { shape.width * shape.in_channels };
+                scratch::with(3 * line + copied + row + FEW, |scratch| {
+                    isa.dispatch(ReadTask { input, copied, filters, epilogue, rows, line, scratch, y });
+                });
+            } else {
+                let line = (shape.width + 2 * shape.padding) * shape.in_channels;
+                scratch::with((rows.len() + 2) * line + TILE * count * width, |scratch| {
+                    isa.dispatch(WriteTask { input, filters, epilogue, rows, line, scratch, y });
+                });
+            }
+        });
+    }
 }
 
 /// Some output rows, where a register tile holds pixels that are written.
 struct WriteTask<'a, X, Y> {
-    shape: &'a Shape,
-    x: &'a [X],
+    input: Input<'a, X>,
     filters: Panels<'a>,
     epilogue: Epilogue<'a>,
     rows: Range<usize>,
@@ -147,10 +133,10 @@ impl<X: Element, Y: Element> Kernel for WriteTask<'_, X, Y> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        let Shape { in_channels, out_channels, .. } = *self.shape;
-        let (line, width) = (self.line, self.shape.out_width());
+        let Shape { in_channels, out_channels, .. } = *self.input.shape;
+        let (line, width) = (self.line, self.input.shape.out_width());
         let (bordered, tile) = self.scratch.split_at_mut((self.rows.len() + 2) * line);
-        border(simd, self.shape, self.x, self.rows.start, bordered, line);
+        border(simd, &self.input, self.rows.start, bordered, line);
         let tile_row = self.filters.count * panel_width::<S>();
         for i in 0..self.rows.len() {
             for j in (0..width).step_by(S::TILE_ROWS) {
@@ -173,13 +159,14 @@ impl<X: Element, Y: Element> Kernel for WriteTask<'_, X, Y> {
 
 /// Copies the rows that output rows from `first` on read, with zeros around the map.
 #[inline(always)]
-fn border<S: Simd, X: Element>(simd: S, shape: &Shape, x: &[X], first: usize, bordered: &mut [f32], line: usize) {
-    let edge = shape.padding * shape.in_channels;
-    for (i, to) in bordered.chunks_exact_mut(line).enumerate() {
-        match source(shape, x, first + i) {
-            Some(from) => {
+fn border<S: Simd, X: Element>(simd: S, input: &Input<'_, X>, first: usize, bordered: &mut [f32], line: usize) {
+    let Shape { width, in_channels, padding, .. } = *input.shape;
+    let edge = padding * in_channels;
+    for (i, to) in (first..).zip(bordered.chunks_exact_mut(line)) {
+        match input.shape.row(i) {
+            Some(row) => {
                 to[..edge].fill(0.0);
-                copy(simd, from, &mut to[edge..line - edge]);
+                input.copy(simd, row * width * in_channels, &mut to[edge..line - edge]);
                 to[line - edge..].fill(0.0);
             }
             None => to.fill(0.0),
@@ -187,19 +174,9 @@ fn border<S: Simd, X: Element>(simd: S, shape: &Shape, x: &[X], first: usize, bo
     }
 }
 
-/// Numbers as `f32`.
-#[inline(always)]
-fn copy<S: Simd, X: Element>(simd: S, from: &[X], to: &mut [f32]) {
-    for (from, to) in from.chunks(S::LANES).zip(to.chunks_mut(S::LANES)) {
-        simd.store_partial(X::load_partial(simd, from), to);
-    }
-}
-
 /// Some output rows, where a register tile holds pixels that are read.
 struct ReadTask<'a, X, Y> {
-    shape: &'a Shape,
-    x: &'a [X],
-    mask: Option<&'a [u8]>,
+    input: Input<'a, X>,
     /// Elements of scratch for a row that is masked or widened, if it is.
     copied: usize,
     filters: Panels<'a>,
@@ -224,30 +201,30 @@ impl<X: Element, Y: Element> Kernel for ReadTask<'_, X, Y> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Shape { in_channels, out_channels, padding, .. } = *self.shape;
-        let (line, row) = (self.line, self.shape.out_width() * out_channels);
+        let (input, shape) = (self.input, self.input.shape);
+        let Shape { width, in_channels, out_channels, padding, .. } = *shape;
+        let (line, row) = (self.line, shape.out_width() * out_channels);
         let z_pixel = self.filters.count * panel_width::<S>();
         let (ring, rest) = self.scratch.split_at_mut(3 * line);
         let (copied, sums) = rest.split_at_mut(self.copied);
         for z in ring.chunks_exact_mut(line) {
             z[..padding * z_pixel].fill(0.0);
-            z[(padding + self.shape.width) * z_pixel..].fill(0.0);
+            z[(padding + width) * z_pixel..].fill(0.0);
         }
         // Z's row i is at i mod 3.
         for i in self.rows.start..self.rows.end + 2 {
             let z = &mut ring[i % 3 * line..][..line];
-            match source(self.shape, self.x, i) {
-                Some(x) => {
-                    let x = match self.mask {
-                        Some(mask) => {
-                            let first = (i - padding) * self.shape.width * in_channels;
-                            apply(simd, mask, first, x, copied);
-                            &*copied
-                        }
-                        None => X::widen(simd, x, copied),
+            match shape.row(i) {
+                Some(source) => {
+                    let (start, length) = (source * width * in_channels, width * in_channels);
+                    let x = if input.mask.is_some() {
+                        input.copy(simd, start, &mut *copied);
+                        &*copied
+                    } else {
+                        X::widen(simd, &input.x[start..][..length], copied)
                     };
                     let z = &mut z[padding * z_pixel..];
-                    gemm_block(simd, self.shape.width, (x, in_channels), self.filters, (z, z_pixel), false);
+                    gemm_block(simd, width, (x, in_channels), self.filters, (z, z_pixel), false);
                 }
                 None => z.fill(0.0),
             }
@@ -255,7 +232,7 @@ impl<X: Element, Y: Element> Kernel for ReadTask<'_, X, Y> {
                 let top = self.rows.start + i;
                 let z = [0, 1, 2].map(|u| &ring[(top + u) % 3 * line..][..line]);
                 add_taps(z, z_pixel, &self.epilogue, out_channels, sums);
-                finish_row(&self.epilogue, &sums[..row], &mut self.y[i * row..][..row]);
+                finish_row(simd, &self.epilogue, &sums[..row], &mut self.y[i * row..][..row]);
             }
         }
     }
@@ -287,27 +264,20 @@ fn add_taps(z: [&[f32]; 3], z_pixel: usize, epilogue: &Epilogue<'_>, channels: u
 
 /// Moves a row of sums, which the bias is part of, to y. So few channels make no mask.
 #[inline(always)]
-fn finish_row<Y: Element>(epilogue: &Epilogue<'_>, sums: &[f32], y: &mut [Y]) {
-    let pairs = y.iter_mut().zip(sums);
-    match epilogue {
-        Epilogue::Bias(_) | Epilogue::Scaled(0.0) => pairs.for_each(|(y, &sum)| *y = Y::from_f32(sum)),
-        Epilogue::Scaled(beta) => pairs.for_each(|(y, &sum)| *y = Y::from_f32(beta * y.to_f32() + sum)),
+fn finish_row<S: Simd, Y: Element>(simd: S, epilogue: &Epilogue<'_>, sums: &[f32], y: &mut [Y]) {
+    let mut rest = Epilogue::Scaled(match epilogue {
+        Epilogue::Bias(_) => 0.0,
         Epilogue::Relu(..) => unreachable!("an activation is fused where channels fill vectors"),
-    }
-}
-
-/// A row of x, its first element being element `first` of the map, where the mask lets it through.
-#[inline(always)]
-fn apply<S: Simd, X: Element>(simd: S, mask: &[u8], first: usize, x: &[X], masked: &mut [f32]) {
-    for (i, (x, masked)) in x.chunks_exact(S::LANES).zip(masked.chunks_exact_mut(S::LANES)).enumerate() {
-        let bits = bits::<S>(mask, first + i * S::LANES);
-        simd.store(simd.select(bits, X::load(simd, x)), masked);
+        Epilogue::Scaled(beta) => *beta,
+    });
+    for (sums, y) in sums.chunks(S::LANES).zip(y.chunks_mut(S::LANES)) {
+        rest.write(simd, simd.load_partial(sums), 0, 0, y);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Activation, reference};
+    use super::super::reference::Reference;
     use super::*;
 
     fn numbers(length: usize, step: usize) -> Vec<f32> {
@@ -325,12 +295,13 @@ mod tests {
             let bias = numbers(out, 31);
             let x = FeatureMap::from_vec(19, 21, input, numbers(19 * 21 * input, 7919));
             let shape = Shape { height: 19, width: 21, in_channels: input, out_channels: out, padding };
-            let mut exact = FeatureMap::zeros(shape.out_height(), shape.out_width(), out);
-            reference::forward(&x, &weight, bias.as_slice(), padding, &mut exact);
+            let input = Input { shape: &shape, x: x.as_slice(), mask: None };
+            let zeros = || FeatureMap::zeros(shape.out_height(), shape.out_width(), out);
+            let (mut exact, definition) = (zeros(), Reference.pack(&weight, Direction::Forward));
+            Reference.run(input, &definition, Epilogue::Bias(&bias), &mut exact);
             for isa in Isa::available() {
-                let mut found = FeatureMap::zeros(shape.out_height(), shape.out_width(), out);
-                let packed = pack(&weight, Direction::Forward, isa);
-                run(&shape, &x, None, &packed, Into::Bias(&bias, Activation::None), &mut found);
+                let (mut found, packed) = (zeros(), Direct(isa).pack(&weight, Direction::Forward));
+                Direct(isa).run(input, &packed, Epilogue::Bias(&bias), &mut found);
                 for (found, exact) in found.as_slice().iter().zip(exact.as_slice()) {
                     // Rounding of up to 630 products of at most ¼ each, summed in f32.
                     assert!(

@@ -17,11 +17,14 @@
 //! Source: Chellapilla, Puri & Simard 2006, "High performance convolutional
 //! neural networks for document processing".
 
-use ndarray::{Array2, Array3, Array4, ArrayView2, ArrayViewMut2, ArrayViewMut4, Axis, s};
+use ndarray::{Array2, Array3, Array4, ArrayView1, ArrayView2, ArrayViewMut2, ArrayViewMut4, Axis, s};
 use rayon::prelude::*;
 
-use super::{Direction, Into, Shape};
+use super::method::seen;
+use super::{Direction, Epilogue, Fits, Input, Method, Shape};
 use crate::kernels::gemm::gemm;
+use crate::kernels::scratch;
+use crate::kernels::simd::Element;
 use crate::tensor::FeatureMap;
 
 /// Output pixels expanded at a time: enough for the product to reuse its packed
@@ -29,47 +32,54 @@ use crate::tensor::FeatureMap;
 /// the sums' order does not depend on the threads.
 const BLOCK: usize = 512;
 
-/// Filters as three matrices ((v, c) × o), one for each kernel row u.
-#[derive(Debug)]
-pub struct Packed {
-    rows: Array3<f32>,
-}
+/// The algorithm.
+#[derive(Clone, Copy, Debug)]
+pub struct Im2col;
 
-/// Arranges weights (out × in × 3 × 3) for a direction: backward, they are
-/// rotated by 180° and their channels exchanged.
-#[must_use]
-pub fn pack(weight: &Array4<f32>, direction: Direction) -> Packed {
-    let (out, input, ..) = weight.dim();
-    let rows = match direction {
-        Direction::Forward => {
-            Array3::from_shape_fn((3, 3 * input, out), |(u, vc, o)| weight[[o, vc % input, u, vc / input]])
-        }
-        Direction::BackwardInput => {
-            Array3::from_shape_fn((3, 3 * out, input), |(u, vo, c)| weight[[vo % out, c, 2 - u, 2 - vo / out]])
-        }
-    };
-    Packed { rows }
-}
+impl Method for Im2col {
+    /// Filters as three matrices ((v, c) × o), one for each kernel row u.
+    type Packed = Array3<f32>;
 
-/// Runs a convolution of `shape` in the direction its filters were packed for.
-pub fn run(shape: &Shape, x: &FeatureMap, packed: &Packed, into: Into<'_>, y: &mut FeatureMap) {
-    let channels = shape.out_channels;
-    y.as_mut_slice().par_chunks_mut(BLOCK * channels).enumerate().for_each_init(Vec::new, |patches, (block, y)| {
-        let pixels = y.len() / channels;
-        let mut y = ArrayViewMut2::from_shape((pixels, channels), y).expect("whole pixels");
-        let beta = match into {
-            Into::Bias(bias, _) => {
-                y.rows_mut().into_iter().for_each(|mut pixel| pixel.assign(&ndarray::ArrayView1::from(bias)));
-                1.0
-            }
-            Into::Scaled(beta) => beta,
-        };
-        for u in 0..3 {
-            let patches = expand(shape, x.as_slice(), block * BLOCK, pixels, u, patches);
-            let beta = if u == 0 { beta } else { 1.0 };
-            gemm(patches, packed.rows.index_axis(Axis(0), u), beta, y.view_mut());
-        }
-    });
+    fn fits(&self, _: &Shape) -> Fits {
+        Fits::PLAIN
+    }
+
+    fn pack(&self, weight: &Array4<f32>, direction: Direction) -> Array3<f32> {
+        let weight = seen(weight, direction);
+        let (out, input, ..) = weight.dim();
+        Array3::from_shape_fn((3, 3 * input, out), |(u, vc, o)| weight[[o, vc % input, u, vc / input]])
+    }
+
+    fn run<X: Element, Y: Element>(
+        &self,
+        input: Input<'_, X>,
+        filters: &Array3<f32>,
+        epilogue: Epilogue<'_>,
+        y: &mut FeatureMap<Y>,
+    ) {
+        // Products are summed where they belong, in f32.
+        Y::through_f32(y, |y| {
+            epilogue.for_each_part(y.as_mut_slice(), BLOCK * input.shape.out_channels, |block, y, epilogue| {
+                let pixels = y.len() / input.shape.out_channels;
+                let mut y = ArrayViewMut2::from_shape((pixels, input.shape.out_channels), y).expect("whole pixels");
+                let beta = match epilogue {
+                    Epilogue::Bias(bias) => {
+                        y.rows_mut().into_iter().for_each(|mut pixel| pixel.assign(&ArrayView1::from(bias)));
+                        1.0
+                    }
+                    Epilogue::Relu(..) => unreachable!("a ReLU is a pass of its own"),
+                    Epilogue::Scaled(beta) => beta,
+                };
+                scratch::with(pixels * 3 * input.shape.in_channels, |patches| {
+                    for u in 0..3 {
+                        let patches = expand(input.shape, input.x, block * BLOCK, u, patches);
+                        let beta = if u == 0 { beta } else { 1.0 };
+                        gemm(patches, filters.index_axis(Axis(0), u), beta, y.view_mut());
+                    }
+                });
+            });
+        });
+    }
 }
 
 /// See [`super::backward_weight`]. Each task owns one kernel row and a panel of
@@ -80,14 +90,16 @@ pub fn backward_weight(shape: &Shape, x: &FeatureMap, d_y: &FeatureMap, mut d_w:
         (0..3).flat_map(|u| (0..shape.out_channels).step_by(PANEL).map(move |first| (u, first))).collect();
     let sums: Vec<Array2<f32>> = tasks
         .par_iter()
-        .map_init(Vec::new, |patches, &(u, first)| {
+        .map(|&(u, first)| {
             let panel = first..(first + PANEL).min(shape.out_channels);
             let mut sum = Array2::zeros((3 * shape.in_channels, panel.len()));
             for start in (0..d_y.pixels()).step_by(BLOCK) {
                 let pixels = BLOCK.min(d_y.pixels() - start);
-                let patches = expand(shape, x.as_slice(), start, pixels, u, patches);
-                let d_y = d_y.as_matrix();
-                gemm(patches.reversed_axes(), d_y.slice(s![start..start + pixels, panel.clone()]), 1.0, sum.view_mut());
+                let d_y = d_y.as_matrix().slice_move(s![start..start + pixels, panel.clone()]);
+                scratch::with(pixels * 3 * shape.in_channels, |patches| {
+                    let patches = expand(shape, x.as_slice(), start, u, patches);
+                    gemm(patches.reversed_axes(), d_y, 1.0, sum.view_mut());
+                });
             }
             sum
         })
@@ -99,23 +111,19 @@ pub fn backward_weight(shape: &Shape, x: &FeatureMap, d_y: &FeatureMap, mut d_w:
     }
 }
 
-/// Writes the patches' row `u` for the output pixels `start..start + pixels`:
-/// a (pixels × 3·C) matrix in `patches`, which is grown as needed.
-fn expand<'a>(
+/// Writes the patches' row `u` for the output pixels from `start` on, as many rows of 3·C elements as `patches` takes.
+fn expand<'a, X: Element>(
     shape: &Shape,
-    x: &[f32],
+    x: &[X],
     start: usize,
-    pixels: usize,
     u: usize,
-    patches: &'a mut Vec<f32>,
+    patches: &'a mut [f32],
 ) -> ArrayView2<'a, f32> {
     let (channels, width, padding) = (shape.in_channels, shape.width, shape.padding);
     let row_length = 3 * channels;
-    patches.resize(BLOCK * row_length, 0.0);
-    let patches = &mut patches[..pixels * row_length];
     for (pixel, patch) in (start..).zip(patches.chunks_exact_mut(row_length)) {
         let (i, j) = (pixel / shape.out_width(), pixel % shape.out_width());
-        let Some(row) = (i + u).checked_sub(padding).filter(|&row| row < shape.height) else {
+        let Some(row) = shape.row(i + u) else {
             patch.fill(0.0);
             continue;
         };
@@ -126,8 +134,9 @@ fn expand<'a>(
         let (left, rest) = patch.split_at_mut(before * channels);
         let (middle, right) = rest.split_at_mut(inside * channels);
         left.fill(0.0);
-        middle.copy_from_slice(&x[(row * width + first) * channels..][..inside * channels]);
+        let inside = &x[(row * width + first) * channels..][..inside * channels];
+        middle.iter_mut().zip(inside).for_each(|(to, from)| *to = from.to_f32());
         right.fill(0.0);
     }
-    ArrayView2::from_shape((pixels, row_length), patches).expect("whole patches")
+    ArrayView2::from_shape((patches.len() / row_length, row_length), patches).expect("whole patches")
 }

@@ -3,77 +3,84 @@
 
 use ndarray::{Array4, ArrayViewMut4};
 
+use super::{Direction, Epilogue, Fits, Input, Method, Shape};
+use crate::kernels::simd::Element;
 use crate::tensor::FeatureMap;
 
-/// The coordinate that output `i` reads at tap `u`, if it lies inside the map.
-fn source(i: usize, u: usize, padding: usize, size: usize) -> Option<usize> {
-    (i + u).checked_sub(padding).filter(|&s| s < size)
+/// The definition.
+#[derive(Clone, Copy, Debug)]
+pub struct Reference;
+
+/// Weights as they are (out × in × 3 × 3), and which way data flows.
+#[derive(Debug)]
+pub struct Packed {
+    weight: Array4<f32>,
+    direction: Direction,
 }
 
-/// See [`super::forward`].
-pub fn forward(x: &FeatureMap, w: &Array4<f32>, bias: &[f32], padding: usize, y: &mut FeatureMap) {
-    let (height, width, channels) = y.dim();
-    let (input, out) = (x.view(), y.as_mut_slice());
-    for i in 0..height {
-        for j in 0..width {
-            for o in 0..channels {
-                let mut sum = f64::from(bias[o]);
-                for u in 0..3 {
-                    for v in 0..3 {
-                        let (Some(row), Some(column)) =
-                            (source(i, u, padding, x.height()), source(j, v, padding, x.width()))
-                        else {
-                            continue;
-                        };
-                        for c in 0..x.channels() {
-                            sum += f64::from(input[[row, column, c]]) * f64::from(w[[o, c, u, v]]);
-                        }
-                    }
-                }
-                out[(i * width + j) * channels + o] = sum as f32;
-            }
-        }
+impl Method for Reference {
+    type Packed = Packed;
+
+    fn fits(&self, _: &Shape) -> Fits {
+        Fits::PLAIN
     }
-}
 
-/// See [`super::backward_input`]. Each d_x gathers from the outputs it contributed to.
-pub fn backward_input(d_y: &FeatureMap, w: &Array4<f32>, padding: usize, beta: f32, d_x: &mut FeatureMap) {
-    let (height, width, channels) = d_x.dim();
-    let (d_out, d_in) = (d_y.view(), d_x.as_mut_slice());
-    for row in 0..height {
-        for column in 0..width {
-            for c in 0..channels {
-                let mut sum = 0.0;
-                for u in 0..3 {
-                    for v in 0..3 {
-                        // x[row] is read by output i = row + padding − u.
-                        let i = (row + padding).checked_sub(u).filter(|&i| i < d_y.height());
-                        let j = (column + padding).checked_sub(v).filter(|&j| j < d_y.width());
-                        let (Some(i), Some(j)) = (i, j) else { continue };
-                        for o in 0..d_y.channels() {
-                            sum += f64::from(d_out[[i, j, o]]) * f64::from(w[[o, c, u, v]]);
-                        }
-                    }
+    fn pack(&self, weight: &Array4<f32>, direction: Direction) -> Packed {
+        Packed { weight: weight.clone(), direction }
+    }
+
+    fn run<X: Element, Y: Element>(
+        &self,
+        Input { shape, x, .. }: Input<'_, X>,
+        Packed { weight, direction }: &Packed,
+        epilogue: Epilogue<'_>,
+        y: &mut FeatureMap<Y>,
+    ) {
+        let (_, width, channels) = y.dim();
+        // Backward, a pixel gathers from the outputs that have read it: pixel i was read at tap u by output i + p − u,
+        // p being the forward's padding, and 2 − p this one.
+        let row = |i: usize, u: usize| match direction {
+            Direction::Forward => shape.row(i + u),
+            Direction::BackwardInput => shape.row(i + 2 - u),
+        };
+        let column = |j: usize, v: usize| match direction {
+            Direction::Forward => shape.column(j + v),
+            Direction::BackwardInput => shape.column(j + 2 - v),
+        };
+        let tap = |to: usize, from: usize, u: usize, v: usize| match direction {
+            Direction::Forward => weight[[to, from, u, v]],
+            Direction::BackwardInput => weight[[from, to, u, v]],
+        };
+        for (at, y) in y.as_mut_slice().iter_mut().enumerate() {
+            let (i, j, to) = (at / (width * channels), at / channels % width, at % channels);
+            let mut sum = match &epilogue {
+                Epilogue::Bias(bias) => f64::from(bias[to]),
+                _ => 0.0,
+            };
+            for (u, v) in (0..3).flat_map(|u| [0, 1, 2].map(|v| (u, v))) {
+                let (Some(row), Some(column)) = (row(i, u), column(j, v)) else { continue };
+                let pixel = &x[(row * shape.width + column) * shape.in_channels..][..shape.in_channels];
+                for (from, x) in pixel.iter().enumerate() {
+                    sum += f64::from(x.to_f32()) * f64::from(tap(to, from, u, v));
                 }
-                let d = &mut d_in[(row * width + column) * channels + c];
-                // With β = 0 the buffer's contents are unspecified and must not be read: 0·NaN is NaN.
-                *d = if beta == 0.0 { sum } else { sum + f64::from(beta * *d) } as f32;
             }
+            *y = Y::from_f32(match epilogue {
+                Epilogue::Scaled(beta) if beta != 0.0 => sum + f64::from(beta * y.to_f32()),
+                // With β = 0, what is there is unspecified and must not be read: 0·NaN is NaN.
+                _ => sum,
+            } as f32);
         }
     }
 }
 
 /// See [`super::backward_weight`].
-pub fn backward_weight(x: &FeatureMap, d_y: &FeatureMap, padding: usize, mut d_w: ArrayViewMut4<'_, f32>) {
+pub fn backward_weight(shape: &Shape, x: &FeatureMap, d_y: &FeatureMap, mut d_w: ArrayViewMut4<'_, f32>) {
     let (input, d_out) = (x.view(), d_y.view());
     for ((o, c, u, v), d_w) in d_w.indexed_iter_mut() {
         let mut sum = 0.0;
         for i in 0..d_y.height() {
             for j in 0..d_y.width() {
-                let (Some(row), Some(column)) = (source(i, u, padding, x.height()), source(j, v, padding, x.width()))
-                else {
-                    continue;
-                };
+                let (Some(row), Some(column)) = (shape.row(i + u), shape.column(j + v)) else { continue };
                 sum += f64::from(input[[row, column, c]]) * f64::from(d_out[[i, j, o]]);
             }
         }

@@ -26,17 +26,16 @@
 mod filters;
 mod transform;
 
+use ndarray::Array4;
 use rayon::prelude::*;
 
-use super::epilogue::for_each_part;
-use super::{Into, Shape};
-use crate::kernels::mask::Mask;
+use super::{Direction, Epilogue, Fits, Input, Method, Shape};
 use crate::kernels::scratch;
-use crate::kernels::simd::{Element, Kernel, Simd};
+use crate::kernels::simd::{Element, Isa, Kernel, Simd};
 use crate::tensor::FeatureMap;
 use filters::Filters;
-pub use filters::{Packed, pack, shares};
-use transform::{Between, Input, Output, Patch};
+pub use filters::Packed;
+use transform::{Between, Output, Patch};
 
 /// Outputs of a tile, along each axis.
 const TILE: usize = 4;
@@ -48,22 +47,36 @@ const FREQUENCIES: usize = PATCH * PATCH;
 /// Output channels that are multiplied and transformed together. Fewer keep M nearer, more read V less often.
 const GROUP: usize = 128;
 
-/// Runs a convolution of `shape` in the direction its filters were packed for, on x where the mask lets it through.
-pub fn run<X: Element, Y: Element>(
-    shape: &Shape,
-    x: &FeatureMap<X>,
-    mask: Option<&Mask>,
-    packed: &Packed,
-    into: Into<'_>,
-    y: &mut FeatureMap<Y>,
-) {
-    let input = Input { shape, x: x.as_slice(), mask: mask.map(Mask::bytes) };
-    // No number depends on the way: each output is computed from its own tile alone, in a fixed order.
-    match (together(shape), packed.transposed) {
-        (false, false) => in_blocks::<X, Y, false>(input, packed, into, y),
-        (false, true) => in_blocks::<X, Y, true>(input, packed, into, y),
-        (true, false) => in_stages::<X, Y, false>(input, packed, into, y),
-        (true, true) => in_stages::<X, Y, true>(input, packed, into, y),
+/// The algorithm, on vectors of some instruction set.
+#[derive(Clone, Copy, Debug)]
+pub struct Winograd(pub Isa);
+
+impl Method for Winograd {
+    type Packed = Packed;
+
+    fn fits(&self, shape: &Shape) -> Fits {
+        Fits::in_vectors(shape)
+    }
+
+    fn pack(&self, weight: &Array4<f32>, direction: Direction) -> Packed {
+        filters::pack(weight, direction, self.0)
+    }
+
+    fn run<X: Element, Y: Element>(
+        &self,
+        input: Input<'_, X>,
+        packed: &Packed,
+        epilogue: Epilogue<'_>,
+        y: &mut FeatureMap<Y>,
+    ) {
+        let filters = Filters { shape: input.shape, data: packed.data() };
+        // No number depends on the way: each output is computed from its own tile alone, in a fixed order.
+        match (together(input.shape), packed.transposed) {
+            (false, false) => in_blocks::<X, Y, false>(self.0, input, filters, epilogue, y),
+            (false, true) => in_blocks::<X, Y, true>(self.0, input, filters, epilogue, y),
+            (true, false) => in_stages::<X, Y, false>(self.0, input, filters, epilogue, y),
+            (true, true) => in_stages::<X, Y, true>(self.0, input, filters, epilogue, y),
+        }
     }
 }
 
@@ -100,9 +113,10 @@ fn block_tiles(shape: &Shape, transposed: bool) -> usize {
 
 /// Each task goes all the way with its own tiles, block by block.
 fn in_blocks<X: Element, Y: Element, const TRANSPOSED: bool>(
+    isa: Isa,
     input: Input<'_, X>,
-    packed: &Packed,
-    into: Into<'_>,
+    filters: Filters<'_>,
+    epilogue: Epilogue<'_>,
     y: &mut FeatureMap<Y>,
 ) {
     let shape = input.shape;
@@ -113,21 +127,21 @@ fn in_blocks<X: Element, Y: Element, const TRANSPOSED: bool>(
     let rows = tile_rows.div_ceil(tasks);
     let tiles = rows * tile_columns;
     let block = tiles.div_ceil(tiles.div_ceil(block_tiles(shape, TRANSPOSED)));
-    let strides = Strides::new(shape, block, packed);
-    let filters = Filters { shape, data: packed.data() };
-    for_each_part(
-        into,
-        y.as_mut_slice(),
-        rows * TILE * shape.out_width() * shape.out_channels,
-        |index, y, epilogue| {
-            let first_row = index * rows;
-            let tiles = rows.min(tile_rows - first_row) * tile_columns;
-            scratch::with(strides.scratch(), |scratch| {
-                let output = Output { shape, epilogue, first_row, y };
-                packed.isa.dispatch(Task::<X, Y, TRANSPOSED> { input, filters, output, tiles, strides, scratch });
-            });
-        },
-    );
+    let strides = Strides::new::<TRANSPOSED>(isa, shape, block);
+    let part = rows * TILE * shape.out_width() * shape.out_channels;
+    epilogue.for_each_part(y.as_mut_slice(), part, |index, y, epilogue| {
+        let first_row = index * rows;
+        let tiles = rows.min(tile_rows - first_row) * tile_columns;
+        scratch::with(strides.scratch(), |scratch| {
+            let output = Output { shape, epilogue, first_row, y };
+            isa.dispatch(Task::<X, Y, TRANSPOSED> { input, filters, output, tiles, strides, scratch });
+        });
+    });
+}
+
+/// Elements of a panel of filters that is turned round before it is used; none if they are read as they are.
+fn turned<const TRANSPOSED: bool>(isa: Isa, shape: &Shape) -> usize {
+    if TRANSPOSED { shape.in_channels * isa.panel_width() } else { 0 }
 }
 
 /// How V and M lie in memory: 36 matrices each, a row a tile.
@@ -145,13 +159,13 @@ struct Strides {
     m_row: usize,
     /// From frequency to frequency of M.
     m: usize,
-    /// Elements of a panel of filters that is turned round before it is used; none if they are read as they are.
+    /// Elements of a panel that is turned round, see [`turned`].
     turned: usize,
 }
 
 impl Strides {
-    fn new(shape: &Shape, block: usize, packed: &Packed) -> Self {
-        let width = packed.isa.panel_width();
+    fn new<const TRANSPOSED: bool>(isa: Isa, shape: &Shape, block: usize) -> Self {
+        let width = isa.panel_width();
         let v_row = shape.in_channels.next_multiple_of(16);
         let group = GROUP.next_multiple_of(width);
         let m_row = group.min(shape.out_channels.next_multiple_of(width)).next_multiple_of(16);
@@ -163,7 +177,7 @@ impl Strides {
             v: block * v_row + 16,
             m_row,
             m: block * m_row + 16,
-            turned: packed.turned(shape),
+            turned: turned::<TRANSPOSED>(isa, shape),
         }
     }
 
@@ -227,18 +241,18 @@ impl<X: Element, Y: Element, const TRANSPOSED: bool> Kernel for Task<'_, X, Y, T
 ///   V[tile][36][in]  ──▶  M[panel of out][36][tile][width]  ──▶  y, by rows of tiles
 /// ```
 fn in_stages<X: Element, Y: Element, const TRANSPOSED: bool>(
+    isa: Isa,
     input: Input<'_, X>,
-    packed: &Packed,
-    into: Into<'_>,
+    filters: Filters<'_>,
+    epilogue: Epilogue<'_>,
     y: &mut FeatureMap<Y>,
 ) {
-    let (shape, isa) = (input.shape, packed.isa);
+    let shape = input.shape;
     let (tile_rows, tile_columns) = tiles(shape);
     let (tiles, width) = (tile_rows * tile_columns, isa.panel_width());
     // A line between tiles keeps them from competing for the same places in the cache.
     let v_row = FREQUENCIES * shape.in_channels.next_multiple_of(16) + 16;
     let piece = tiles * width;
-    let filters = Filters { shape, data: packed.data() };
     scratch::with(tiles * v_row + shape.out_channels.div_ceil(width) * FREQUENCIES * piece, |scratch| {
         let (v, m) = scratch.split_at_mut(tiles * v_row);
         v.par_chunks_mut(v_row).enumerate().for_each(|(tile, v)| {
@@ -247,13 +261,13 @@ fn in_stages<X: Element, Y: Element, const TRANSPOSED: bool>(
         let v = &*v;
         m.par_chunks_mut(PATCH * piece).enumerate().for_each(|(index, m)| {
             let (panel, first) = (index / PATCH, index % PATCH * PATCH);
-            scratch::with(packed.turned(shape), |turned| {
+            scratch::with(turned::<TRANSPOSED>(isa, shape), |turned| {
                 let v = (v, v_row);
                 isa.dispatch(MultiplyPanel::<TRANSPOSED> { filters, panel, first, tiles, v, m, turned });
             });
         });
         let (m, row) = (&*m, TILE * shape.out_width() * shape.out_channels);
-        for_each_part(into, y.as_mut_slice(), row, |first_row, y, epilogue| {
+        epilogue.for_each_part(y.as_mut_slice(), row, |first_row, y, epilogue| {
             let output = Output { shape, epilogue, first_row, y };
             isa.dispatch(TransformBack::<Y, TRANSPOSED> { output, tiles, m });
         });

@@ -1,6 +1,7 @@
 use super::*;
 use crate::kernels::bf16;
-use crate::kernels::conv::{Filter, reference};
+use crate::kernels::conv::reference::Reference;
+use crate::kernels::mask::Mask;
 use crate::kernels::simd::tiles::tests::random;
 use crate::tensor::Pool;
 
@@ -36,13 +37,17 @@ fn dirty_scratch() {
     rayon::broadcast(|_| scratch::with(1 << 20, |scratch| scratch.fill(f32::from_bits(0x7fff_7fff))));
 }
 
+/// A map that no mask covers.
+fn whole<'a>(shape: &'a Shape, x: &'a FeatureMap) -> Input<'a, f32> {
+    Input { shape, x: x.as_slice(), mask: None }
+}
+
 /// Forward, backward, and backward with β = ½ onto a map of numbers, of one precision.
 fn results(unit: impl TileUnit, case: [usize; 5], precision: Precision) -> [FeatureMap; 3] {
     let [height, width, input, output, padding] = case;
-    let filter = Filter::new(random_weight(output, input), None);
-    let forward = filter.shape(Direction::Forward, height, width, padding);
-    let (out_height, out_width) = (forward.out_height(), forward.out_width());
-    let backward = filter.shape(Direction::BackwardInput, out_height, out_width, padding);
+    let (amx, weight) = (Amx(precision), random_weight(output, input));
+    let forward = Shape { height, width, in_channels: input, out_channels: output, padding };
+    let (out_height, out_width, backward) = (forward.out_height(), forward.out_width(), forward.reversed());
     let bias = random(output, 4);
     let (x, d_y) = (random_map(height, width, input, 1), random_map(out_height, out_width, output, 2));
     let nan = |height, width, channels| {
@@ -51,11 +56,11 @@ fn results(unit: impl TileUnit, case: [usize; 5], precision: Precision) -> [Feat
     let mut y = nan(out_height, out_width, output);
     let mut d_x = [nan(height, width, input), random_map(height, width, input, 5)];
     dirty_scratch();
-    let packed = pack(filter.weight(), Direction::Forward, precision);
-    run_on(unit, &forward, (&x, None), &packed, Into::Bias(&bias, Activation::None), &mut y);
-    let packed = pack(filter.weight(), Direction::BackwardInput, precision);
-    run_on(unit, &backward, (&d_y, None), &packed, Into::Scaled(0.0), &mut d_x[0]);
-    run_on(unit, &backward, (&d_y, None), &packed, Into::Scaled(0.5), &mut d_x[1]);
+    let packed = amx.pack(&weight, Direction::Forward);
+    amx.run_on(unit, whole(&forward, &x), &packed, Epilogue::Bias(&bias), &mut y);
+    let packed = amx.pack(&weight, Direction::BackwardInput);
+    amx.run_on(unit, whole(&backward, &d_y), &packed, Epilogue::Scaled(0.0), &mut d_x[0]);
+    amx.run_on(unit, whole(&backward, &d_y), &packed, Epilogue::Scaled(0.5), &mut d_x[1]);
     let [d_x, added] = d_x;
     [y, d_x, added]
 }
@@ -63,11 +68,15 @@ fn results(unit: impl TileUnit, case: [usize; 5], precision: Precision) -> [Feat
 fn expected([height, width, input, output, padding]: [usize; 5]) -> [FeatureMap; 3] {
     let weight = random_weight(output, input);
     let (x, bias) = (random_map(height, width, input, 1), random(output, 4));
-    let mut y = random_map(height + 2 * padding - 2, width + 2 * padding - 2, output, 2);
+    let forward = Shape { height, width, in_channels: input, out_channels: output, padding };
+    let mut y = random_map(forward.out_height(), forward.out_width(), output, 2);
     let mut d_x = [random_map(height, width, input, 5), random_map(height, width, input, 5)];
-    reference::backward_input(&y, &weight, padding, 0.0, &mut d_x[0]);
-    reference::backward_input(&y, &weight, padding, 0.5, &mut d_x[1]);
-    reference::forward(&x, &weight, &bias, padding, &mut y);
+    let packed = Reference.pack(&weight, Direction::BackwardInput);
+    for (d_x, beta) in d_x.iter_mut().zip([0.0, 0.5]) {
+        Reference.run(whole(&forward.reversed(), &y), &packed, Epilogue::Scaled(beta), d_x);
+    }
+    let packed = Reference.pack(&weight, Direction::Forward);
+    Reference.run(whole(&forward, &x), &packed, Epilogue::Bias(&bias), &mut y);
     let [d_x, added] = d_x;
     [y, d_x, added]
 }
@@ -121,7 +130,7 @@ fn the_number_of_threads_does_not_change_a_byte() {
 
 #[test]
 fn fused_activations_and_masks_are_the_passes_they_replace() {
-    for (channels, outs) in [(40, 72), (32, 8)] {
+    for (channels, outs) in [(48, 80), (32, 16)] {
         let shape = Shape { height: 6, width: 19, in_channels: channels, out_channels: outs, padding: 1 };
         let (x, bias) = (random_map(6, 19, channels, 1), random(outs, 4));
         let mut masks = [channels, outs, outs].map(|c| Mask::from_pool(&mut Pool::new(), 6 * 19 * c));
@@ -130,11 +139,13 @@ fn fused_activations_and_masks_are_the_passes_they_replace() {
         let mut masked = x.clone();
         applied.apply(masked.as_mut_slice());
         for precision in PRECISIONS {
-            let packed = pack(&random_weight(outs, channels), Direction::Forward, precision);
+            let amx = Amx(precision);
+            let packed = amx.pack(&random_weight(outs, channels), Direction::Forward);
             let [mut fused, mut apart] = [9, 10].map(|seed| random_map(6, 19, outs, seed));
-            let into = Into::Bias(&bias, Activation::Relu(Some(&mut *made)));
-            run_on(ModelTiles, &shape, (&x, Some(applied)), &packed, into, &mut fused);
-            run_on(ModelTiles, &shape, (&masked, None), &packed, Into::Bias(&bias, Activation::None), &mut apart);
+            let input = Input { mask: Some(applied.bytes()), ..whole(&shape, &x) };
+            let epilogue = Epilogue::Relu(&bias, Some(made.bytes_mut()));
+            amx.run_on(ModelTiles, input, &packed, epilogue, &mut fused);
+            amx.run_on(ModelTiles, whole(&shape, &masked), &packed, Epilogue::Bias(&bias), &mut apart);
             crate::kernels::conv::relu(apart.as_mut_slice());
             expected.set(apart.as_slice());
             assert!(fused == apart && made.bytes() == expected.bytes(), "{precision:?}, {channels} to {outs}");
@@ -170,7 +181,6 @@ fn filters_are_packed_by_pairs_of_channels_and_tiles_of_outputs() {
                 }
             }
             assert!(tiles.next().is_none());
-            assert_eq!(packed.tiles(), pack_alone(&weight, direction, precision).tiles());
         }
     }
 }

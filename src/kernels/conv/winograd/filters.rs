@@ -1,11 +1,13 @@
 //! Filters by their values at the points, and the products with them.
 
+use std::array::from_fn;
 use std::ops::Range;
 use std::sync::Arc;
 
 use ndarray::Array4;
 use rayon::prelude::*;
 
+use super::super::method::seen;
 use super::super::{Direction, Shape};
 use super::{FREQUENCIES, PATCH};
 use crate::kernels::scratch::Aligned;
@@ -24,8 +26,9 @@ const G: [[f64; 3]; PATCH] = [
 /// Transformed filters: panels of output channels, each (36 × in × panel).
 #[derive(Clone, Debug)]
 pub struct Packed {
-    pub(super) isa: Isa,
     filters: Arc<Aligned>,
+    /// Whether they serve both directions.
+    shared: bool,
     /// Read with in and out exchanged, and rotated: the other direction's filters.
     pub(super) transposed: bool,
 }
@@ -36,67 +39,47 @@ impl Packed {
         &self.filters
     }
 
-    /// Elements of a panel that is turned round before it is used; none if they are read as they are.
-    pub(super) fn turned(&self, shape: &Shape) -> usize {
-        if self.transposed { shape.in_channels * self.isa.panel_width() } else { 0 }
-    }
-
-    /// The filters of the other direction, without a copy.
+    /// The filters of the other direction without a copy, if these serve both.
     ///
     /// A filter rotated by 180° does to a patch what the filter itself does to the rotated patch, its outputs
     /// rotated back; and exchanging channels exchanges the roles of the product's operands.
-    #[must_use]
-    pub fn transposed(&self) -> Self {
-        Packed { transposed: !self.transposed, ..self.clone() }
+    pub(in super::super) fn reversed(&self) -> Option<Self> {
+        self.shared.then(|| Packed { transposed: !self.transposed, ..self.clone() })
     }
 }
 
 /// Whether one set of transformed filters serves both directions of (out × in) filters. It costs a few per cent of
 /// speed, and pays where the filters are the largest thing in memory.
-#[must_use]
-pub fn shares(out: usize, input: usize, isa: Isa) -> bool {
-    out.min(input) >= 256 && out.is_multiple_of(isa.panel_width()) && input.is_multiple_of(isa.panel_width())
+fn shares(out: usize, input: usize, width: usize) -> bool {
+    out.min(input) >= 256 && out.is_multiple_of(width) && input.is_multiple_of(width)
 }
 
-/// Transforms weights (out × in × 3 × 3) for a direction: backward, they are rotated by 180° and
-/// their channels exchanged.
-#[must_use]
+/// Transforms weights (out × in × 3 × 3) for a direction, or where both share, for the forward direction always.
 pub fn pack(weight: &Array4<f32>, direction: Direction, isa: Isa) -> Packed {
     let width = isa.panel_width();
-    let (out, input, ..) = weight.dim();
-    let (depth, columns) = match direction {
-        Direction::Forward => (input, out),
-        Direction::BackwardInput => (out, input),
-    };
-    let filter = |k: usize, n: usize| -> [[f64; 3]; 3] {
-        std::array::from_fn(|u| {
-            std::array::from_fn(|v| {
-                f64::from(match direction {
-                    Direction::Forward => weight[[n, k, u, v]],
-                    Direction::BackwardInput => weight[[k, n, 2 - u, 2 - v]],
-                })
-            })
-        })
-    };
+    let shared = shares(weight.dim().0, weight.dim().1, width);
+    let weight = seen(weight, if shared { Direction::Forward } else { direction });
+    let (columns, depth, ..) = weight.dim();
     let mut filters = Aligned::zeros(columns.div_ceil(width) * FREQUENCIES * depth * width);
     filters.par_chunks_mut(FREQUENCIES * depth * width).enumerate().for_each(|(panel, data)| {
         for k in 0..depth {
             for column in 0..width.min(columns - panel * width) {
-                let transformed = transform_filter(&filter(k, panel * width + column));
+                let n = panel * width + column;
+                let filter = from_fn(|u| from_fn(|v| f64::from(weight[[n, k, u, v]])));
+                let transformed = transform_filter(&filter);
                 for (f, value) in transformed.into_iter().flatten().enumerate() {
                     data[(f * depth + k) * width + column] = value as f32;
                 }
             }
         }
     });
-    Packed { isa, filters: Arc::new(filters), transposed: false }
+    Packed { filters: Arc::new(filters), shared, transposed: shared && direction == Direction::BackwardInput }
 }
 
 /// G g Gᵀ.
 fn transform_filter(g: &[[f64; 3]; 3]) -> [[f64; PATCH]; PATCH] {
-    let rows: [[f64; 3]; PATCH] =
-        std::array::from_fn(|i| std::array::from_fn(|v| (0..3).map(|u| G[i][u] * g[u][v]).sum()));
-    std::array::from_fn(|i| std::array::from_fn(|j| (0..3).map(|v| rows[i][v] * G[j][v]).sum()))
+    let rows: [[f64; 3]; PATCH] = from_fn(|i| from_fn(|v| (0..3).map(|u| G[i][u] * g[u][v]).sum()));
+    from_fn(|i| from_fn(|j| (0..3).map(|v| rows[i][v] * G[j][v]).sum()))
 }
 
 /// Transformed filters, for a convolution of a shape.

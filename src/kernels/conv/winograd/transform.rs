@@ -3,8 +3,7 @@
 //! Rows, then columns, each result going from a register to its place. A tile's rows lie a map's width apart, too far
 //! for the hardware to see them coming, so the next tile is asked for while this one is computed.
 
-use super::super::Shape;
-use super::super::epilogue::{Epilogue, bits};
+use super::super::{Epilogue, Input, Shape};
 use super::{PATCH, TILE};
 use crate::kernels::simd::{Element, Simd, load_strided, store_strided};
 
@@ -23,23 +22,15 @@ pub struct Patch {
 impl Patch {
     #[inline(always)]
     pub fn new(shape: &Shape, (row, column): (usize, usize)) -> Self {
-        let Shape { height, width, in_channels: channels, padding, .. } = *shape;
+        let Shape { width, in_channels: channels, .. } = *shape;
         let (mut rows, mut columns) = ([None; PATCH], [None; PATCH]);
         for (i, (y, x)) in rows.iter_mut().zip(&mut columns).enumerate() {
-            *y = (row + i).checked_sub(padding).filter(|&y| y < height).map(|y| y * width * channels);
-            *x = (column + i).checked_sub(padding).filter(|&x| x < width).map(|x| x * channels);
+            *y = shape.row(row + i).map(|y| y * width * channels);
+            *x = shape.column(column + i).map(|x| x * channels);
         }
         let inside = rows[0].and(rows[PATCH - 1]).and(columns[0]).and(columns[PATCH - 1]).is_some();
         Patch { inside, rows, columns }
     }
-}
-
-/// The map that is read, and the bits that let it through.
-#[derive(Clone, Copy)]
-pub struct Input<'a, X> {
-    pub shape: &'a Shape,
-    pub x: &'a [X],
-    pub mask: Option<&'a [u8]>,
 }
 
 impl<X: Element> Input<'_, X> {
@@ -47,7 +38,7 @@ impl<X: Element> Input<'_, X> {
     /// of the 36 goes, and how far it is from one to the next. The patch d is read backwards if `TRANSPOSED`.
     #[inline(always)]
     #[allow(clippy::needless_range_loop)] // A column is no slice.
-    pub fn transform<S: Simd, const TRANSPOSED: bool>(
+    pub(super) fn transform<S: Simd, const TRANSPOSED: bool>(
         &self,
         simd: S,
         patch: &Patch,
@@ -83,10 +74,8 @@ impl<X: Element> Input<'_, X> {
         for j in PATCH..PATCH + TILE {
             simd.prefetch(self.x.as_ptr().wrapping_add(start + j * channels).cast());
         }
-        if let Some(mask) = self.mask {
-            for (j, d) in d.iter_mut().enumerate() {
-                *d = simd.select(bits::<S>(mask, start + j * channels), *d);
-            }
+        for (j, d) in d.iter_mut().enumerate() {
+            *d = self.masked(simd, start + j * channels, *d);
         }
         d
     }
@@ -102,11 +91,9 @@ impl<X: Element> Input<'_, X> {
     ) -> [S::Vector; PATCH] {
         let mut d = [simd.splat(0.0); PATCH];
         for (d, column) in d.iter_mut().zip(columns) {
-            let Some(column) = column else { continue };
-            let start = row + column;
-            *d = X::load_partial(simd, &self.x[start + c..start + self.shape.in_channels]);
-            if let Some(mask) = self.mask {
-                *d = simd.select(bits::<S>(mask, start + c), *d);
+            if let Some(column) = column {
+                let pixel = row + column;
+                *d = self.load(simd, pixel + c, pixel + self.shape.in_channels);
             }
         }
         d
