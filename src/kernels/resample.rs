@@ -10,7 +10,7 @@
 //!
 //! Work is cut into blocks of output rows. In a block the axis that makes less of the other's work comes first: a
 //! picture that grows is stretched sideways while it has few rows, one that shrinks gathers its rows first. The adjoint
-//! gathers too, where a scatter would have threads wait for each other, so every number of threads gives the same bytes.
+//! gathers too, where a scatter would have threads wait for each other: every number of threads gives the same bytes.
 
 mod taps;
 

@@ -37,8 +37,10 @@ const LEAST_VARIANCE: f64 = 1e-5;
 /// ```
 /// use impasto::picture::{Picture, palette};
 ///
-/// let ramp = Picture::from_rgb(ndarray::Array3::from_shape_fn((16, 16, 3), |(y, _, _)| y as f32 / 15.0));
-/// let red = Picture::from_rgb(ndarray::Array3::from_shape_fn((8, 8, 3), |(y, _, c)| if c == 0 { y as f32 / 7.0 } else { 0.25 }));
+/// let picture = |colour: fn(f32) -> [f32; 3]| {
+///     Picture::from_rgb(ndarray::Array3::from_shape_fn((8, 8, 3), |(y, _, c)| colour(y as f32 / 7.0)[c]))
+/// };
+/// let (ramp, red) = (picture(|y| [y, y, y]), picture(|y| [y, 0.25, 0.25]));
 /// let matched = palette::matched(&ramp, &red, palette::LARGEST_GAIN);
 /// assert!((matched.rgb[[0, 0, 1]] - 0.25).abs() < 0.01);
 /// ```
