@@ -12,7 +12,8 @@
 //!
 //! The gradient is closed: nothing is differentiated through a matrix root. A costs as much as many products of N × N
 //! matrices, but changes slowly, and is renewed every other evaluation or as told. Where a map has fewer pixels
-//! than channels, its features are taken as they are, and the roots are of the smaller M × M matrix.
+//! than channels, its features are taken as they are, and the roots are of the smaller M × M matrix. That one turns
+//! with every pixel, and is renewed every time.
 //!
 //! Sources: the formula is Gelbrich's, 1990; as a style loss it is K. Crowson's, in style-transfer-pytorch.
 
@@ -73,16 +74,15 @@ impl Wasserstein {
     }
 
     /// From features (M × N), M < N.
-    fn small(&mut self, features: ArrayView2<'_, f32>) -> Distance {
+    fn small(&self, features: ArrayView2<'_, f32>) -> Distance {
         let (m, n) = (features.nrows() as f64, features.ncols() as f64);
         let mean = features.mapv(f64::from).mean_axis(Axis(0)).expect("a map has pixels");
         let x = features.mapv(f64::from) - &mean;
         let xt = x.dot(&self.target.covariance);
         let k = xt.dot(&x.t()) / m;
-        let transport = renewed(&mut self.transport, &mut self.age, self.refresh, || Transport::small(&k));
-        let trace = transport.trace_at(inner(&transport.matrix, &k));
+        let transport = Transport::small(&k);
         let (means, d_mean) = mean_error(&mean, &self.target.mean);
-        let spread = inner(&x, &x) / m + self.target.covariance.diag().sum() - 2.0 * trace;
+        let spread = inner(&x, &x) / m + self.target.covariance.diag().sum() - 2.0 * transport.trace;
         let toward: Array1<f64> = d_mean * (n / 2.0);
         let gradient = (x - transport.matrix.dot(&xt) + toward) * (2.0 / (m * n));
         Distance { value: means + spread / n, gradient: gradient.mapv(|g| g as f32).into_dyn() }
@@ -181,7 +181,6 @@ mod tests {
                     assert!(distance.value.is_finite() && distance.value > -1e-3, "{}", distance.value);
                     assert!(distance.gradient.iter().all(|g| g.is_finite()));
                 }
-                // Another form wants another matrix.
             }
         }
     }
