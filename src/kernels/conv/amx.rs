@@ -141,8 +141,8 @@ fn self_test(unit: impl TileUnit) -> bool {
     })
 }
 
-/// The algorithm: on the CPU's tile unit if it is [`available`], or else, much more slowly and with the same rounding, on
-/// a model of it.
+/// The algorithm: on the CPU's tile unit if it is [`available`], or else, much more slowly and with the same rounding,
+/// on a model of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Amx(pub Precision);
 

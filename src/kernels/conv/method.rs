@@ -22,8 +22,8 @@ pub trait Method {
     /// Arranges weights (out × in × 3 × 3) for a direction.
     fn pack(&self, weight: &Array4<f32>, direction: Direction) -> Self::Packed;
 
-    /// Convolves x with filters packed for the direction of its shape. A mask, or an activation, is asked for only where
-    /// it [`fits`](Method::fits).
+    /// Convolves x with filters packed for the direction of its shape. A mask, or a ReLU, is asked for only where it
+    /// [`fits`](Method::fits).
     fn run<X: Element, Y: Element>(
         &self,
         input: Input<'_, X>,

@@ -39,18 +39,9 @@ impl Method for Reference {
         let (_, width, channels) = y.dim();
         // Backward, a pixel gathers from the outputs that have read it: pixel i was read at tap u by output i + p − u,
         // p being the forward's padding, and 2 − p this one.
-        let row = |i: usize, u: usize| match direction {
-            Direction::Forward => shape.row(i + u),
-            Direction::BackwardInput => shape.row(i + 2 - u),
-        };
-        let column = |j: usize, v: usize| match direction {
-            Direction::Forward => shape.column(j + v),
-            Direction::BackwardInput => shape.column(j + 2 - v),
-        };
-        let tap = |to: usize, from: usize, u: usize, v: usize| match direction {
-            Direction::Forward => weight[[to, from, u, v]],
-            Direction::BackwardInput => weight[[from, to, u, v]],
-        };
+        let forward = *direction == Direction::Forward;
+        let source = |i: usize, u: usize| if forward { i + u } else { i + 2 - u };
+        let tap = |to, from, u, v| if forward { weight[[to, from, u, v]] } else { weight[[from, to, u, v]] };
         for (at, y) in y.as_mut_slice().iter_mut().enumerate() {
             let (i, j, to) = (at / (width * channels), at / channels % width, at % channels);
             let mut sum = match &epilogue {
@@ -58,7 +49,8 @@ impl Method for Reference {
                 _ => 0.0,
             };
             for (u, v) in (0..3).flat_map(|u| [0, 1, 2].map(|v| (u, v))) {
-                let (Some(row), Some(column)) = (row(i, u), column(j, v)) else { continue };
+                let (row, column) = (shape.row(source(i, u)), shape.column(source(j, v)));
+                let (Some(row), Some(column)) = (row, column) else { continue };
                 let pixel = &x[(row * shape.width + column) * shape.in_channels..][..shape.in_channels];
                 for (from, x) in pixel.iter().enumerate() {
                     sum += f64::from(x.to_f32()) * f64::from(tap(to, from, u, v));

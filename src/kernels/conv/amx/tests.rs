@@ -1,5 +1,6 @@
 use super::*;
 use crate::kernels::bf16;
+use crate::kernels::conv::Algorithm;
 use crate::kernels::conv::reference::Reference;
 use crate::kernels::mask::Mask;
 use crate::kernels::simd::tiles::tests::random;
@@ -10,10 +11,8 @@ const PRECISIONS: [Precision; 2] = [Precision::Bf16, Precision::Split];
 /// The relative root mean square error against sums in `f64`.
 fn gate(precision: Precision) -> f64 {
     match precision {
-        // Two operands rounded to 2⁻⁹: √2·2⁻⁹/√3 = 1.6e-3 for each product, and so for the sum of many.
-        Precision::Bf16 => 5e-3,
-        // Rounded to 2⁻¹⁸ and lo·lo left out: 4e-6.
-        Precision::Split => 1e-5,
+        Precision::Bf16 => Algorithm::AmxBf16.tolerance(),
+        Precision::Split => Algorithm::AmxSplit.tolerance(),
     }
 }
 

@@ -74,8 +74,10 @@ impl<X: Element> Input<'_, X> {
         for j in PATCH..PATCH + TILE {
             simd.prefetch(self.x.as_ptr().wrapping_add(start + j * channels).cast());
         }
-        for (j, d) in d.iter_mut().enumerate() {
-            *d = self.masked(simd, start + j * channels, *d);
+        if self.mask.is_some() {
+            for (j, d) in d.iter_mut().enumerate() {
+                *d = self.masked(simd, start + j * channels, *d);
+            }
         }
         d
     }
