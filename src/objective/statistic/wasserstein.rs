@@ -33,6 +33,8 @@ struct Wasserstein {
     target: Moments,
     /// T^½.
     root: Array2<f64>,
+    /// T.
+    covariance: Array2<f32>,
     transport: Option<Transport>,
     /// Evaluations since it was renewed.
     age: u32,
@@ -43,7 +45,8 @@ struct Wasserstein {
 pub fn target(sums: &Sums, options: Options) -> Box<dyn Target> {
     let target = Moments::of(sums, EPSILON);
     let root = root(&target.covariance);
-    Box::new(Wasserstein { target, root, transport: None, age: 0, refresh: options.refresh.max(1) })
+    let covariance = target.covariance.mapv(|t| t as f32);
+    Box::new(Wasserstein { target, root, covariance, transport: None, age: 0, refresh: options.refresh.max(1) })
 }
 
 impl Target for Wasserstein {
@@ -61,47 +64,53 @@ impl Target for Wasserstein {
 impl Wasserstein {
     /// From sums (N+1 × N).
     fn full(&mut self, sums: ArrayView2<'_, f32>, pixels: usize) -> Distance {
-        let Moments { mean, covariance } = &Moments::new(sums, pixels, EPSILON);
+        let moments = Moments::new(sums, pixels, EPSILON);
+        let (mean, covariance) = (&moments.mean, &moments.covariance);
         let n = mean.len() as f64;
-        let root = &self.root;
-        let transport = renewed(&mut self.transport, &mut self.age, self.refresh, || Transport::full(root, covariance));
-        let trace = transport.trace_at(inner(&transport.matrix, covariance));
+        let (transport, renewed) = self.transport(covariance, |root, covariance| Transport::full(root, covariance));
+        let trace = if renewed { transport.trace } else { transport.trace_at(inner(&transport.matrix, covariance)) };
+        let mut d_covariance = transport.matrix.mapv(|a| -f64::from(a) / n);
+        d_covariance.diag_mut().iter_mut().for_each(|d| *d += 1.0 / n);
         let (means, d_mean) = mean_error(mean, &self.target.mean);
         let spread = covariance.diag().sum() + self.target.covariance.diag().sum() - 2.0 * trace;
-        let d_covariance = (Array2::eye(mean.len()) - &transport.matrix) / n;
-        let moments = Moments { mean: mean.clone(), covariance: Array2::zeros((0, 0)) };
         Distance { value: means + spread / n, gradient: moments.pull_back(&d_mean, &d_covariance, pixels) }
     }
 
-    /// From features (M × N), M < N.
-    fn small(&self, features: ArrayView2<'_, f32>) -> Distance {
+    /// From features (M × N), M < N. K turns with every pixel: its root is never used again as it is.
+    fn small(&mut self, features: ArrayView2<'_, f32>) -> Distance {
         let (m, n) = (features.nrows() as f64, features.ncols() as f64);
         let mean = features.mapv(f64::from).mean_axis(Axis(0)).expect("a map has pixels");
-        let x = features.mapv(f64::from) - &mean;
-        let xt = x.dot(&self.target.covariance);
-        let k = xt.dot(&x.t()) / m;
-        let transport = Transport::small(&k);
+        let x = &features - &mean.mapv(|m| m as f32);
+        let xt = x.dot(&self.covariance);
+        let k = xt.dot(&x.t()).mapv(|k| f64::from(k) / m);
+        self.age = self.refresh;
+        let transport = self.transport(&k, |_, k| Transport::small(k)).0;
+        let (trace, moved) = (transport.trace, transport.matrix.dot(&xt));
         let (means, d_mean) = mean_error(&mean, &self.target.mean);
-        let spread = inner(&x, &x) / m + self.target.covariance.diag().sum() - 2.0 * transport.trace;
-        let toward: Array1<f64> = d_mean * (n / 2.0);
-        let gradient = (x - transport.matrix.dot(&xt) + toward) * (2.0 / (m * n));
-        Distance { value: means + spread / n, gradient: gradient.mapv(|g| g as f32).into_dyn() }
+        let squares: f64 = x.iter().map(|&x| f64::from(x).powi(2)).sum();
+        let spread = squares / m + self.target.covariance.diag().sum() - 2.0 * trace;
+        let toward: Array1<f32> = d_mean.mapv(|d| (d * n / 2.0) as f32);
+        let gradient = (x - moved + toward) * (2.0 / (m * n)) as f32;
+        Distance { value: means + spread / n, gradient: gradient.into_dyn() }
     }
-}
 
-/// The transport, made anew if it is due.
-fn renewed<'a>(
-    transport: &'a mut Option<Transport>,
-    age: &mut u32,
-    refresh: u32,
-    make: impl FnOnce() -> Transport,
-) -> &'a Transport {
-    if transport.is_none() || *age >= refresh {
-        *transport = Some(make());
-        *age = 0;
+    /// The transport at S (or K), and whether it is of just that: taken along or made anew, if it is due.
+    fn transport(
+        &mut self,
+        s: &Array2<f64>,
+        make: impl FnOnce(&Array2<f64>, &Array2<f64>) -> Transport,
+    ) -> (&Transport, bool) {
+        let due = self.transport.is_none() || self.age >= self.refresh;
+        if due {
+            self.age = 0;
+            let single = s.mapv(|s| s as f32);
+            if !self.transport.as_mut().is_some_and(|transport| transport.follow(single.view())) {
+                self.transport = Some(make(&self.root, s));
+            }
+        }
+        self.age += 1;
+        (self.transport.as_ref().expect("made above"), due)
     }
-    *age += 1;
-    transport.as_ref().expect("made above")
 }
 
 #[cfg(test)]
