@@ -213,6 +213,16 @@ fn every_loss_and_its_gradient_agree_in_every_case() {
     }
 }
 
+#[test]
+fn the_other_poolings_agree() {
+    let check = Check::open();
+    for (name, pooling) in [("avg2", Pooling::Avg2), ("l2", Pooling::L2)] {
+        let vgg = network(pooling);
+        check.style("small", name, &vgg);
+        check.content_and_variation("small", name, &vgg);
+    }
+}
+
 /// The distance alone, from sums where there are more pixels than channels, else from the features themselves.
 #[test]
 fn the_transport_agrees_whatever_the_ranks() {
