@@ -111,8 +111,8 @@ fn verify_pools<E: Element>() {
     let mut choices = Choices::from_pool(&mut Pool::new(), d_y.dim());
     pool::max_forward(&x, &mut y, Some(&mut choices));
     pool::max_backward(&d_y, &choices, 0.0, &mut d_x);
-    pool::avg_forward(&x, &mut mean);
-    pool::avg_backward(&d_y, 0.0, &mut shared);
+    pool::avg_forward(&x, 1.0, &mut mean);
+    pool::avg_backward(&d_y, 1.0, 0.0, &mut shared);
     for ((i, j, c), &largest) in y.view().indexed_iter() {
         let block = [0, 1].into_iter().flat_map(|u| [0, 1].map(|v| [2 * i + u, 2 * j + v, c]));
         let [largest, d_y] = [largest, d_y.view()[[i, j, c]]].map(E::to_f32);
@@ -140,8 +140,8 @@ fn pools<E: Element>(criterion: &mut Criterion) {
             group.bench_function(name, |bencher| match pooling {
                 "max_pool/Forward" => bencher.iter(|| pool::max_forward(&x, &mut y, Some(&mut choices))),
                 "max_pool/Backward" => bencher.iter(|| pool::max_backward(&y, &choices, 0.0, &mut x)),
-                "avg_pool/Forward" => bencher.iter(|| pool::avg_forward(&x, &mut y)),
-                _ => bencher.iter(|| pool::avg_backward(&y, 0.0, &mut x)),
+                "avg_pool/Forward" => bencher.iter(|| pool::avg_forward(&x, 1.0, &mut y)),
+                _ => bencher.iter(|| pool::avg_backward(&y, 1.0, 0.0, &mut x)),
             });
         }
     }

@@ -31,7 +31,9 @@ fn listed<T>(help: &str, choices: &[(&str, &str, T)]) -> String {
 
 const POOLINGS: &[(&str, &str, Pooling)] = &[
     ("max", "the largest of four, as the network was trained", Pooling::Max),
-    ("avg", "the mean of four, which is smoother", Pooling::Avg),
+    ("avg", "the mean of four, as in the papers: smoother, and smaller from layer to layer", Pooling::Avg),
+    ("avg2", "twice the mean, about as large as the largest", Pooling::Avg2),
+    ("l2", "the root of four squares, times 0.78, which is so too", Pooling::L2),
 ];
 
 const CANVASES: &[(&str, &str, CanvasKind)] = &[

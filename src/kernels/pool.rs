@@ -8,7 +8,8 @@
 //!
 //! A maximum's gradient goes to where the maximum was. Where that is, is known
 //! when it is taken, and worth two bits; finding it again would keep the
-//! largest maps of the network alive, and read them a second time.
+//! largest maps of the network alive, and read them a second time. A root of
+//! squares has a gradient everywhere, which needs x: it can be written over it.
 
 use std::ops::Range;
 
@@ -19,6 +20,12 @@ use crate::tensor::{Buffer, FeatureMap, Pool};
 
 /// Channels whose choices are one word of right bits and one of bottom bits.
 const GROUP: usize = 16;
+
+/// What a root of four squares is multiplied by, see [`l2_forward`].
+pub const L2_FACTOR: f32 = 0.78;
+
+/// Added to the squares: the root has a slope where all four are 0.
+pub const L2_EPSILON: f32 = 1e-6;
 
 /// (⌊H/2⌋, ⌊W/2⌋, C).
 #[must_use]
@@ -74,14 +81,25 @@ pub fn max_forward<E: Element>(x: &FeatureMap<E>, y: &mut FeatureMap<E>, choices
     }
 }
 
-/// `y[i,j] = mean` of the 2×2 block of x.
+/// `y[i,j] = factor · mean` of the 2×2 block of x.
 ///
 /// # Panics
 /// If the shapes do not fit.
-pub fn avg_forward<E: Element>(x: &FeatureMap<E>, y: &mut FeatureMap<E>) {
+pub fn avg_forward<E: Element>(x: &FeatureMap<E>, factor: f32, y: &mut FeatureMap<E>) {
     let (isa, channels, row) = (Isa::detect(), x.channels(), x.width() * x.channels());
     if let Some(rows) = row_pairs(x, y) {
-        rows.for_each(|(x, y)| isa.dispatch(AvgForward { x, row, channels, y }));
+        rows.for_each(|(x, y)| isa.dispatch(AvgForward { x, row, channels, share: factor / 4.0, y }));
+    }
+}
+
+/// `y[i,j] = 0.78 √(Σ x² + 1e-6)`, over the 2×2 block of x.
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn l2_forward<E: Element>(x: &FeatureMap<E>, y: &mut FeatureMap<E>) {
+    let (isa, channels, row) = (Isa::detect(), x.channels(), x.width() * x.channels());
+    if let Some(rows) = row_pairs(x, y) {
+        rows.for_each(|(x, y)| isa.dispatch(L2Forward { x, row, channels, y }));
     }
 }
 
@@ -100,13 +118,38 @@ pub fn max_backward<E: Element>(d_y: &FeatureMap<E>, choices: &Choices, beta: f3
     });
 }
 
-/// `d_x ← β·d_x +` d_y/4 on each of the block's four pixels, in one pass.
+/// `d_x ← β·d_x +` factor·d_y/4 on each of the block's four pixels, in one pass.
 ///
 /// # Panics
 /// If the shapes do not fit.
-pub fn avg_backward<E: Element>(d_y: &FeatureMap<E>, beta: f32, d_x: &mut FeatureMap<E>) {
+pub fn avg_backward<E: Element>(d_y: &FeatureMap<E>, factor: f32, beta: f32, d_x: &mut FeatureMap<E>) {
     let (isa, channels, row) = (Isa::detect(), d_x.channels(), d_x.width() * d_x.channels());
-    each_row_pair(d_y, beta, d_x, |_, d_y, d_x| isa.dispatch(AvgBackward { d_y, channels, row, beta, d_x }));
+    let share = factor / 4.0;
+    each_row_pair(d_y, beta, d_x, |_, d_y, d_x| isa.dispatch(AvgBackward { d_y, channels, row, share, beta, d_x }));
+}
+
+/// `d_x ← β·d_x + 0.78 d_y x / √(Σ x² + 1e-6)` on each of the block's four pixels, in one pass.
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn l2_backward<E: Element>(d_y: &FeatureMap<E>, x: &FeatureMap<E>, beta: f32, d_x: &mut FeatureMap<E>) {
+    assert_eq!(x.dim(), d_x.dim(), "a map and its gradient");
+    let (isa, channels, row) = (Isa::detect(), d_x.channels(), d_x.width() * d_x.channels());
+    each_row_pair(d_y, beta, d_x, |i, d_y, d_x| {
+        let x = Some(&x.as_slice()[2 * i * row..][..2 * row]);
+        isa.dispatch(L2Backward { d_y, x, channels, row, beta, d_x });
+    });
+}
+
+/// [`l2_backward`] with β = 0, written over x.
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn l2_backward_over<E: Element>(d_y: &FeatureMap<E>, x: &mut FeatureMap<E>) {
+    let (isa, channels, row) = (Isa::detect(), x.channels(), x.width() * x.channels());
+    each_row_pair(d_y, 0.0, x, |_, d_y, d_x| {
+        isa.dispatch(L2Backward { d_y, x: None, channels, row, beta: 0.0, d_x });
+    });
 }
 
 /// Every row of y with the two rows of x it is made of, in parallel; nothing if there is none.
@@ -235,11 +278,12 @@ impl<E: Element> Kernel for MaxForward<'_, E> {
     }
 }
 
-/// Two rows of x and a row of y.
+/// Two rows of x, what each of four is multiplied by, and a row of y.
 struct AvgForward<'a, E> {
     x: &'a [E],
     row: usize,
     channels: usize,
+    share: f32,
     y: &'a mut [E],
 }
 
@@ -248,16 +292,48 @@ impl<E: Element> Kernel for AvgForward<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let quarter = simd.splat(0.25);
+        let share = simd.splat(self.share);
         for (j, y) in self.y.chunks_exact_mut(self.channels).enumerate() {
             let x = block(self.x, self.row, self.channels, j);
             for (i, y) in y.chunks_mut(S::LANES).enumerate() {
                 let first = i * S::LANES;
                 let [a, b, c, d] = load_each(simd, x, first..first + y.len());
-                E::store_partial(simd, simd.mul(quarter, simd.add(simd.add(a, b), simd.add(c, d))), y);
+                E::store_partial(simd, simd.mul(share, simd.add(simd.add(a, b), simd.add(c, d))), y);
             }
         }
     }
+}
+
+/// Two rows of x and a row of y.
+struct L2Forward<'a, E> {
+    x: &'a [E],
+    row: usize,
+    channels: usize,
+    y: &'a mut [E],
+}
+
+impl<E: Element> Kernel for L2Forward<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let factor = simd.splat(L2_FACTOR);
+        for (j, y) in self.y.chunks_exact_mut(self.channels).enumerate() {
+            let x = block(self.x, self.row, self.channels, j);
+            for (i, y) in y.chunks_mut(S::LANES).enumerate() {
+                let first = i * S::LANES;
+                let root = root(simd, load_each(simd, x, first..first + y.len()));
+                E::store_partial(simd, simd.mul(factor, root), y);
+            }
+        }
+    }
+}
+
+/// √(a² + b² + c² + d² + ε).
+#[inline(always)]
+fn root<S: Simd>(simd: S, [a, b, c, d]: [S::Vector; 4]) -> S::Vector {
+    let (upper, lower) = (simd.fma(a, a, simd.mul(b, b)), simd.fma(c, c, simd.mul(d, d)));
+    simd.sqrt(simd.add(simd.add(upper, lower), simd.splat(L2_EPSILON)))
 }
 
 /// A row of d_y, its choices, and the two rows of d_x they lead to.
@@ -297,11 +373,12 @@ impl<E: Element> Kernel for MaxBackward<'_, E> {
     }
 }
 
-/// A row of d_y and the two rows of d_x it is spread over.
+/// A row of d_y, the share of it that each of four gets, and the two rows of d_x it is spread over.
 struct AvgBackward<'a, E> {
     d_y: &'a [E],
     channels: usize,
     row: usize,
+    share: f32,
     beta: f32,
     d_x: &'a mut [E],
 }
@@ -311,14 +388,47 @@ impl<E: Element> Kernel for AvgBackward<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let quarter = simd.splat(0.25);
+        let share = simd.splat(self.share);
         for (j, d_y) in self.d_y.chunks_exact(self.channels).enumerate() {
             let mut pixels = block_mut(self.d_x, self.row, self.channels, j);
             for (i, d_y) in d_y.chunks(S::LANES).enumerate() {
-                let gradient = simd.mul(quarter, E::load_partial(simd, d_y));
+                let gradient = simd.mul(share, E::load_partial(simd, d_y));
                 let first = i * S::LANES;
                 for d in &mut pixels {
                     add(simd, gradient, self.beta, &mut d[first..first + d_y.len()]);
+                }
+            }
+        }
+        let blocks = self.d_y.len() / self.channels;
+        scale_last_column(self.d_x, self.row, blocks, self.channels, self.beta);
+    }
+}
+
+/// A row of d_y, and the two rows of x and of d_x it belongs to. Without x, it is in d_x and is written over.
+struct L2Backward<'a, E> {
+    d_y: &'a [E],
+    x: Option<&'a [E]>,
+    channels: usize,
+    row: usize,
+    beta: f32,
+    d_x: &'a mut [E],
+}
+
+impl<E: Element> Kernel for L2Backward<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let factor = simd.splat(L2_FACTOR);
+        for (j, d_y) in self.d_y.chunks_exact(self.channels).enumerate() {
+            for (i, d_y) in d_y.chunks(S::LANES).enumerate() {
+                let channels = i * S::LANES..i * S::LANES + d_y.len();
+                let x = block(self.x.unwrap_or(self.d_x), self.row, self.channels, j);
+                let x = load_each(simd, x, channels.clone());
+                let d = simd.div(simd.mul(factor, E::load_partial(simd, d_y)), root(simd, x));
+                let pixels = block_mut(self.d_x, self.row, self.channels, j);
+                for (x, d_x) in x.into_iter().zip(pixels) {
+                    add(simd, simd.mul(d, x), self.beta, &mut d_x[channels.clone()]);
                 }
             }
         }
@@ -344,71 +454,127 @@ mod tests {
         FeatureMap::from_vec(height, width, channels, (0..height * width * channels).map(number).collect())
     }
 
-    struct Results<E: Element> {
-        max: FeatureMap<E>,
-        avg: FeatureMap<E>,
-        d_max: FeatureMap<E>,
-        d_avg: FeatureMap<E>,
+    /// What β·d_x is before, or room for it.
+    fn before<E: Element>([height, width, channels]: [usize; 3], beta: f32) -> FeatureMap<E> {
+        if beta == 0.0 { nan((height, width, channels)) } else { convert(&map(height, width, channels, 11)) }
     }
 
-    fn results<E: Element>(shape: [usize; 3], beta: f32) -> Results<E> {
-        let [height, width, channels] = shape;
-        let x: FeatureMap<E> = convert(&map(height, width, channels, 5));
-        let (h, w, c) = pooled_dim(x.dim());
-        let d_y: FeatureMap<E> = convert(&map(h, w, c, 3));
-        let nan = |h: usize, w: usize| FeatureMap::from_vec(h, w, c, vec![E::from_f32(f32::NAN); h * w * c]);
-        let before = || if beta == 0.0 { nan(height, width) } else { convert(&map(height, width, channels, 11)) };
-        let mut choices = Choices::from_pool(&mut Pool::new(), (h, w, c));
+    fn nan<E: Element>((h, w, c): (usize, usize, usize)) -> FeatureMap<E> {
+        FeatureMap::from_vec(h, w, c, vec![E::from_f32(f32::NAN); h * w * c])
+    }
+
+    /// A map x, and a gradient of what a pooling makes of it.
+    fn inputs<E: Element>([height, width, channels]: [usize; 3]) -> (FeatureMap<E>, FeatureMap<E>) {
+        let (h, w, c) = pooled_dim((height, width, channels));
+        (convert(&map(height, width, channels, 5)), convert(&map(h, w, c, 3)))
+    }
+
+    /// Maxima, means and their double, and the gradients of each.
+    fn results<E: Element>(shape: [usize; 3], beta: f32) -> [FeatureMap<E>; 6] {
+        let (x, d_y) = inputs(shape);
+        let [mut max, mut avg, mut avg2] = [(); 3].map(|()| nan(d_y.dim()));
+        let [mut d_max, mut d_avg, mut d_avg2] = [(); 3].map(|()| before(shape, beta));
+        let mut choices = Choices::from_pool(&mut Pool::new(), d_y.dim());
         choices.words.fill(0xffff);
-        let mut found = Results { max: nan(h, w), avg: nan(h, w), d_max: before(), d_avg: before() };
-        max_forward(&x, &mut found.max, Some(&mut choices));
-        avg_forward(&x, &mut found.avg);
-        max_backward(&d_y, &choices, beta, &mut found.d_max);
-        avg_backward(&d_y, beta, &mut found.d_avg);
-        let mut alone = nan(h, w);
+        max_forward(&x, &mut max, Some(&mut choices));
+        max_backward(&d_y, &choices, beta, &mut d_max);
+        for (factor, y, d_x) in [(1.0, &mut avg, &mut d_avg), (2.0, &mut avg2, &mut d_avg2)] {
+            avg_forward(&x, factor, y);
+            avg_backward(&d_y, factor, beta, d_x);
+        }
+        let mut alone = nan(d_y.dim());
         max_forward(&x, &mut alone, None);
-        assert_eq!(alone, found.max, "with and without choices");
-        found
+        assert_eq!(alone, max, "with and without choices");
+        [max, avg, avg2, d_max, d_avg, d_avg2]
     }
 
-    /// By the definition, one element at a time.
-    fn expected([height, width, channels]: [usize; 3], beta: f32) -> Results<f32> {
-        let x: FeatureMap = convert(&map(height, width, channels, 5));
-        let (h, w, c) = pooled_dim(x.dim());
-        let d_y: FeatureMap = convert(&map(h, w, c, 3));
-        let mut before: FeatureMap = convert(&map(height, width, channels, 11));
-        before.as_mut_slice().iter_mut().for_each(|d| *d *= beta);
-        let mut found = Results {
-            max: FeatureMap::zeros(h, w, c),
-            avg: FeatureMap::zeros(h, w, c),
-            d_max: before.clone(),
-            d_avg: before,
-        };
-        for ((i, j, c), &d) in d_y.view().indexed_iter() {
-            let places =
-                [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(u, v)| ((2 * i + u) * width + 2 * j + v) * channels + c);
-            let values = places.map(|at| x.as_slice()[at]);
-            let largest = values.into_iter().fold(f32::NEG_INFINITY, f32::max);
-            let first = values.iter().position(|&v| v == largest).unwrap();
-            let out = (i * w + j) * channels + c;
-            found.max.as_mut_slice()[out] = largest;
-            found.avg.as_mut_slice()[out] = values.iter().sum::<f32>() / 4.0;
-            found.d_max.as_mut_slice()[places[first]] += d;
-            places.iter().for_each(|&at| found.d_avg.as_mut_slice()[at] += d / 4.0);
+    /// Roots of squares, their gradient beside x, and over it.
+    fn l2_results<E: Element>(shape: [usize; 3], beta: f32) -> [FeatureMap<E>; 3] {
+        let (x, d_y) = inputs(shape);
+        let (mut y, mut d_x, mut over) = (nan(d_y.dim()), before(shape, beta), x.clone());
+        l2_forward(&x, &mut y);
+        l2_backward(&d_y, &x, beta, &mut d_x);
+        l2_backward_over(&d_y, &mut over);
+        [y, d_x, over]
+    }
+
+    /// By the definition, one block at a time: calls `block(places in x, place in y)`.
+    fn each_block([height, width, channels]: [usize; 3], mut block: impl FnMut([usize; 4], usize)) {
+        let (h, w, c) = pooled_dim((height, width, channels));
+        for at in 0..h * w * c {
+            let (i, j, c) = (at / c / w, at / c % w, at % c);
+            block([(0, 0), (0, 1), (1, 0), (1, 1)].map(|(u, v)| ((2 * i + u) * width + 2 * j + v) * channels + c), at);
         }
-        found
+    }
+
+    /// β·d_x.
+    fn scaled(shape: [usize; 3], beta: f32) -> Vec<f32> {
+        let [height, width, channels] = shape;
+        map(height, width, channels, 11).as_slice().iter().map(|d| beta * d.to_f32()).collect()
+    }
+
+    fn expected(shape: [usize; 3], beta: f32) -> [Vec<f32>; 6] {
+        let (x, d_y) = inputs::<f32>(shape);
+        let [mut max, mut avg, mut avg2] = [(); 3].map(|()| vec![0.0; d_y.as_slice().len()]);
+        let [mut d_max, mut d_avg, mut d_avg2] = [(); 3].map(|()| scaled(shape, beta));
+        each_block(shape, |places, at| {
+            let (values, d) = (places.map(|place| x.as_slice()[place]), d_y.as_slice()[at]);
+            max[at] = values.into_iter().fold(f32::NEG_INFINITY, f32::max);
+            avg[at] = values.iter().sum::<f32>() / 4.0;
+            avg2[at] = values.iter().sum::<f32>() / 2.0;
+            d_max[places[values.iter().position(|&v| v == max[at]).unwrap()]] += d;
+            for place in places {
+                d_avg[place] += d / 4.0;
+                d_avg2[place] += d / 2.0;
+            }
+        });
+        [max, avg, avg2, d_max, d_avg, d_avg2]
+    }
+
+    fn cases() -> impl Iterator<Item = ([usize; 3], f32)> {
+        SHAPES.into_iter().flat_map(|shape| [0.0, 1.0, 0.5].map(|beta| (shape, beta)))
     }
 
     #[test]
-    fn poolings_and_gradients_are_those_of_the_definition_in_both_types() {
-        for (shape, beta) in SHAPES.into_iter().flat_map(|shape| [0.0, 1.0, 0.5].map(|beta| (shape, beta))) {
-            let (exact, found, half) =
-                (expected(shape, beta), results::<f32>(shape, beta), results::<bf16>(shape, beta));
-            let maps = |r: Results<f32>| [r.max, r.avg, r.d_max, r.d_avg];
-            let rounded = [&exact.max, &exact.avg, &exact.d_max, &exact.d_avg].map(convert::<f32, bf16>);
+    fn maxima_and_means_and_their_gradients_are_those_of_the_definition_in_both_types() {
+        for (shape, beta) in cases() {
+            let exact = expected(shape, beta);
+            let (found, half) = (results::<f32>(shape, beta), results::<bf16>(shape, beta));
             // Sums of a few small integers and quarters: exact in f32.
-            assert_eq!(maps(found), maps(exact), "{shape:?}, β = {beta}");
-            assert_eq!([half.max, half.avg, half.d_max, half.d_avg], rounded, "bf16, {shape:?}, β = {beta}");
+            for ((exact, found), half) in exact.iter().zip(&found).zip(&half) {
+                assert_eq!(found.as_slice(), exact, "{shape:?}, β = {beta}");
+                assert_eq!(half, &convert::<f32, bf16>(found), "bf16, {shape:?}, β = {beta}");
+            }
+        }
+    }
+
+    #[test]
+    fn roots_of_squares_and_their_gradient_are_those_of_the_definition_in_both_types() {
+        for (shape, beta) in cases() {
+            let (x, d_y) = inputs::<f32>(shape);
+            let (mut y, mut d_x) = (vec![0.0; d_y.as_slice().len()], scaled(shape, beta));
+            let mut alone = vec![0.0; d_x.len()];
+            each_block(shape, |places, at| {
+                let squares: f64 = places.iter().map(|&place| f64::from(x.as_slice()[place]).powi(2)).sum();
+                let root = (squares + 1e-6).sqrt();
+                y[at] = (0.78 * root) as f32;
+                for place in places {
+                    let d = (0.78 * f64::from(d_y.as_slice()[at] * x.as_slice()[place]) / root) as f32;
+                    d_x[place] += d;
+                    alone[place] = d;
+                }
+            });
+            let found = l2_results::<f32>(shape, beta);
+            for (found, exact) in found.iter().zip([&y, &d_x, &alone]) {
+                // A sum, a root, a quotient and two products, of numbers up to 6: each rounds by at most 6e-8.
+                let near = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-6 + 5e-7 * b.abs();
+                assert!(found.as_slice().iter().zip(exact).all(near), "{shape:?}, β = {beta}");
+            }
+            assert_eq!(
+                l2_results::<bf16>(shape, beta),
+                found.each_ref().map(convert::<f32, bf16>),
+                "{shape:?}, {beta}"
+            );
         }
     }
 

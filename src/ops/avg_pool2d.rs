@@ -10,21 +10,29 @@ use crate::tensor::Dtype;
 /// Backward: `dx += d_y / 4` at each of the block's pixels.
 /// Source: Gatys, Ecker & Bethge 2015, arXiv:1505.07376, who found it to give smoother textures.
 pub fn avg_pool2d(tape: &mut Tape<'_>, x: Var) -> Var {
+    scaled_avg_pool2d(tape, x, 1.0)
+}
+
+/// [`avg_pool2d`] times a factor: `y[i,j] = factor · mean x[2i..2i+2, 2j..2j+2]`.
+///
+/// Shapes: as [`avg_pool2d`]. Saves nothing.
+/// Backward: `dx += factor · d_y / 4` at each of the block's pixels.
+pub fn scaled_avg_pool2d(tape: &mut Tape<'_>, x: Var, factor: f32) -> Var {
     match tape.dtype(x) {
-        Dtype::F32 => of::<f32>(tape, x),
-        Dtype::Bf16 => of::<bf16>(tape, x),
+        Dtype::F32 => of::<f32>(tape, x, factor),
+        Dtype::Bf16 => of::<bf16>(tape, x, factor),
     }
 }
 
-fn of<E: MapElement>(tape: &mut Tape<'_>, x: Var) -> Var {
+fn of<E: MapElement>(tape: &mut Tape<'_>, x: Var, factor: f32) -> Var {
     let dim = tape.dim(x);
     let (height, width, channels) = pool::pooled_dim(dim);
     let mut y = tape.allocate::<E>(height, width, channels);
-    pool::avg_forward(tape.map_of(x), &mut y);
+    pool::avg_forward(tape.map_of(x), factor, &mut y);
     tape.record(E::wrap(y), &[x], &[], move |d_out, back| {
         let d_y = E::gradient(d_out);
         let (mut d_x, beta) = back.gradient_of(x, dim);
-        pool::avg_backward(&d_y, beta, &mut d_x);
+        pool::avg_backward(&d_y, factor, beta, &mut d_x);
         back.give(x, E::wrap(d_x));
         back.recycle(E::wrap(d_y));
     })
@@ -52,6 +60,7 @@ mod tests {
     fn gradient_is_right_with_odd_sizes() {
         for (height, width) in [(4, 6), (5, 7), (2, 3)] {
             gradcheck::check(&[map(random_map(height, width, 3, 1))], |tape, x| avg_pool2d(tape, x[0]));
+            gradcheck::check(&[map(random_map(height, width, 3, 1))], |tape, x| scaled_avg_pool2d(tape, x[0], 2.0));
         }
     }
 }

@@ -7,7 +7,8 @@
 //! them (β = 1) into buffers the tape hands out, see
 //! [`Backward`](crate::autograd::Backward).
 //!
-//! The network: [`normalize`], [`pad_replicate`], [`conv2d`], [`relu`], [`conv2d_relu`], [`max_pool2d`], [`avg_pool2d`].
+//! The network: [`normalize`], [`pad_replicate`], [`conv2d`], [`relu`], [`conv2d_relu`], [`max_pool2d`], [`avg_pool2d`],
+//! [`scaled_avg_pool2d`], [`l2_pool2d`].
 //! The losses: [`gram`], [`moments`], [`gather`], [`known`], [`squared_error`], [`total_variation`],
 //! [`total_variation9`], [`scale`], [`add`].
 
@@ -18,6 +19,7 @@ mod conv2d_relu;
 mod gather;
 mod gram;
 mod known;
+mod l2_pool2d;
 mod max_pool2d;
 mod moments;
 mod normalize;
@@ -28,12 +30,13 @@ mod squared_error;
 mod total_variation;
 
 pub use add::add;
-pub use avg_pool2d::avg_pool2d;
+pub use avg_pool2d::{avg_pool2d, scaled_avg_pool2d};
 pub use conv2d::conv2d;
 pub use conv2d_relu::conv2d_relu;
 pub use gather::gather;
 pub use gram::gram;
 pub use known::known;
+pub use l2_pool2d::l2_pool2d;
 pub use max_pool2d::max_pool2d;
 pub use moments::moments;
 pub use normalize::normalize;
@@ -143,6 +146,8 @@ mod tests {
             let x = random_map(height, width, channels, 1);
             check(&x, |tape, x, _| relu(tape, x));
             check(&x, |tape, x, _| avg_pool2d(tape, x));
+            check(&x, |tape, x, _| scaled_avg_pool2d(tape, x, 2.0));
+            check(&x, |tape, x, _| l2_pool2d(tape, x));
             check(&spaced_map(height, width, channels, 1), |tape, x, _| max_pool2d(tape, x));
             check(&x, |tape, x, _| gram(tape, x));
             check(&x, |tape, x, _| moments(tape, x));

@@ -10,7 +10,7 @@ use crate::autograd::{Tape, Value, Var};
 use crate::error::Result;
 use crate::kernels::conv::{Algorithm, Choice, Cpu, Filter};
 use crate::kernels::pool::Choices;
-use crate::ops::{avg_pool2d, conv2d_relu, max_pool2d, normalize, pad_replicate};
+use crate::ops::{avg_pool2d, conv2d_relu, l2_pool2d, max_pool2d, normalize, pad_replicate, scaled_avg_pool2d};
 use crate::tensor::Dtype;
 
 /// Mean of ImageNet's pictures, sRGB in [0, 1]: what torchvision's weights were trained to have subtracted.
@@ -30,19 +30,27 @@ pub enum Border {
 }
 
 /// How the network halves its maps.
+///
+/// A mean is smaller than a maximum, and after four poolings much smaller. The last two are rescaled so that features keep
+/// about the size that maxima give them, with which the network was trained: factors 2 and 0.78, as in K. Crowson's
+/// style-transfer-pytorch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pooling {
     /// The largest of four, as the network was trained.
     Max,
-    /// The mean of four (Gatys et al. 2015 found it smoother).
+    /// The plain mean of four, as in the papers (Gatys et al. 2015 found it smoother).
     Avg,
+    /// Twice the mean of four.
+    Avg2,
+    /// The root of the sum of four squares, times 0.78.
+    L2,
 }
 
 /// How the network is evaluated, apart from its weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Max- or average-pooling between blocks.
+    /// What stands between blocks.
     pub pooling: Pooling,
     /// What the first convolution sees beyond the picture's edge.
     pub border: Border,
@@ -118,6 +126,8 @@ impl Vgg {
                 Stage::Pool => match self.options.pooling {
                     Pooling::Max => max_pool2d(tape, x),
                     Pooling::Avg => avg_pool2d(tape, x),
+                    Pooling::Avg2 => scaled_avg_pool2d(tape, x, 2.0),
+                    Pooling::L2 => l2_pool2d(tape, x),
                 },
                 Stage::Convolution { index, name, .. } => {
                     let (weight, bias) = &self.convolutions[*index];
@@ -160,7 +170,8 @@ pub fn choices(stages: &[Stage], precision: Dtype, cpu: Cpu, requested: Option<A
 
 /// Bytes of the maps that one evaluation and its gradient hold at their fullest, `looked_at` being the layers that
 /// losses compare: those are kept until their gradients are written over them, a bit of every convolution's outputs
-/// and two of every pooling's, and what the stage that is being computed reads and writes.
+/// and two of every max-pooling's, and what the stage that is being computed reads and writes. What a root of squares is
+/// taken of is kept in the same way; where a loss compares it, its gradient comes beside it.
 #[must_use]
 pub fn map_bytes(
     stages: &[Stage],
@@ -173,8 +184,14 @@ pub fn map_bytes(
     // What stays to the end; the map before, unless it does; the fullest moment.
     let (mut kept, mut before, mut fullest) = (0, 0, 0);
     for stage in stages {
+        // The gradient of a map that has to stay.
+        let mut beside = 0;
         let (bits, stays) = match stage {
             Stage::Pool => {
+                if options.pooling == Pooling::L2 {
+                    beside = if before == 0 { options.precision.bytes() * height * width * channels } else { 0 };
+                    (kept, before) = (kept + before, 0);
+                }
                 (height, width) = (height / 2, width / 2);
                 let choices = height * width * Choices::pixel_bytes(channels);
                 (if options.pooling == Pooling::Max { choices } else { 0 }, false)
@@ -186,7 +203,7 @@ pub fn map_bytes(
         };
         let bytes = options.precision.bytes() * height * width * channels;
         kept += bits;
-        fullest = fullest.max(kept + before + bytes);
+        fullest = fullest.max(kept + before + beside + bytes);
         (kept, before) = if stays { (kept + bytes, 0) } else { (kept, bytes) };
     }
     fullest as u64

@@ -70,6 +70,10 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn sub(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// a · b.
     fn mul(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// a / b.
+    fn div(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// √a.
+    fn sqrt(self, a: Self::Vector) -> Self::Vector;
     /// a · b + c, rounded once where the hardware does so.
     fn fma(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// The larger of each pair.
