@@ -31,9 +31,18 @@
 //!      │    │           └──▶ G = FᵀF at relu1_1 … ▶ style     G ~ A    ├─▶ α·content + β·style + γ·tv
 //!      │    └─────────────────────────────────────▶ tv        |∇x|²    ┘             │
 //!      │                                                                             │ backward
-//!      └───── clamp to [0, 1] ◀───── Adam ◀───── d total / dx ◀──────────────────────┘
+//!   decode θ, clamp ◀── Adam: θ ← θ − … ◀── d total / dθ ◀── d total / dx ◀──────────┘
 //!                                                                    a few hundred times, small sizes first
-//!  x ──▶ tone ──▶ picture::save ──▶ the result
+//!  x ──▶ colours, calm, tone ──▶ picture::save ──▶ the result
+//! ```
+//!
+//! θ, what is moved, is the picture itself or the coefficients of its Laplacian pyramid. Two means and covariances
+//! can be compared in place of two Gram matrices. Which of all this a run does, its [`Preset`] says.
+//!
+//! Everything is decided before the first iteration, and followed after it:
+//!
+//! ```text
+//!  Config, sizes, machine ──▶ transfer::Plan ──▶ transfer::Run: step, step, step … ──▶ result
 //! ```
 //!
 //! ```
@@ -81,10 +90,14 @@
 //!    for* the tap in [`vgg::Vgg::forward`]: losses are recorded while the network
 //!    runs, so that features are met by their gradients on the way back.
 //! 6. [`objective`]: content, style and total variation added up. *Look for* the
-//!    division by M, which lets a painting of any size lend its style.
-//! 7. [`optim`]: Adam in four lines of mathematics.
+//!    division by M, which lets a painting of any size lend its style, and for
+//!    [`objective::statistic`], where a new idea of what style is takes one file.
+//! 7. [`optim`]: Adam in four lines of mathematics, and L-BFGS. *Look for*
+//!    [`optim::Optimizer::tell`]: an optimiser is told, and never evaluates.
 //! 8. [`transfer`]: the loop drawn above, over scales and iterations. *Look for*
-//!    what is carried from a small picture to the next larger one.
+//!    [`transfer::Plan`], everything that is decided beforehand as plain data;
+//!    [`transfer::canvas`], the same picture as other variables; and
+//!    [`transfer::detail`], what a larger size starts from.
 //! 9. [`picture`]: what is needed so that a phone's photograph and a scanned
 //!    painting are the same kind of thing, and the result a file that opens anywhere.
 //! 10. [`config`]: every number that decides the picture, and the presets. *Look

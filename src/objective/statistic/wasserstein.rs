@@ -76,7 +76,7 @@ impl Wasserstein {
         let moments = Moments::new(sums, pixels, EPSILON);
         let (mean, covariance) = (&moments.mean, &moments.covariance);
         let n = mean.len() as f64;
-        let (transport, renewed) = self.transport(covariance, |root, covariance| Transport::full(root, covariance));
+        let (transport, renewed) = self.transport(covariance, Transport::full);
         let trace = if renewed { transport.trace } else { transport.trace_at(inner(&transport.matrix, covariance)) };
         let mut d_covariance = transport.matrix.mapv(|a| -f64::from(a) / n);
         d_covariance.diag_mut().iter_mut().for_each(|d| *d += 1.0 / n);
@@ -167,7 +167,7 @@ mod tests {
         assert!((full.value - small.value).abs() < 6.3e-3, "{} {}", full.value, small.value);
         let d = full.gradient.into_dimensionality::<Ix2>().unwrap();
         let (d_gram, d_sum) = (d.slice(ndarray::s![..24, ..]), d.row(24));
-        let per_pixel = f.dot(&(&d_gram + &d_gram.t())) + &d_sum;
+        let per_pixel = f.dot(&(&d_gram + &d_gram.t())) + d_sum;
         let small = small.gradient.into_dimensionality::<Ix2>().unwrap();
         let difference = (&per_pixel - &small).iter().map(|d| f64::from(*d).powi(2)).sum::<f64>().sqrt();
         let size = small.iter().map(|d| f64::from(*d).powi(2)).sum::<f64>().sqrt();
