@@ -14,7 +14,7 @@ pub fn total_variation(tape: &mut Tape<'_>, x: Var) -> Var {
 /// `y = 2 (mean ∂→² / 3 + mean ∂↓² / 3 + mean ∂↘² / 12 + mean ∂↙² / 12)`.
 ///
 /// Shapes: (H × W × C) → scalar. The diagonals keep the penalty from preferring edges along the
-/// axes. Pairs across the border count as 0, as if the edge pixel were repeated.
+/// axes. Pairs across the border count as 0.
 /// Backward: as [`total_variation`], with these weights.
 /// Source: the total variation of K. Crowson's style-transfer-pytorch.
 pub fn total_variation9(tape: &mut Tape<'_>, x: Var) -> Var {

@@ -28,6 +28,7 @@ use crate::kernels::conv::{Choice, Cpu};
 use crate::objective::Goal;
 use crate::optim::{AdamOptions, LbfgsOptions, Method, lbfgs, schedule};
 use crate::picture::fit;
+use crate::tensor::Dtype;
 use crate::vgg::network::{Options, choices};
 use crate::vgg::{Architecture, Layer, SMALLEST_SIDE};
 
@@ -156,8 +157,9 @@ fn method(config: &Config) -> Method {
     match config.optimizer {
         OptimizerKind::Adam => Method::Adam(AdamOptions { learning_rate, beta1, beta2, epsilon }),
         OptimizerKind::Lbfgs => {
-            let history = config.lbfgs_history as usize;
-            Method::Lbfgs(LbfgsOptions { history, learning_rate, noise: lbfgs::NOISE })
+            // Maps in bf16 are rounded 2¹⁶ times as coarsely, in sums of as many independent terms.
+            let noise = if config.precision.dtype() == Dtype::Bf16 { 25.0 * lbfgs::NOISE } else { lbfgs::NOISE };
+            Method::Lbfgs(LbfgsOptions { history: config.lbfgs_history as usize, learning_rate, noise })
         }
     }
 }
@@ -252,15 +254,16 @@ fn shared_out(mut scales: Vec<ScaleRule>, total: Option<u32>) -> Vec<ScaleRule> 
     scales
 }
 
-/// The style picture's size at the last scale. It is enlarged only where that is asked for.
+/// The style picture's size at the last scale: what is asked for, or else that of the result, and no larger than its own.
 fn style_at_the_end(config: &Config, style: (usize, usize), longest: usize) -> (usize, usize) {
-    let own = style.0.max(style.1);
-    let size = config.style_size.unwrap_or_else(|| if config.size == 0 { 0 } else { longest.min(own) as u32 });
-    fit(size, style.0, style.1)
+    match config.style_size {
+        Some(size) => fit(size, style.0, style.1),
+        None if config.size == 0 => style,
+        None => usable(style, longest.min(style.0.max(style.1)) as f64),
+    }
 }
 
-/// The style picture's size at a smaller scale: as much smaller as the picture is, but no side so small that the
-/// network cannot look at it, and never out of proportion.
+/// The style picture's size at a smaller scale: as much smaller as the picture is.
 fn smaller_style(
     config: &Config,
     style: (usize, usize),
@@ -268,14 +271,19 @@ fn smaller_style(
     size: u32,
     longest: usize,
 ) -> (usize, usize) {
-    let own = style.0.max(style.1);
     let wanted = match config.style_size {
-        None if config.size != 0 => (size as usize).min(own) as f64,
+        None if config.size != 0 => (size as usize).min(style.0.max(style.1)) as f64,
         _ => end.0.max(end.1) as f64 * f64::from(size) / longest as f64,
     };
-    let shorter = style.0.min(style.1) as f64;
-    let least = (SMALLEST_SIDE as f64 * own as f64 / shorter).ceil();
-    fit(wanted.max(least).round() as u32, style.0, style.1)
+    usable(style, wanted)
+}
+
+/// The style picture with its longest side so long, or longer, if a side would be so small that the network cannot look
+/// at it: in proportion.
+fn usable(style: (usize, usize), longest: f64) -> (usize, usize) {
+    let (own, shorter) = (style.0.max(style.1) as f64, style.0.min(style.1) as f64);
+    let least = (SMALLEST_SIDE as f64 * own / shorter).ceil();
+    fit(longest.max(least).round() as u32, style.0, style.1)
 }
 
 /// Where in all of a run's iterations, from 0, those of each scale are.

@@ -229,7 +229,10 @@ impl State {
         self.objective.evaluate(&self.picture, &mut self.pool)
     }
 
-    fn update(&mut self, loss: f64, gradient: FeatureMap, rate: f64) {
+    fn update(&mut self, loss: f64, mut gradient: FeatureMap, rate: f64) {
+        if matches!(self.optimizer, Optimizer::Lbfgs(_)) && self.canvas.levels().len() > 1 {
+            hold(&mut gradient, &self.picture);
+        }
         self.canvas.pull_back(&gradient, &mut self.d_theta);
         self.pool.put(gradient.into_buffer());
         let told = self.optimizer.tell(&mut self.theta, loss, &self.d_theta, rate);
@@ -254,6 +257,19 @@ impl State {
         picture.as_mut_slice().par_chunks_mut(BLOCK).for_each(clamp);
         picture
     }
+}
+
+/// Makes the gradient 0 where a value is at 0 or 1 and would leave: no level of a pyramid can say so for itself, and a
+/// line search must not expect to gain there.
+fn hold(gradient: &mut FeatureMap, picture: &FeatureMap) {
+    let pairs = gradient.as_mut_slice().par_chunks_mut(BLOCK).zip_eq(picture.as_slice().par_chunks(BLOCK));
+    pairs.for_each(|(gradient, picture)| {
+        for (d, &x) in gradient.iter_mut().zip(picture) {
+            if (x <= 0.0 && *d > 0.0) || (x >= 1.0 && *d < 0.0) {
+                *d = 0.0;
+            }
+        }
+    });
 }
 
 fn clamp(values: &mut [f32]) {
