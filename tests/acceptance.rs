@@ -162,9 +162,9 @@ impl Limits {
     /// rims up to 0.014 beyond, with 0.72 to 0.91 of the amplitude.
     const ORDINARY: Limits = Limits { mean: 4.0 / 255.0, deviation: (0.85, 1.15), rim: 0.03, amplitude: 1.3 };
 
-    /// A photograph without detail gives the start nothing to grow strokes from but the picture's edge, where the network
-    /// sees zeros beyond its second layer: strokes begin there, and so short a run leaves the rim up to 0.09 darker than
-    /// the inside, with 1.5 times the amplitude. Deviations end at 0.87 of the style's.
+    /// A photograph without detail gives the start nothing to grow strokes from but the picture's edge, beyond which
+    /// all convolutions but the first see zeros: strokes begin there, and so short a run leaves the rim up to 0.09
+    /// darker than the inside, with 1.5 times the amplitude. Deviations end at 0.87 of the style's.
     const FLAT: Limits = Limits { mean: 4.0 / 255.0, deviation: (0.8, 1.15), rim: 0.12, amplitude: 1.8 };
 }
 

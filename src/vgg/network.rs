@@ -31,9 +31,9 @@ pub enum Border {
 
 /// How the network halves its maps.
 ///
-/// A mean is smaller than a maximum, and after four poolings much smaller. The last two are rescaled so that features keep
-/// about the size that maxima give them, with which the network was trained: factors 2 and 0.78, as in K. Crowson's
-/// style-transfer-pytorch.
+/// A mean is smaller than a maximum, and after four poolings much smaller. The last two are rescaled so that features
+/// keep about the size that maxima give them, with which the network was trained: factors 2 and 0.78, as in K.
+/// Crowson's style-transfer-pytorch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pooling {
@@ -170,8 +170,8 @@ pub fn choices(stages: &[Stage], precision: Dtype, cpu: Cpu, requested: Option<A
 
 /// Bytes of the maps that one evaluation and its gradient hold at their fullest, `looked_at` being the layers that
 /// losses compare: those are kept until their gradients are written over them, a bit of every convolution's outputs
-/// and two of every max-pooling's, and what the stage that is being computed reads and writes. What a root of squares is
-/// taken of is kept in the same way; where a loss compares it, its gradient comes beside it.
+/// and two of every max-pooling's, and what the stage that is being computed reads and writes. What a root of squares
+/// is taken of is kept in the same way; where a loss compares it, its gradient comes beside it.
 #[must_use]
 pub fn map_bytes(
     stages: &[Stage],
