@@ -182,7 +182,7 @@ fn paper(document: &serde_json::Value, algorithm: Algorithm) -> Config {
         style_weight: number("style_weight"),
         tv_weight: number("tv_weight"),
         learning_rate: number("learning_rate"),
-        iterations: number("iterations") as u32,
+        iterations: Some(number("iterations") as u32),
         weights: Some(weights_file()),
         tone: Tone::Off,
         precision: Precision::F32,
@@ -220,7 +220,7 @@ fn losses_and_the_pictures_gradient_agree_with_both_poolings() {
         let evaluate = |content_weight: f64, style_weight: f64, tv_weight: f64| -> Evaluation {
             let config = Config { content_weight, style_weight, tv_weight, ..paper(&document, algorithm) };
             let mut pool = Pool::new();
-            Objective::new(vgg.clone(), &config, &content, &style).evaluate(&start, &mut pool)
+            Objective::new(vgg.clone(), config.goal(), &content, &style).evaluate(&start, &mut pool)
         };
         let check = |what: &str, reference: &str, evaluation: &Evaluation| {
             let references = file.elements(reference);
@@ -267,7 +267,7 @@ fn ten_steps_of_the_paper_lead_to_the_same_losses_and_the_same_picture() {
             let expected = lines.next().expect("one line per iteration and one after the last");
             assert_eq!(expected["iteration"], step.iteration);
             let losses = [("content", step.content), ("style", step.style), ("tv", step.tv), ("total", step.total)];
-            check_losses(&format!("step {}", step.iteration), trajectory(algorithm), losses, step.layers, expected);
+            check_losses(&format!("step {}", step.iteration), trajectory(algorithm), losses, &step.layers, expected);
             ControlFlow::Continue(())
         });
         assert!(lines.next().is_none(), "every line was compared");
