@@ -25,7 +25,7 @@ use impasto::objective::{Evaluation, Goal, LayerWeight, Objective, Statistic};
 use impasto::ops::known;
 use impasto::tensor::{Dtype, FeatureMap, Pool};
 use impasto::transfer::Step;
-use impasto::vgg::network::Options;
+use impasto::vgg::network::{Options, map_bytes};
 use impasto::vgg::{Border, Layer, Pooling, Vgg, Weights};
 use impasto::{Picture, picture, stylize};
 use serde_json::Value as Json;
@@ -220,6 +220,30 @@ fn the_other_poolings_agree() {
         let vgg = network(pooling);
         check.style("small", name, &vgg);
         check.content_and_variation("small", name, &vgg);
+    }
+}
+
+/// What a step takes from its pool beside what was planned, where losses look at poolings' inputs and where they do not.
+#[test]
+fn every_poolings_maps_take_what_was_planned() {
+    let weights = Weights::open(weights_file()).unwrap();
+    let (height, width) = (128, 160);
+    let picture = common::random_map(height, width, 3, 1);
+    for (pooling, preset) in [Pooling::Max, Pooling::Avg, Pooling::Avg2, Pooling::L2]
+        .into_iter()
+        .flat_map(|pooling| [Preset::Default, Preset::Paper].map(|preset| (pooling, preset)))
+    {
+        let goal = preset.config().goal();
+        let options = Options { pooling, border: Border::Zero, precision: Dtype::F32, algorithm: None };
+        let vgg = Arc::new(Vgg::new(&weights, goal.deepest_layer(), options).unwrap());
+        let planned = map_bytes(vgg.stages(), &options, height, width, |layer| goal.layers().any(|l| l == layer));
+        let mut pool = Pool::new();
+        let mut objective = Objective::new(vgg, goal, &picture, &picture);
+        let _ = objective.evaluate(&picture, &mut pool);
+        let share = pool.bytes() as f64 / planned as f64;
+        println!("{pooling:?}, {preset:?}: {planned} bytes, {share:.2} of them taken");
+        // Parts of a pool do not fill its regions; more so in so small a picture.
+        assert!((0.8..1.4).contains(&share), "{pooling:?}, {preset:?}: {share} of {planned} bytes");
     }
 }
 

@@ -213,7 +213,8 @@ fn block<E>(x: &[E], row: usize, channels: usize, j: usize) -> [&[E]; 4] {
     [a, b, c, d]
 }
 
-/// A vector of channels of each of a block's pixels. Spelled out: a closure would not be compiled for the instruction set.
+/// A vector of channels of each of a block's pixels. Spelled out: a closure would not be compiled for the instruction
+/// set.
 #[inline(always)]
 fn load_each<S: Simd, E: Element>(simd: S, [a, b, c, d]: [&[E]; 4], channels: Range<usize>) -> [S::Vector; 4] {
     [

@@ -7,8 +7,8 @@
 //! them (β = 1) into buffers the tape hands out, see
 //! [`Backward`](crate::autograd::Backward).
 //!
-//! The network: [`normalize`], [`pad_replicate`], [`conv2d`], [`relu`], [`conv2d_relu`], [`max_pool2d`], [`avg_pool2d`],
-//! [`scaled_avg_pool2d`], [`l2_pool2d`].
+//! The network: [`normalize`], [`pad_replicate`], [`conv2d`], [`relu`], [`conv2d_relu`], [`max_pool2d`],
+//! [`avg_pool2d`], [`scaled_avg_pool2d`], [`l2_pool2d`].
 //! The losses: [`gram`], [`moments`], [`gather`], [`known`], [`squared_error`], [`total_variation`],
 //! [`total_variation9`], [`scale`], [`add`].
 

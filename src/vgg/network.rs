@@ -31,9 +31,9 @@ pub enum Border {
 
 /// How the network halves its maps.
 ///
-/// A mean is smaller than a maximum, and after four poolings much smaller. The last two are rescaled so that features keep
-/// about the size that maxima give them, with which the network was trained: factors 2 and 0.78, as in K. Crowson's
-/// style-transfer-pytorch.
+/// A mean is smaller than a maximum, and after four poolings much smaller. The last two are rescaled so that features
+/// keep about the size that maxima give them, with which the network was trained: factors 2 and 0.78, as in K.
+/// Crowson's style-transfer-pytorch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pooling {
@@ -170,8 +170,9 @@ pub fn choices(stages: &[Stage], precision: Dtype, cpu: Cpu, requested: Option<A
 
 /// Bytes of the maps that one evaluation and its gradient hold at their fullest, `looked_at` being the layers that
 /// losses compare: those are kept until their gradients are written over them, a bit of every convolution's outputs
-/// and two of every max-pooling's, and what the stage that is being computed reads and writes. What a root of squares is
-/// taken of is kept in the same way; where a loss compares it, its gradient comes beside it.
+/// and two of every max-pooling's, and what the stage that is being computed reads and writes. What a root of squares
+/// is taken of is kept in the same way; where a loss compares it, its gradient comes beside it, and counts from the
+/// beginning: what smaller maps give back is in parts too small for it.
 #[must_use]
 pub fn map_bytes(
     stages: &[Stage],
@@ -184,13 +185,12 @@ pub fn map_bytes(
     // What stays to the end; the map before, unless it does; the fullest moment.
     let (mut kept, mut before, mut fullest) = (0, 0, 0);
     for stage in stages {
-        // The gradient of a map that has to stay.
-        let mut beside = 0;
         let (bits, stays) = match stage {
             Stage::Pool => {
                 if options.pooling == Pooling::L2 {
-                    beside = if before == 0 { options.precision.bytes() * height * width * channels } else { 0 };
-                    (kept, before) = (kept + before, 0);
+                    let looked_at = before == 0;
+                    kept += if looked_at { options.precision.bytes() * height * width * channels } else { before };
+                    before = 0;
                 }
                 (height, width) = (height / 2, width / 2);
                 let choices = height * width * Choices::pixel_bytes(channels);
@@ -203,7 +203,7 @@ pub fn map_bytes(
         };
         let bytes = options.precision.bytes() * height * width * channels;
         kept += bits;
-        fullest = fullest.max(kept + before + beside + bytes);
+        fullest = fullest.max(kept + before + bytes);
         (kept, before) = if stays { (kept + bytes, 0) } else { (kept, bytes) };
     }
     fullest as u64
