@@ -48,14 +48,13 @@ impl Agreement {
     /// beside an ε of 1e-4: at `relu1_1` deviations are off by 1e-5, gradients by 4e-5.
     const CANCELLED: Agreement = Agreement { loss: 1e-4, gradient: 3e-4 };
 
-    /// The transport is computed in `f64`, and its gradient is as near as the others', where PyTorch's own `f32` is off
-    /// by up to 4.4e-3. The loss takes tr (T^½ S T^½)^½ for the mean of the roots' sum and ⟨A, S⟩, so that it can be
-    /// followed while A is kept. The two are equal, but where eigenvalues are raised to the floor: 1e-7 of the largest,
-    /// 3e-4 of its root. Half of what is missing there makes the loss up to 8e-4 smaller or larger.
-    const TRANSPORT: Agreement = Agreement { loss: 1e-3, gradient: 3e-5 };
+    /// Roots are taken in `f64`, of matrices whose products are in `f32`: those of K, where a map has fewer pixels than
+    /// channels, are 6e-8 of the largest off, and a root of the smallest that counts, a thousandth of the largest's, turns
+    /// that into 1e-4 of a gradient and of the loss. PyTorch's own `f32` is off by up to 4.4e-3 there.
+    const TRANSPORT: Agreement = Agreement { loss: 3e-4, gradient: 3e-4 };
 
     /// Both.
-    const TRANSPORT_CANCELLED: Agreement = Agreement { loss: 1e-3, gradient: 3e-4 };
+    const TRANSPORT_CANCELLED: Agreement = Agreement { loss: 4e-4, gradient: 4e-4 };
 
     fn of(case: &str, statistic: Statistic) -> Self {
         match (statistic, case) {

@@ -74,7 +74,7 @@ pub struct Options {
         "Refuse larger input pictures, before decoding them; 100000000, 100M and 100MP are the same", "max-pixels"))]
     pub max_pixels: Option<u64>,
 
-    /// fast, default, best and others: a value for every option
+    /// fast, default, best and others, see --help
     ///
     /// Three are spelled out below, all of them by `impasto presets`: fast, default, best, and those of published
     /// programs, paper, gatys, neural-style and pytorch-tutorial. An option given explicitly wins. Without this option

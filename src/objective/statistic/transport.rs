@@ -42,7 +42,7 @@ const FLOOR: f64 = 1e-7;
 const RANK: f64 = 1e-6;
 
 /// The most that E² may be, weighted by the roots c, where a basis is still followed.
-const DRIFT: f64 = 3e-3;
+const DRIFT: f64 = 3e-4;
 
 /// T^½, of a covariance; what rounding made negative counts as 0.
 pub fn root(covariance: &Array2<f64>) -> Array2<f64> {
@@ -89,8 +89,9 @@ impl Transport {
     }
 
     fn new(basis: &Array2<f64>, diagonal: Array1<f64>, roots: Array1<f64>) -> Self {
-        let basis = basis.mapv(|x| x as f32);
-        Transport { matrix: basis.dot(&basis.t()), trace: roots.sum(), basis, diagonal, roots }
+        let single = |x: f64| x as f32;
+        let matrix = basis.dot(&basis.t()).mapv(single);
+        Transport { matrix, trace: roots.sum(), basis: basis.mapv(single), diagonal, roots }
     }
 
     fn none(n: usize) -> Self {
@@ -190,7 +191,7 @@ mod tests {
     #[test]
     fn what_moves_little_is_followed_and_what_moves_far_is_not() {
         let (s, root) = (covariance(32, 1), root(&covariance(32, 5)));
-        for (step, near) in [(0.0, true), (1e-3, true), (1e-2, true), (3.0, false)] {
+        for (step, near) in [(0.0, true), (1e-3, true), (5e-3, true), (3.0, false)] {
             let at = moved(&s, step);
             let exact = Transport::full(&root, &at);
             let mut transport = Transport::full(&root, &s);
