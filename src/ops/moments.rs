@@ -9,7 +9,7 @@ use crate::tensor::Dtype;
 /// First and second moments, as sums over pixels: `[F 1]ᵀF`, the Gram matrix FᵀF and below it the row ΣF.
 ///
 /// Shapes: F (H × W × N), a matrix of M = H·W rows in `f32` or bf16 → (N+1 × N), in `f32`. Divided by M, its rows are
-/// E[ffᵀ] and the mean μ, and E[ffᵀ] − μμᵀ is the covariance. Saves nothing but F.
+/// E(ffᵀ) and the mean μ, and E(ffᵀ) − μμᵀ is the covariance. Saves nothing but F.
 /// Backward: `dF += F (dG + dGᵀ) + 1·dΣ`, written over F itself where nothing else will read it.
 pub fn moments(tape: &mut Tape<'_>, features: Var) -> Var {
     match tape.dtype(features) {

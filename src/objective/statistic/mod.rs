@@ -12,7 +12,7 @@
 //! says what it is and where its gradient points in one go, in `f64`: matrix roots and differences of means and
 //! squares cancel.
 //!
-//! A new statistic is a file beside these, which implements [`Target`], and a line in [`Statistic::ENTRIES`].
+//! A new statistic is a file beside these, which implements [`Target`], and a line in the list below.
 
 mod covariance;
 mod gram;
