@@ -289,7 +289,9 @@ impl Preset {
         match self {
             Preset::Fast | Preset::Default | Preset::Best => None,
             Preset::Paper => Some("loss weights, which the paper does not give"),
-            Preset::Gatys => Some("VGG16 in torchvision's weights, for a VGG19 rescaled to a mean activation of 1"),
+            Preset::Gatys => {
+                Some("VGG16 in torchvision's weights, for a rescaled VGG19; loss weights are brought to its units")
+            }
             Preset::NeuralStyle => {
                 Some("VGG16 in torchvision's weights; loss weights are brought from pixels of 0 to 255 to its units")
             }
@@ -332,12 +334,21 @@ impl Preset {
                 content_loss: ContentLoss::Mean,
                 content_layers: layers(&[(Layer::relu(4, 2), 1.0)]),
                 statistic: Statistic::GramMean,
-                style_layers: firsts(),
-                content_weight: 1.0,
+                // Their network is rescaled so that every layer is 1 on average. Ours are 0.51, 1.2, 2.8, 2.4 and 0.94 on
+                // a smooth picture, and a Gram matrix's squares grow with the fourth power of that.
+                style_layers: layers(&[
+                    (Layer::relu(1, 1), 15.0),
+                    (Layer::relu(2, 1), 0.44),
+                    (Layer::relu(3, 1), 0.018),
+                    (Layer::relu(4, 1), 0.033),
+                    (Layer::relu(5, 1), 1.3),
+                ]),
+                content_weight: 0.05,
                 style_weight: 1e3,
                 tv_weight: 0.0,
                 optimizer: OptimizerKind::Lbfgs,
                 learning_rate: 1.0,
+                lbfgs_history: 100,
                 pooling: Pooling::Avg,
                 tone: Tone::Off,
                 ..paper()

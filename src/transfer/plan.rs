@@ -18,8 +18,6 @@
 //! network and the machine. A run follows it, a progress display counts by it,
 //! and an operator reads it: nothing is decided twice.
 
-use std::ops::Range;
-
 use super::canvas::Canvas;
 use super::memory::Memory;
 use crate::config::{Config, Moments, OptimizerKind, ScaleRule, Scales};
@@ -284,17 +282,6 @@ fn usable(style: (usize, usize), longest: f64) -> (usize, usize) {
     let (own, shorter) = (style.0.max(style.1) as f64, style.0.min(style.1) as f64);
     let least = (SMALLEST_SIDE as f64 * own / shorter).ceil();
     fit(longest.max(least).round() as u32, style.0, style.1)
-}
-
-/// Where in all of a run's iterations, from 0, those of each scale are.
-#[must_use]
-pub fn ranges(scales: &[Scale]) -> Vec<Range<u32>> {
-    let mut start = 0;
-    let range = |scale: &Scale| {
-        start += scale.iterations;
-        start - scale.iterations..start
-    };
-    scales.iter().map(range).collect()
 }
 
 /// The canvas of a scale.
