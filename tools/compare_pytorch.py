@@ -125,19 +125,34 @@ def pytorch(arguments, size, precision, isa, weights):
     }
 
 
+def resident_peak(pid):
+    """The most memory a running process has had so far, in KiB; 0 if it has just ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    peaks = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(peaks[0]) if peaks else 0
+
+
 def measured(command):
-    """Runs a command and returns (seconds, the most memory it had in MiB, what it printed)."""
+    """Runs a command and returns (seconds, the most memory it had in MiB, what it printed).
+
+    The memory is looked up while it runs: what the system says afterwards counts that of this process too, from which
+    the other one was forked.
+    """
     command = [str(word) for word in command]
     with tempfile.TemporaryFile("w+") as printed:
-        started = time.perf_counter()
+        started, peak = time.perf_counter(), 0
         process = subprocess.Popen(command, stdout=printed)
-        _, status, usage = os.wait4(process.pid, 0)
+        while process.poll() is None:
+            peak = max(peak, resident_peak(process.pid))
+            time.sleep(0.02)
         seconds = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             sys.exit(f"{shlex.join(command)}\nended with {process.returncode}")
         printed.seek(0)
-        return seconds, usage.ru_maxrss / 1024, printed.read()  # Linux counts in KiB
+        return seconds, peak / 1024, printed.read()
 
 
 def ends_of_scales(trace):
