@@ -5,6 +5,7 @@ use super::{
     Schedule, Tone,
 };
 use crate::objective::{ContentLoss, LayerWeight, Statistic, Variation};
+use crate::picture::palette::LARGEST_GAIN;
 use crate::vgg::{Border, Layer, Pooling};
 
 fn layers(weights: &[(Layer, f64)]) -> Vec<LayerWeight> {
@@ -46,7 +47,7 @@ impl Preset {
         match self {
             Preset::Fast => "a preview of default, in a fifth of its time",
             Preset::Default => "coarse to fine, by optimal transport, on a pyramid",
-            Preset::Best => "default with four times the steps",
+            Preset::Best => "default with five times the work",
             Preset::Paper => "\"Migrating of Images Using Neural Style Transfer\" to the letter, one scale",
             Preset::Gatys => "\"Image Style Transfer Using Convolutional Neural Networks\", Gatys, Ecker & Bethge 2016",
             Preset::NeuralStyle => "J. Johnson's neural-style, as it comes",
@@ -216,7 +217,7 @@ fn paper() -> Config {
         detail: 0.0,
         match_result: false,
         calm: 0,
-        largest_gain: 5.0,
+        largest_gain: LARGEST_GAIN,
         seed: 0,
         max_pixels: DEFAULT_MAX_PIXELS,
         threads: 0,
