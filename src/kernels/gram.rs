@@ -25,9 +25,10 @@
 
 use std::ops::Range;
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut1, s};
+use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
+use super::matmul::pack;
 use super::scratch;
 use super::simd::{Element, Isa, Kernel, Panels, Simd, gemm_block, gemm_panels_transposed, panel_width};
 use crate::tensor::{Dtype, FeatureMap};
@@ -313,15 +314,7 @@ fn product_backward<E: Element>(
     // Whole tiles of 14, 6 and 4 rows. The result does not depend on it.
     let rows = ((1 << 15) / n).next_multiple_of(84);
     scratch::with(count * width * n, |packed| {
-        packed.par_chunks_mut(width * n).enumerate().for_each(|(panel, packed)| {
-            let columns = s.slice(s![.., panel * width..n.min((panel + 1) * width)]);
-            for (row, packed) in columns.rows().into_iter().zip(packed.chunks_exact_mut(width)) {
-                let (packed, padding) = packed.split_at_mut(row.len());
-                row.assign_to(&mut ArrayViewMut1::from(packed));
-                padding.fill(0.0);
-            }
-        });
-        let s = Panels { data: packed, depth: n, count, stride: width * n };
+        let s = pack(s, isa, packed);
         let d_blocks = d_features.as_mut_slice().par_chunks_mut(rows * n).enumerate();
         d_blocks.for_each(|(block, d_features)| {
             let features = features.map(|f| &f.as_slice()[block * rows * n..][..d_features.len()]);

@@ -1,4 +1,5 @@
 use half::bf16;
+use ndarray::s;
 
 use super::*;
 use crate::kernels::simd::element::convert;

@@ -12,8 +12,8 @@
 //!
 //! The gradient is closed: nothing is differentiated through a matrix root. A costs as much as many products of N × N
 //! matrices, but changes slowly, and is renewed every other evaluation or as told. Where a map has fewer pixels
-//! than channels, its features are taken as they are, and the roots are of the smaller M × M matrix. That one turns
-//! with every pixel, and is renewed every time.
+//! than three quarters of its channels, its features are taken as they are, and the roots are of the smaller M × M
+//! matrix. That one turns with every pixel, and is renewed every time.
 //!
 //! Sources: the formula is Gelbrich's, 1990; as a style loss it is K. Crowson's, in style-transfer-pytorch.
 
@@ -23,10 +23,17 @@ use super::moments::mean_error;
 use super::transport::{Transport, inner, root};
 use super::{Distance, Moments, Options, Sums, Target};
 use crate::autograd::{Tape, Var};
+use crate::kernels::matmul::{matmul, matmul_symmetric};
 use crate::ops;
 
 /// Added to the covariances' diagonals: a direction in which nothing varies has a root, too.
 pub const EPSILON: f64 = 1e-4;
+
+/// Whether a map's features are taken as they are: it has so few pixels that roots of their M × M matrix every time cost
+/// less than those of the N × N one every other time.
+fn is_small(pixels: usize, channels: usize) -> bool {
+    4 * pixels < 3 * channels
+}
 
 /// The style picture's mean and covariance, and the transport to it.
 struct Wasserstein {
@@ -49,12 +56,12 @@ pub fn target(sums: &Sums, options: Options) -> Box<dyn Target> {
 impl Target for Wasserstein {
     fn measure(&self, tape: &mut Tape<'_>, features: Var) -> Var {
         let (height, width, channels) = tape.dim(features);
-        if height * width < channels { ops::gather(tape, features) } else { ops::moments(tape, features) }
+        if is_small(height * width, channels) { ops::gather(tape, features) } else { ops::moments(tape, features) }
     }
 
     fn distance(&mut self, measured: &ArrayD<f32>, pixels: usize) -> Distance {
         let measured = measured.view().into_dimensionality::<Ix2>().expect("a matrix");
-        if pixels < measured.ncols() { self.small(measured) } else { self.full(measured, pixels) }
+        if is_small(pixels, measured.ncols()) { self.small(measured) } else { self.full(measured, pixels) }
     }
 }
 
@@ -90,11 +97,11 @@ impl Wasserstein {
         let (m, n) = (features.nrows() as f64, features.ncols() as f64);
         let mean = features.mapv(f64::from).mean_axis(Axis(0)).expect("a map has pixels");
         let x = &features - &mean.mapv(|m| m as f32);
-        let xt = x.dot(&self.covariance);
-        let k = xt.dot(&x.t()).mapv(|k| f64::from(k) / m);
+        let xt = matmul(x.view(), self.covariance.view());
+        let k = matmul_symmetric(xt.view(), x.t()).mapv(|k| f64::from(k) / m);
         self.age = self.refresh;
         let transport = self.transport(&k, |_, k| Transport::small(k)).0;
-        let (trace, moved) = (transport.trace, transport.matrix.dot(&xt));
+        let (trace, moved) = (transport.trace, matmul(transport.matrix.view(), xt.view()));
         let (means, d_mean) = mean_error(&mean, &self.target.mean);
         let squares: f64 = x.iter().map(|&x| f64::from(x).powi(2)).sum();
         let spread = squares / m + self.target.covariance.diag().sum() - 2.0 * trace;
