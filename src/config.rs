@@ -39,6 +39,9 @@ pub struct Config {
     pub content_layers: Vec<LayerWeight>,
     /// α, the weight of the content loss.
     pub content_weight: f64,
+    /// Whether α grows as a photograph is enlarged beyond its own size, which has no details for its new pixels: in the
+    /// mean over them, its pull falls behind the style's. `tests/balance.rs` measures it.
+    pub enlarged_weighs_more: bool,
     /// How features are compared with the style picture's.
     pub statistic: Statistic,
     /// Iterations between new transport matrices ([`Statistic::Wasserstein`]).

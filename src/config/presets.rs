@@ -190,6 +190,7 @@ fn paper() -> Config {
         content_loss: ContentLoss::Sum,
         content_layers: layers(&[(Layer::relu(3, 3), 1.0)]),
         content_weight: 5e-9,
+        enlarged_weighs_more: false,
         statistic: Statistic::Gram,
         refresh: 2,
         style_layers: layers(&[
@@ -236,6 +237,7 @@ fn default() -> Config {
         content_loss: ContentLoss::Mean,
         content_layers: layers(&[(Layer::relu(4, 2), 1.0)]),
         content_weight: 0.02,
+        enlarged_weighs_more: true,
         statistic: Statistic::Wasserstein,
         style_layers: layers(&[
             (Layer::relu(1, 1), 256.0 / 341.0),

@@ -60,6 +60,8 @@ pub struct Scale {
     pub iterations: u32,
     /// The share of the learning rate that is left at its end.
     pub rate_end: f64,
+    /// α here: more than the configuration's where the photograph is enlarged, see [`Config::enlarged_weighs_more`].
+    pub content_weight: f64,
 }
 
 impl Scale {
@@ -81,7 +83,7 @@ impl Scale {
 pub struct Plan {
     /// Small to large; the last has the result's size. Each has at least one iteration.
     pub scales: Vec<Scale>,
-    /// What is minimised at each.
+    /// What is minimised at each, but for [`Scale::content_weight`].
     pub goal: Goal,
     /// By which optimiser.
     pub method: Method,
@@ -198,15 +200,24 @@ pub fn scales(config: &Config, content: (usize, usize), style: (usize, usize)) -
     let last = rules.len() - 1;
     let scale = |(i, rule): (usize, ScaleRule)| {
         let (height, width) = if i == last { (height, width) } else { fit(rule.size, content.0, content.1) };
+        let style_here =
+            if i == last { style_end } else { smaller_style(config, style, style_end, rule.size, longest) };
+        let enlarged = enlargement(content, (height, width)) / enlargement(style, style_here);
         Scale {
             height,
             width,
-            style: if i == last { style_end } else { smaller_style(config, style, style_end, rule.size, longest) },
+            style: style_here,
+            content_weight: config.content_weight * if config.enlarged_weighs_more { enlarged.max(1.0) } else { 1.0 },
             iterations: rule.iterations,
             rate_end: if i == last { config.schedule.last } else { config.schedule.end },
         }
     };
     Ok(rules.into_iter().enumerate().map(scale).collect())
+}
+
+/// By how much a picture is larger than it was; 1 if it is not.
+fn enlargement(from: (usize, usize), to: (usize, usize)) -> f64 {
+    (to.0.max(to.1) as f64 / from.0.max(from.1) as f64).max(1.0)
 }
 
 /// Sizes longest/√2ⁱ that are no smaller than the rule's first, small to large, each with the rule's iterations.
@@ -358,6 +369,20 @@ mod tests {
 
     fn rule_of(iterations: &[(u32, u32)]) -> Vec<ScaleRule> {
         iterations.iter().map(|&(size, iterations)| ScaleRule { size, iterations }).collect()
+    }
+
+    #[test]
+    fn an_enlarged_photograph_weighs_more_unless_the_painting_is_enlarged_as_much() {
+        let weights = |preset: Preset, style_size, style| {
+            let config = Config { size: 1024, style_size, content_weight: 1.0, ..preset.config() };
+            let scales = scales(&config, (256, 512), style).unwrap();
+            scales.iter().map(|scale| scale.content_weight).collect::<Vec<_>>()
+        };
+        let sizes = [128, 181, 256, 362, 512, 724, 1024];
+        let grown = weights(Preset::Default, None, (600, 400));
+        assert_eq!(grown, sizes.map(|size| (f64::from(size) / 512.0).max(1.0)));
+        assert!(weights(Preset::Default, Some(1024), (512, 400)).iter().all(|weight| *weight == 1.0));
+        assert_eq!(weights(Preset::Paper, None, (600, 400)), [1.0]);
     }
 
     #[test]

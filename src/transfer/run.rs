@@ -27,7 +27,7 @@ use crate::error::{Error, Result};
 use crate::kernels::reduce::BLOCK;
 use crate::kernels::resample::Interpolation;
 use crate::kernels::simd::pages::prefer_huge;
-use crate::objective::{Evaluation, Objective};
+use crate::objective::{Evaluation, Goal, Objective};
 use crate::optim::{Optimizer, Told};
 use crate::picture::{self, Picture, palette, tone};
 use crate::tensor::{FeatureMap, Pool};
@@ -79,7 +79,8 @@ impl<'a> Run<'a> {
         let first = initial(config, &pictures)?;
         let canvas = plan::canvas(config, scale);
         let optimizer = plan.method.build(canvas.variables());
-        let state = State::new(config, plan, &vgg, &pictures, first, canvas, optimizer);
+        let objective = pictures.objective(plan, &vgg, scale);
+        let state = State::new(config, objective, first, canvas, optimizer);
         Ok(Run { config, plan, vgg, content, style, index: 0, state, iteration: 0, done: 0 })
     }
 
@@ -187,23 +188,19 @@ impl<'a> Run<'a> {
                 self.state.canvas.resize(moment, &canvas, Interpolation::Bilinear)
             }),
         };
-        self.state = State::new(config, self.plan, &self.vgg, &pictures, first, canvas, optimizer);
+        let objective = pictures.objective(self.plan, &self.vgg, scale);
+        self.state = State::new(config, objective, first, canvas, optimizer);
     }
 }
 
 impl State {
     fn new(
         config: &Config,
-        plan: &Plan,
-        vgg: &Arc<Vgg>,
-        pictures: &Pictures,
+        objective: Objective,
         mut picture: FeatureMap,
         canvas: Canvas,
         optimizer: Optimizer,
     ) -> Self {
-        let map = |picture: &Picture| FeatureMap::from_array(&picture.rgb);
-        let (content, style) = (map(&pictures.content), map(&pictures.style));
-        let objective = Objective::new(vgg.clone(), plan.goal.clone(), &content, &style);
         let mut theta = canvas.encode(&picture);
         canvas.clamp(&mut theta, &mut picture);
         State {
@@ -288,6 +285,13 @@ impl Pictures {
             content: content.resize(scale.height, scale.width),
             style: style.resize(scale.style.0, scale.style.1),
         }
+    }
+
+    /// What is minimised at a scale.
+    fn objective(&self, plan: &Plan, vgg: &Arc<Vgg>, scale: &Scale) -> Objective {
+        let [content, style] = [&self.content, &self.style].map(|picture| FeatureMap::from_array(&picture.rgb));
+        let goal = Goal { content_weight: scale.content_weight, ..plan.goal.clone() };
+        Objective::new(vgg.clone(), goal, &content, &style)
     }
 
     /// The photograph in the style picture's colours.
