@@ -73,6 +73,8 @@ pub struct Transport {
     diagonal: Array1<f64>,
     /// c: the diagonal, but for the floor.
     roots: Array1<f64>,
+    /// What roots that count as 0 add to f.
+    left_out: f64,
 }
 
 impl Transport {
@@ -83,7 +85,7 @@ impl Transport {
         let floor = FLOOR * values.last().copied().unwrap_or(0.0).max(f64::MIN_POSITIVE);
         let roots = values.mapv(|v| v.max(floor).sqrt());
         let basis = product(root.view(), vectors.view()) / roots.mapv(f64::sqrt);
-        Self::new(&basis, &values / &roots, roots)
+        Self::new(&basis, roots.sum(), &values / &roots, roots)
     }
 
     /// K^−½, from K (M × M).
@@ -92,18 +94,20 @@ impl Transport {
         let floor = RANK * values.last().copied().unwrap_or(0.0).max(f64::MIN_POSITIVE);
         let roots = values.mapv(|v| if v > floor { v.sqrt() } else { 0.0 });
         let scale = values.mapv(|v| if v > floor { v.sqrt().sqrt().recip() } else { 0.0 });
-        Self::new(&(vectors * scale), roots.clone(), roots)
+        let trace = values.iter().map(|v| v.max(0.0).sqrt()).sum();
+        Self::new(&(vectors * scale), trace, roots.clone(), roots)
     }
 
-    fn new(basis: &Array2<f64>, diagonal: Array1<f64>, roots: Array1<f64>) -> Self {
+    fn new(basis: &Array2<f64>, trace: f64, diagonal: Array1<f64>, roots: Array1<f64>) -> Self {
         let basis = basis.mapv(|b| b as f32);
-        Transport { matrix: matmul_symmetric(basis.view(), basis.t()), trace: roots.sum(), basis, diagonal, roots }
+        let left_out = trace - roots.sum();
+        Transport { matrix: matmul_symmetric(basis.view(), basis.t()), trace, basis, diagonal, roots, left_out }
     }
 
     fn none(n: usize) -> Self {
         let [matrix, basis] = [f32::NAN; 2].map(|nan| Array2::from_elem((n, n), nan));
         let [diagonal, roots] = [f64::NAN; 2].map(|nan| Array1::from_elem(n, nan));
-        Transport { matrix, trace: f64::NAN, basis, diagonal, roots }
+        Transport { matrix, trace: f64::NAN, basis, diagonal, roots, left_out: f64::NAN }
     }
 
     /// Takes the matrix and f along to another S (or K) of the same size; false, and nothing changes, where it is too
@@ -124,7 +128,7 @@ impl Transport {
         d = d * &scale * scale.view().insert_axis(Axis(1));
         let Some((x, trace)) = solve(&roots, &d) else { return false };
         self.matrix = matmul_symmetric(matmul(basis.view(), x.view()).view(), basis.t());
-        self.trace = trace;
+        self.trace = trace + self.left_out;
         true
     }
 

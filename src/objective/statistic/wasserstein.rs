@@ -12,8 +12,8 @@
 //!
 //! The gradient is closed: nothing is differentiated through a matrix root. A costs as much as many products of N × N
 //! matrices, but changes slowly, and is renewed every other evaluation or as told. Where a map has fewer pixels
-//! than three quarters of its channels, its features are taken as they are, and the roots are of the smaller M × M
-//! matrix. That one turns with every pixel, and is renewed every time.
+//! than channels, its features are taken as they are, and the roots are of the smaller M × M matrix. That one turns
+//! with every pixel, and is renewed every time.
 //!
 //! Sources: the formula is Gelbrich's, 1990; as a style loss it is K. Crowson's, in style-transfer-pytorch.
 
@@ -29,10 +29,9 @@ use crate::ops;
 /// Added to the covariances' diagonals: a direction in which nothing varies has a root, too.
 pub const EPSILON: f64 = 1e-4;
 
-/// Whether a map's features are taken as they are: it has so few pixels that roots of their M × M matrix every time cost
-/// less than those of the N × N one every other time.
+/// Whether a map's features are taken as they are.
 fn is_small(pixels: usize, channels: usize) -> bool {
-    4 * pixels < 3 * channels
+    pixels < channels
 }
 
 /// The style picture's mean and covariance, and the transport to it.
