@@ -103,7 +103,8 @@
 //! 10. [`config`]: every number that decides the picture, and the presets. *Look
 //!     for* [`Preset::config`], and change one at a time.
 //!
-//! [`error`] says what can go wrong and how to put it right. The command line
+//! [`error`] says what can go wrong and how to put it right, [`files`] how what is
+//! written is there whole or not at all. The command line
 //! (`src/main.rs`, `src/cli`) is another user of this library: it parses, calls
 //! [`stylize`] and reports.
 //!
@@ -123,6 +124,7 @@ pub mod autograd;
 pub mod bench;
 pub mod config;
 pub mod error;
+pub mod files;
 pub mod kernels;
 pub mod objective;
 pub mod ops;

@@ -87,14 +87,6 @@ impl Machine {
     }
 }
 
-/// What `IMPASTO_ISA` asks for, and whether this CPU can do it.
-#[must_use]
-pub fn requested_isa() -> Option<(String, bool)> {
-    let name = std::env::var("IMPASTO_ISA").ok()?;
-    let present = Isa::available().iter().any(|isa| isa.name() == name);
-    Some((name, present))
-}
-
 /// The most memory this process ever held, or since the last [`reset_peak_memory`]; where the system tells.
 #[must_use]
 pub fn peak_memory() -> Option<u64> {

@@ -109,6 +109,6 @@ pub fn run(options: &Options) -> Result<u8> {
     spinner.enable_steady_tick(Duration::from_millis(500));
     let report = bench::run(&options.options(), |what| spinner.set_message(what.to_owned()));
     spinner.finish_and_clear();
-    say::text(render(&report?, old.as_ref(), options.format));
+    say::text(render(&report?, old.as_ref(), options.format))?;
     Ok(0)
 }

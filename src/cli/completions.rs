@@ -1,6 +1,7 @@
 //! `impasto completions SHELL`.
 
 use clap_complete::Shell;
+use impasto::Result;
 
 use super::say;
 
@@ -15,9 +16,9 @@ pub struct Options {
     shell: Shell,
 }
 
-pub fn run(options: &Options) -> u8 {
+pub fn run(options: &Options) -> Result<u8> {
     let mut script = Vec::new();
     clap_complete::generate(options.shell, &mut super::command(), "impasto", &mut script);
-    say::text(script);
-    0
+    say::text(String::from_utf8(script).expect("our own words are UTF-8"))?;
+    Ok(0)
 }

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use impasto::Result;
-use impasto::bench::{Machine, direction_name, machine};
+use impasto::bench::{Machine, direction_name};
 use impasto::config::Precision;
 use impasto::kernels::conv::{Algorithm, Cpu, Direction, Shape, amx, choose, why};
+use impasto::kernels::simd::Isa;
 use impasto::tensor::Dtype;
 use impasto::vgg::layers::stride;
 use impasto::vgg::{Architecture, Layer, Stage, Weights};
@@ -41,11 +42,11 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<u8> {
     let machine = Machine::detect();
     // Whatever the weights' state is, the machine is described first.
-    say::text(described(&machine));
-    say::text(algorithms(options.size as usize, options.precision.dtype(), options.conv_algorithm));
+    say::text(described(&machine))?;
+    say::text(algorithms(options.size as usize, options.precision.dtype(), options.conv_algorithm))?;
     let weights = Weights::load(options.weights.as_deref())?.info()?;
     let fact = format!("{}, {}, {} tensors", weights.architecture, bytes(weights.bytes as u64), weights.tensors.len());
-    say::text(line("weights", &format!("{}: {fact}", weights.name)));
+    say::text(line("weights", &format!("{}: {fact}", weights.name)))?;
     Ok(0)
 }
 
@@ -63,8 +64,8 @@ fn described(m: &Machine) -> String {
     text += &line("kernels for", &m.instruction_sets.join(", "));
     text += &line("used", &m.instruction_set);
     text += &line("tile unit (AMX)", &amx::status().to_string());
-    if let Some((name, present)) = machine::requested_isa() {
-        text += &line("IMPASTO_ISA", &isa_request(&name, present, &m.instruction_sets));
+    if Isa::lesser_requested() {
+        text += &line("IMPASTO_ISA", &format!("{}, as asked for", Isa::detect().name()));
     }
     text += &line("cores", &format!("{} of {} may be used", m.usable, m.processors));
     let limit = m.cgroup_cpus.map_or_else(|| "no CPU limit".into(), |cpus| format!("limited to {cpus} CPUs"));
@@ -73,14 +74,6 @@ fn described(m: &Machine) -> String {
     text += &line("precision", &format!("{} unless --precision says otherwise", Precision::Auto.dtype().name()));
     text += &line("memory", &format!("{} free of {}", bytes(m.memory_free), bytes(m.memory)));
     text
-}
-
-fn isa_request(name: &str, present: bool, sets: &[String]) -> String {
-    if present {
-        format!("{name}, as asked for")
-    } else {
-        format!("warning: '{name}' is none of {} and is ignored", sets.join(", "))
-    }
 }
 
 /// Each layer with its choice in both directions; a reason is given where it changes.
@@ -118,14 +111,6 @@ fn layers(side: usize) -> impl Iterator<Item = (Layer, Shape)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_instruction_set_the_processor_lacks_is_warned_of() {
-        let sets = ["avx2".to_owned(), "scalar".to_owned()];
-        assert!(isa_request("avx2", true, &sets).contains("as asked for"));
-        let warning = isa_request("neon", false, &sets);
-        assert!(warning.starts_with("warning: 'neon'") && warning.contains("avx2, scalar"), "{warning}");
-    }
 
     #[test]
     fn every_layer_has_a_choice_both_ways_and_every_choice_a_reason() {

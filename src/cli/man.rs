@@ -24,7 +24,7 @@ pub fn run(options: &Options) -> Result<u8> {
     let mut pages = Vec::new();
     collect(&command, &mut pages);
     match &options.folder {
-        None => pages.iter().for_each(|(_, page)| say::text(page)),
+        None => pages.iter().try_for_each(|(_, page)| say::text(page))?,
         Some(folder) => {
             std::fs::create_dir_all(folder).map_err(|cause| not_written(folder, &cause))?;
             for (name, page) in &pages {
@@ -41,11 +41,11 @@ fn not_written(path: &Path, cause: &std::io::Error) -> Error {
 }
 
 /// The page of `command` and those of its subcommands, each with its file name.
-fn collect(command: &clap::Command, pages: &mut Vec<(String, Vec<u8>)>) {
+fn collect(command: &clap::Command, pages: &mut Vec<(String, String)>) {
     let man = Man::new(command.clone());
     let mut page = Vec::new();
     man.render(&mut page).expect("writing to memory does not fail");
-    pages.push((man.get_filename(), page));
+    pages.push((man.get_filename(), String::from_utf8(page).expect("our own words are UTF-8")));
     for subcommand in command.get_subcommands().filter(|s| !s.is_hide_set()) {
         collect(subcommand, pages);
     }

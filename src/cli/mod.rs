@@ -42,8 +42,11 @@ mod values;
 mod watch;
 mod weights;
 
+use std::borrow::Cow;
+
 use clap::{CommandFactory, Parser, Subcommand};
 use impasto::Error;
+use impasto::kernels::simd::Isa;
 
 /// The exit codes, as help and man pages list them.
 const EXIT_CODES: &str = "\
@@ -55,10 +58,11 @@ Exit codes:
     4  the network's weights cannot be used
     5  the run does not fit in memory
     6  the optimisation diverged; the last finite picture was written
+  129  stopped by SIGHUP: the terminal was closed; the picture so far was written
   130  stopped by Ctrl-C (SIGINT); the picture so far was written
   143  stopped by SIGTERM; the picture so far was written
 
-A second Ctrl-C or SIGTERM stops at once and writes nothing.";
+A second of these stops at once and writes nothing.";
 
 /// Neural style transfer for CPUs: a photograph repainted in the manner of a painting.
 #[derive(Debug, Parser)]
@@ -106,16 +110,33 @@ impl From<Error> for Failure {
 
 /// Does what the command line asks and returns the exit code.
 pub fn run() -> Result<u8, Failure> {
-    let code = match Cli::parse().command {
+    let command = parsed(Cli::try_parse())?.command;
+    // Whatever is timed or computed is to be what was asked for.
+    Isa::requested()?;
+    let code = match command {
         Command::Stylize(options) => stylize::run(&options)?,
-        Command::Presets(options) => presets::run(&options),
+        Command::Presets(options) => presets::run(&options)?,
         Command::Bench(options) => bench::run(&options)?,
         Command::Doctor(options) => doctor::run(&options)?,
         Command::Weights(options) => weights::run(&options)?,
-        Command::Completions(options) => completions::run(&options),
+        Command::Completions(options) => completions::run(&options)?,
         Command::Man(options) => man::run(&options)?,
     };
     Ok(code)
+}
+
+/// What clap made of the command line. It shows an argument that it refuses as it was given; one with control characters
+/// is shown without them, and without colours.
+fn parsed(cli: Result<Cli, clap::Error>) -> Result<Cli, Failure> {
+    cli.map_err(|error| {
+        let text = error.to_string();
+        match say::printable(&text) {
+            Cow::Borrowed(_) => error.exit(),
+            Cow::Owned(text) => {
+                Failure { message: text.trim_start_matches("error: ").into(), code: error.exit_code() as u8 }
+            }
+        }
+    })
 }
 
 /// The declarations as clap's command, from which completions and man pages are made.

@@ -42,9 +42,16 @@ pub struct Options {
 
     /// The picture to write [default: beside CONTENT]
     ///
-    /// Without it the name is made of both pictures', CONTENT-STYLE.png. The extension names the format: png, jpg, webp, tif and others.
+    /// Without it the name is made of both pictures', CONTENT-STYLE.png; a folder takes it under that name. The extension names the format: png, jpg, webp, tif and others.
     #[arg(short, long, value_name = "OUT", help_heading = OUTPUT)]
     pub output: Option<PathBuf>,
+
+    /// Replace a file that has the name OUT would get by itself
+    ///
+    /// Without it such a name gets a number, CONTENT-STYLE-2.png, and so do the names of --save-every. A name given as OUT
+    /// is replaced in any case.
+    #[arg(long, help_heading = OUTPUT)]
+    pub overwrite: bool,
 
     /// Bits per colour, 8 or 16 (PNG, TIFF) [default: 8]
     #[arg(long, value_name = "BITS", value_parser = values::bits(), hide_possible_values = true, help_heading = OUTPUT)]
@@ -306,7 +313,13 @@ impl Options {
 
     /// Where the result goes.
     pub fn output(&self) -> PathBuf {
-        self.output.clone().unwrap_or_else(|| paths::default_output(&self.content, &self.style))
+        let default = paths::default_output(&self.content, &self.style);
+        let name = match &self.output {
+            Some(folder) if folder.is_dir() => folder.join(default.file_name().unwrap_or_default()),
+            Some(file) => return file.clone(),
+            None => default,
+        };
+        if self.overwrite { name } else { paths::unused(name) }
     }
 
     /// Every file the run reads.

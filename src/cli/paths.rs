@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use impasto::files;
+
 /// `photo.jpg` and `painting.jpg` make `photo-painting.png`, beside the photo.
 pub fn default_output(content: &Path, style: &Path) -> PathBuf {
     let stem = |path: &Path| path.file_stem().unwrap_or_default().to_owned();
@@ -13,20 +15,43 @@ pub fn default_output(content: &Path, style: &Path) -> PathBuf {
     content.with_file_name(name)
 }
 
-/// `out.png` after 10 iterations is `out-0010.png`.
-pub fn numbered(output: &Path, iteration: u32) -> PathBuf {
-    let mut name: OsString = output.file_stem().unwrap_or_default().to_owned();
-    name.push(format!("-{iteration:04}"));
-    if let Some(extension) = output.extension() {
+/// The path, or the first of `name-2.png`, `name-3.png` and so on of which nothing is there.
+pub fn unused(path: PathBuf) -> PathBuf {
+    let free = |path: &PathBuf| path.symlink_metadata().is_err();
+    if free(&path) { path } else { names(&path).find(free).expect("a folder is not endless") }
+}
+
+/// `name-2.png`, `name-3.png` and so on.
+pub fn names(path: &Path) -> impl Iterator<Item = PathBuf> {
+    (2u32..).map(|i| with_suffix(path, &format!("-{i}")))
+}
+
+/// `out.png` and `-0010` make `out-0010.png`.
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name: OsString = path.file_stem().unwrap_or_default().to_owned();
+    name.push(suffix);
+    if let Some(extension) = path.extension() {
         name.push(".");
         name.push(extension);
     }
-    output.with_file_name(name)
+    path.with_file_name(name)
 }
 
-/// Whether two paths name one file, be it there already or not.
+/// `out.png` after 10 iterations is `out-0010.png`.
+pub fn numbered(output: &Path, iteration: u32) -> PathBuf {
+    with_suffix(output, &format!("-{iteration:04}"))
+}
+
+/// The iteration of which `name` is the picture, if it is one of those named after `output`.
+pub fn iteration_of(name: &Path, output: &Path) -> Option<u32> {
+    let stem = name.file_stem()?.to_str()?;
+    let iteration = stem.rsplit_once('-')?.1.parse().ok()?;
+    (numbered(output, iteration).file_name() == name.file_name()).then_some(iteration)
+}
+
+/// Whether two paths name one file, be it there already, perhaps under several names, or not.
 pub fn same_file(a: &Path, b: &Path) -> bool {
-    a == b || resolved(a).is_some_and(|a| resolved(b) == Some(a))
+    a == b || files::same(a, b) || resolved(a).is_some_and(|a| resolved(b) == Some(a))
 }
 
 /// The path without links and dots; of a file yet to be made, that of its folder and its name.
@@ -49,9 +74,22 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_is_taken_gets_a_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        assert_eq!(unused(path("a.png")), path("a.png"));
+        std::fs::write(path("a.png"), "").unwrap();
+        std::fs::create_dir(path("a-2.png")).unwrap();
+        assert_eq!(unused(path("a.png")), path("a-3.png"));
+    }
+
+    #[test]
     fn a_preview_is_numbered_before_the_extension() {
         assert_eq!(numbered(Path::new("a/out.png"), 10), Path::new("a/out-0010.png"));
         assert_eq!(numbered(Path::new("out.b.jpg"), 12345), Path::new("out.b-12345.jpg"));
+        let of = |name: &str| iteration_of(Path::new(name), Path::new("a/out.png"));
+        assert_eq!((of("out-0010.png"), of("b/out-123456.png")), (Some(10), Some(123_456)));
+        assert!(["out.png", "out-10.png", "out-0010.jpg", "in-0010.png", "out-.png"].iter().all(|n| of(n).is_none()));
     }
 
     #[test]
@@ -63,6 +101,8 @@ mod tests {
         assert!(same_file(&path("a"), &path("d/../a")));
         assert!(same_file(&path("new"), &path("d/../new")));
         assert!(!same_file(&path("a"), &path("new")));
+        std::fs::hard_link(path("a"), path("hard")).unwrap();
+        assert!(same_file(&path("a"), &path("hard")));
         assert!(!same_file(&path("nowhere/a"), &path("a")));
     }
 }

@@ -4,6 +4,7 @@
 //!
 //! `impasto presets` shows all of them, `impasto presets NAME` one.
 
+use impasto::Result;
 use impasto::config::{Config, Init, Preset, ScaleRule, Scales, Schedule};
 use impasto::objective::LayerWeight;
 use serde::Serialize;
@@ -19,15 +20,15 @@ pub struct Options {
 }
 
 /// Prints them.
-pub fn run(options: &Options) -> u8 {
+pub fn run(options: &Options) -> Result<u8> {
     match options.name {
-        Some(preset) => say::text(table(&[preset])),
+        Some(preset) => say::text(table(&[preset]))?,
         None => {
             let published: Vec<Preset> = Preset::ALL.into_iter().filter(|p| p.differs().is_some()).collect();
-            say::text(format!("{}\n{}", table(&Preset::OWN), table(&published)));
+            say::text(format!("{}\n{}", table(&Preset::OWN), table(&published)))?;
         }
     }
-    0
+    Ok(0)
 }
 
 /// Every value of `config` with the name of its option; what has no option

@@ -1,5 +1,6 @@
 //! `--save-every N`: the picture after each N iterations, beside the output.
 
+use std::io;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
@@ -7,11 +8,12 @@ use impasto::picture::{self, SaveOptions};
 use impasto::transfer::Step;
 use impasto::{Error, Result};
 
-use super::paths::{numbered, same_file};
+use super::paths::{iteration_of, names, numbered, same_file};
 
 /// Writes the numbered pictures.
 pub struct Previews {
     every: NonZeroU32,
+    /// What they are named after: the output, or that with a number where pictures of an earlier run are.
     output: PathBuf,
     options: SaveOptions,
 }
@@ -27,16 +29,36 @@ impl Previews {
         output: &Path,
         options: SaveOptions,
         inputs: &[&Path],
+        overwrite: bool,
     ) -> Result<Self> {
         let step = every.get();
-        let mut names = (1..=iterations / step).map(|i| numbered(output, i * step));
-        if let Some(clash) = names.find(|name| inputs.iter().any(|input| same_file(name, input))) {
+        // The folder is looked through, not the names of all iterations.
+        let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let there: Vec<_> =
+            std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        let due = |i: u32| i > 0 && i <= iterations && i.is_multiple_of(step);
+        let taken =
+            |output: &Path| there.iter().find(|path| iteration_of(path, output).is_some_and(due) && !path.is_dir());
+        let output = match taken(output) {
+            None => output.to_owned(),
+            Some(_) if !overwrite => names(output).find(|name| taken(name).is_none()).expect("a folder is not endless"),
+            Some(_) => output.to_owned(),
+        };
+        let mut ours = there.iter().filter(|path| iteration_of(path, &output).is_some_and(due));
+        if let Some(clash) = ours.find(|path| inputs.iter().any(|input| same_file(path, input))) {
             return Err(Error::Usage(format!(
                 "--save-every {step}: {} is an input picture; give another name with -o",
                 clash.display()
             )));
         }
-        Ok(Previews { every, output: output.to_owned(), options })
+        let last = numbered(&output, iterations);
+        if let Err(error) = last.symlink_metadata().map(drop).or_else(absent_is_well) {
+            return Err(Error::Usage(format!(
+                "--save-every {step}: {}: {error}; give a shorter name with -o",
+                last.display()
+            )));
+        }
+        Ok(Previews { every, output, options })
     }
 
     /// Writes the picture if it is this iteration's turn.
@@ -49,4 +71,8 @@ impl Previews {
         }
         picture::save(&step.picture(), &numbered(&self.output, step.iteration), &self.options)
     }
+}
+
+fn absent_is_well(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }

@@ -5,10 +5,10 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use impasto::Result;
 use impasto::config::{Config, Init};
 use impasto::picture::{self, Picture, SaveOptions};
 use impasto::transfer::{End, Outcome, Scale, plan};
+use impasto::{Error, Result};
 
 use super::eta::Work;
 use super::options::Options;
@@ -18,7 +18,7 @@ use super::report::{Table, duration};
 use super::signals::Signals;
 use super::trace::{Header, Source, Trace};
 use super::watch::Watch;
-use super::{details, say};
+use super::{details, paths, say};
 
 /// Everything known before the first iteration.
 pub struct Job<'a> {
@@ -47,16 +47,31 @@ pub fn run(options: &Options) -> Result<u8> {
     }
     let outcome = impasto::stylize(&job.config, &job.content, &job.style, |step| watch.step(step));
     watch.progress.finish();
-    let outcome = outcome.inspect_err(|_| watch.discard_trace())?;
-    picture::save(&outcome.picture, &job.output, &job.save)?;
+    let outcome = outcome?;
+    if let Err(error) = picture::save(&outcome.picture, &job.output, &job.save) {
+        return Err(elsewhere(&job, &outcome, error));
+    }
     if !options.quiet {
-        say::text(watch.table.lines());
-        say::text(closing_line(&job, &outcome, start.elapsed().as_secs_f64()));
+        say::text(watch.table.lines())?;
+        say::text(closing_line(&job, &outcome, start.elapsed().as_secs_f64()))?;
     }
     if options.verbose {
         details::after();
     }
     exit_code(&job, watch, outcome)
+}
+
+/// Saves a picture that could not be written where it belongs beside the input, or among the temporary files, and says
+/// where.
+fn elsewhere(job: &Job<'_>, outcome: &Outcome, error: Error) -> Error {
+    let name = job.output.file_name().unwrap_or_default();
+    let places = [job.options.content.with_file_name(name), std::env::temp_dir().join(name)].map(paths::unused);
+    match (places.into_iter().find(|place| picture::save(&outcome.picture, place, &job.save).is_ok()), error) {
+        (Some(place), Error::Output { path, cause }) => {
+            Error::Output { path, cause: format!("{cause}; the picture is in {}", place.display()) }
+        }
+        (_, error) => error,
+    }
 }
 
 /// Reads what is to be read and refuses what would fail later.
@@ -73,6 +88,8 @@ fn prepare(options: &Options) -> Result<Job<'_>> {
     };
     let (output, inputs) = (options.output(), options.inputs());
     picture::check_output(&output, &save, &inputs)?;
+    let longest = scales.iter().map(|scale| scale.height.max(scale.width)).max().unwrap_or_default();
+    picture::check_side(&output, longest)?;
     if let Some(path) = &options.trace {
         Trace::check(path, &output, &inputs)?;
     }
@@ -101,7 +118,7 @@ fn watch(job: &Job<'_>) -> Result<Watch> {
     let previews = options
         .save_every
         .and_then(NonZeroU32::new)
-        .map(|every| Previews::new(every, job.iterations(), output, job.save.clone(), &inputs))
+        .map(|every| Previews::new(every, job.iterations(), output, job.save.clone(), &inputs, options.overwrite))
         .transpose()?;
     let signals = Signals::install().unwrap_or_else(|cause| {
         say::note(format_args!("warning: Ctrl-C will not save the picture so far: {cause}"));

@@ -4,17 +4,19 @@
 //! `"final": true`, after the last update. Each line is flushed, so that an
 //! interrupted run leaves a readable file.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use impasto::config::{Config, Init};
+use impasto::files;
 use impasto::picture::Picture;
 use impasto::transfer::Step;
 use impasto::vgg::Layer;
 use impasto::{Error, Result};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use tempfile::TempPath;
 
 use super::paths::same_file;
 
@@ -92,6 +94,8 @@ fn by_layer<S: Serializer>(layers: &[(Layer, f64)], serializer: S) -> Result<S::
 pub struct Trace {
     path: PathBuf,
     file: File,
+    /// Where the trace lies until the run is accepted. What cannot be replaced, a device or a pipe, has no such place.
+    temporary: Option<TempPath>,
 }
 
 impl Trace {
@@ -110,14 +114,14 @@ impl Trace {
         Err(Error::Usage(format!("--trace {}: this is {what} too; give the trace a name of its own", path.display())))
     }
 
-    /// Creates the file and writes the header.
+    /// Creates the file and writes the header. An earlier trace stays until the first step: a run that is refused
+    /// takes nothing away.
     ///
     /// # Errors
     /// [`Error::Usage`] if it cannot be created or written.
     pub fn create(path: &Path, header: &Header) -> Result<Self> {
-        File::create(path)
-            .and_then(|file| {
-                let mut trace = Trace { path: path.to_owned(), file };
+        Trace::open(path)
+            .and_then(|mut trace| {
                 trace.write(header)?;
                 Ok(trace)
             })
@@ -129,6 +133,27 @@ impl Trace {
             })
     }
 
+    fn open(path: &Path) -> io::Result<Self> {
+        let target = files::target(path);
+        match target.metadata() {
+            Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+            Ok(there) if !there.is_file() => {
+                // A pipe that nobody reads is refused here; where it could be opened, it can be again, and waited for.
+                let _reader = without_waiting().open(&target)?;
+                let file = File::options().write(true).open(&target)?;
+                Ok(Trace { path: target, file, temporary: None })
+            }
+            Ok(there) if there.permissions().readonly() => Err(io::ErrorKind::PermissionDenied.into()),
+            there => {
+                let (file, temporary) = files::temporary(&files::folder(&target))?.into_parts();
+                if let Ok(earlier) = there {
+                    file.set_permissions(earlier.permissions())?;
+                }
+                Ok(Trace { path: target, file, temporary: Some(temporary) })
+            }
+        }
+    }
+
     /// Adds the line of one iteration.
     ///
     /// # Errors
@@ -136,16 +161,14 @@ impl Trace {
     pub fn step(&mut self, step: &Step<'_>) -> Result<()> {
         let &Step { iteration, scale, width, height, content, style, tv, total, seconds, ref layers, last, .. } = step;
         let line = Line { iteration, scale, width, height, content, style, tv, total, seconds, layers, last };
-        self.write(&line)
+        self.place()
+            .and_then(|()| self.write(&line))
             .map_err(|cause| Error::Output { path: self.path.clone(), cause: format!("{cause}; the trace ends here") })
     }
 
-    /// Takes the file away again: the run was refused, and there is nothing to trace.
-    pub fn discard(self) {
-        // Not a device or a pipe, which are not ours.
-        if self.path.symlink_metadata().is_ok_and(|there| there.is_file()) {
-            let _ = std::fs::remove_file(&self.path);
-        }
+    /// Gives the trace its name.
+    fn place(&mut self) -> io::Result<()> {
+        self.temporary.take().map_or(Ok(()), |temporary| temporary.persist(&self.path).map_err(|failed| failed.error))
     }
 
     /// One line in one write, without a buffer that could keep it back.
@@ -154,6 +177,15 @@ impl Trace {
         text.push(b'\n');
         self.file.write_all(&text)
     }
+}
+
+/// Opens for writing what is there, and does not wait for a pipe's reader.
+fn without_waiting() -> OpenOptions {
+    let mut options = File::options();
+    options.write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    options
 }
 
 #[cfg(test)]

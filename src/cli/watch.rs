@@ -46,13 +46,6 @@ impl Watch {
         }
     }
 
-    /// Takes the trace's file away: the run was refused before its first step.
-    pub fn discard_trace(&mut self) {
-        if let Some(trace) = self.trace.take() {
-            trace.discard();
-        }
-    }
-
     fn keep(&mut self, error: Error) {
         self.progress.note(format_args!("warning: {error}; the run goes on"));
         self.failure.get_or_insert(error);

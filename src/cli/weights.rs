@@ -39,7 +39,7 @@ pub fn run(options: &Options) -> Result<u8> {
             verdict(&weights.info()?)
         }
     };
-    say::text(text);
+    say::text(text)?;
     Ok(0)
 }
 

@@ -26,7 +26,7 @@ use ndarray::{Array2, Array3};
 
 pub use decode::{check_sides, load};
 pub use encode::{OutputFormat, SaveOptions};
-pub use output::{check_output, save};
+pub use output::{check_output, check_side, save};
 pub use resize::{Filter, fit, resize_map};
 
 /// A picture in memory.

@@ -5,15 +5,14 @@
 //! was there in one step ([`save`]): it is written beside its place and renamed,
 //! so that nobody ever sees half a picture, and a failure leaves the old one.
 
-use std::fs::{self, Permissions};
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
-
-use tempfile::NamedTempFile;
+use std::fs;
+use std::io;
+use std::path::Path;
 
 use super::Picture;
 use super::encode::{self, OutputFormat, SaveOptions};
 use crate::error::{Error, Result};
+use crate::files::{folder, remove_abandoned, same, target, temporary, write_whole};
 
 /// Checks, before any work is done, that a picture can be written to `path`:
 /// its name ends in a known extension, the format can do what `options` ask,
@@ -28,20 +27,70 @@ pub fn check_output(path: &Path, options: &SaveOptions, inputs: &[&Path]) -> Res
     if path.is_dir() {
         return usage("is a directory: name a file for the result".into());
     }
-    if let Some(input) = inputs.iter().find(|input| same_file::is_same_file(path, input).unwrap_or(false)) {
+    if let Some(input) = inputs.iter().find(|input| same(path, input)) {
         return usage(format!("is the input picture {}: choose another name for the result", input.display()));
     }
-    if fs::metadata(path).is_ok_and(|existing| existing.permissions().readonly()) {
-        return usage("exists and is write-protected: choose another name for the result".into());
-    }
-    let folder = folder(&target(path));
+    let target = target(path);
+    let folder = folder(&target);
     if !folder.is_dir() {
         return usage(format!("there is no folder {}: create it first", folder.display()));
     }
+    match fs::metadata(&target) {
+        Ok(existing) if !existing.is_file() => {
+            return usage("is neither a file nor a link to one: choose another name for the result".into());
+        }
+        Ok(existing) if existing.permissions().readonly() => {
+            return usage("exists and is write-protected: choose another name for the result".into());
+        }
+        Ok(existing) if !replaceable(&existing, &folder) => {
+            return usage("is somebody else's in a folder where only they may replace it: choose another name".into());
+        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return usage(format!("cannot be a file's name ({error}): choose another name for the result"));
+        }
+        _ => {}
+    }
+    remove_abandoned(&folder);
     match temporary(&folder) {
         Ok(_) => Ok(()),
         Err(error) => usage(format!("no file can be made in {} ({error}): choose another folder", folder.display())),
     }
+}
+
+/// Checks that the format of `path` holds pictures whose longer side is so many pixels.
+///
+/// # Errors
+/// [`Error::Usage`] if it does not.
+pub fn check_side(path: &Path, longest: usize) -> Result<()> {
+    let most = OutputFormat::from_path(path)?.longest_side();
+    if longest <= most {
+        return Ok(());
+    }
+    let path = path.display();
+    Err(Error::Usage(format!(
+        "{path}: a side of {longest} pixels is beyond the format's {most}: write a .png or .tiff"
+    )))
+}
+
+/// Whether `user` may rename another file over one of `owner` in a folder: a sticky one, as `/tmp` is, keeps what is
+/// somebody else's.
+#[cfg(unix)]
+fn may_replace(user: u32, owner: u32, folder_owner: u32, folder_mode: u32) -> bool {
+    const STICKY: u32 = 0o1000;
+    folder_mode & STICKY == 0 || [0, owner, folder_owner].contains(&user)
+}
+
+/// [`may_replace`], of what is there and whoever runs this.
+#[cfg(unix)]
+fn replaceable(existing: &fs::Metadata, folder: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let (Ok(user), Ok(folder)) = (fs::metadata("/proc/self"), fs::metadata(folder)) else { return true };
+    may_replace(user.uid(), existing.uid(), folder.uid(), folder.mode())
+}
+
+#[cfg(not(unix))]
+fn replaceable(_: &fs::Metadata, _: &Path) -> bool {
+    true
 }
 
 /// Writes `picture` to `path` in the format its extension names, in one step:
@@ -58,11 +107,7 @@ pub fn save(picture: &Picture, path: &Path, options: &SaveOptions) -> Result<()>
     let format = OutputFormat::from_path(path)?;
     check_depth(path, format, options)?;
     let wrap = |cause: String| Error::Output { path: path.to_owned(), cause };
-    let longest = picture.height().max(picture.width());
-    if longest > format.longest_side() {
-        let most = format.longest_side();
-        return Err(wrap(format!("a side of {longest} pixels is beyond the format's {most}: write a .png or .tiff")));
-    }
+    check_side(path, picture.height().max(picture.width()))?;
     write_whole(&target(path), |out| encode::write(picture, format, options, out)).map_err(wrap)
 }
 
@@ -76,50 +121,11 @@ fn check_depth(path: &Path, format: OutputFormat, options: &SaveOptions) -> Resu
     Ok(())
 }
 
-/// The file that `path` means: what a symbolic link points at, since a renamed file would replace the link.
-fn target(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
-}
-
-fn folder(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    }
-}
-
-/// A file that vanishes when dropped, with the permissions of any new file.
-fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".impasto-").suffix(".part");
-    // tempfile's own default keeps everybody else out; the umask is the user's say in this.
-    #[cfg(unix)]
-    builder.permissions(<Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666));
-    builder.tempfile_in(folder)
-}
-
-fn write_whole(
-    path: &Path,
-    write: impl FnOnce(&mut BufWriter<&mut fs::File>) -> Result<(), String>,
-) -> Result<(), String> {
-    let reason = |error: io::Error| error.to_string();
-    let mut file = temporary(&folder(path)).map_err(reason)?;
-    let mut out = BufWriter::new(file.as_file_mut());
-    write(&mut out)?;
-    out.flush().map_err(reason)?;
-    drop(out);
-    if let Ok(existing) = fs::metadata(path) {
-        file.as_file().set_permissions(existing.permissions()).map_err(reason)?;
-    }
-    // On disk before the rename, or a power cut could leave an empty file under the final name.
-    file.as_file().sync_all().map_err(reason)?;
-    file.persist(path).map(drop).map_err(|failed| reason(failed.error))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
     use ndarray::Array3;
+
+    use super::*;
 
     fn grey() -> Picture {
         Picture::from_rgb(Array3::from_elem((16, 16, 3), 0.5))
@@ -151,6 +157,7 @@ mod tests {
         assert!(refusal(&at("missing/new.png"), &plain, &[]).contains("no folder"));
         assert!(refusal(&at("input.png/new.png"), &plain, &[]).contains("no folder"));
         assert!(refusal(&at("input.png"), &plain, &[&at("./input.png")]).contains("input picture"));
+        assert!(refusal(&at(&("long".repeat(100) + ".png")), &plain, &[]).contains("name"));
         let deep = SaveOptions { sixteen_bit: true, ..plain };
         assert!(refusal(&at("new.jpg"), &deep, &[]).contains("16"));
         assert!(check_output(&at("new.tiff"), &deep, &[]).is_ok());
@@ -172,7 +179,39 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
+    fn a_sticky_folder_keeps_other_peoples_files() {
+        assert!(may_replace(7, 8, 9, 0o777) && !may_replace(7, 8, 9, 0o1777));
+        assert!(may_replace(7, 7, 9, 0o1777) && may_replace(7, 8, 7, 0o1777) && may_replace(0, 8, 9, 0o1777));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_files_are_replaced_and_links_to_none_stay_links() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let plain = SaveOptions::default();
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket.png")).unwrap();
+        for (name, to) in [("device.png", "/dev/null"), ("link.png", "socket.png")] {
+            symlink(to, at(name)).unwrap();
+        }
+        for name in ["socket.png", "device.png", "link.png"] {
+            assert!(refusal(&at(name), &plain, &[]).contains("neither a file"), "{name}");
+        }
+        symlink("round.png", at("round.png")).unwrap();
+        assert!(refusal(&at("round.png"), &plain, &[]).contains("name"));
+
+        symlink("new.png", at("dangling.png")).unwrap();
+        check_output(&at("dangling.png"), &plain, &[]).unwrap();
+        save(&grey(), &at("dangling.png"), &plain).unwrap();
+        assert!(fs::symlink_metadata(at("dangling.png")).unwrap().is_symlink());
+        assert!(fs::symlink_metadata(at("new.png")).unwrap().is_file());
+    }
+
+    #[cfg(unix)]
+    #[test]
     fn a_result_has_a_files_usual_permissions_and_a_replaced_one_its_own() {
+        use std::fs::Permissions;
         use std::os::unix::fs::{MetadataExt, PermissionsExt};
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
@@ -192,23 +231,14 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_leaves_the_old_file_and_nothing_else() {
+    fn what_cannot_be_written_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("old.png");
-        fs::write(&path, b"old").unwrap();
-        let failed = write_whole(&path, |out| {
-            out.write_all(b"half a pict").unwrap();
-            Err("the disk is full".into())
-        });
-        assert_eq!(failed, Err("the disk is full".into()));
-        assert_eq!(fs::read(&path).unwrap(), b"old");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-
         let wide = Picture::from_rgb(Array3::zeros((1, 16_385, 3)));
         let error = save(&wide, &folder.path().join("wide.webp"), &SaveOptions::default()).unwrap_err();
-        assert!(matches!(error, Error::Output { .. }) && error.to_string().contains("16385"), "{error}");
+        assert!(matches!(error, Error::Usage(_)) && error.to_string().contains("16385"), "{error}");
+        assert!(check_side(Path::new("a.webp"), 16_383).is_ok() && check_side(Path::new("a.tiff"), 100_000).is_ok());
         let error = save(&grey(), &folder.path().join("nowhere/new.png"), &SaveOptions::default()).unwrap_err();
         assert!(matches!(error, Error::Output { .. }), "{error}");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

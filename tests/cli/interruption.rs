@@ -64,6 +64,51 @@ fn sigterm_writes_the_picture_so_far_and_exits_143() {
 }
 
 #[test]
+fn a_closed_terminal_writes_the_picture_so_far_and_exits_129() {
+    stops_with("HUP", "SIGHUP", 129);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_run_that_is_to_outlive_its_terminal_does() {
+    let folder = Folder::new();
+    let shell = format!("trap '' HUP; exec {PROGRAM} stylize \"$@\"");
+    let mut child = Command::new("sh")
+        .args(["-c", &shell, "sh"])
+        .args([picture("rgb.png"), picture("colour.bmp")])
+        .args(SMALL_RUN)
+        .args(["--iterations=100000000", "--trace=t", "-oo.png", "-q"])
+        .current_dir(folder.path(""))
+        .spawn()
+        .unwrap();
+    wait_for_lines(&folder.path("t"), 2);
+    send(&child, "HUP");
+    let lines = trace(&folder.path("t")).len();
+    wait_for_lines(&folder.path("t"), lines + 2);
+    send(&child, "TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_beyond_the_size_that_is_allowed_is_an_error_where_it_is_written() {
+    let folder = Folder::new();
+    // In blocks of 512 bytes: the trace's header fits, its lines do not for long, and no picture does.
+    let shell = format!("ulimit -f 8; exec {PROGRAM} stylize \"$@\"");
+    let output = Command::new("sh")
+        .args(["-c", &shell, "sh"])
+        .args([picture("rgb.png"), picture("colour.bmp")])
+        .args(SMALL_RUN)
+        .args(["--iterations=40", "--trace=t", "-oo.png"])
+        .current_dir(folder.path(""))
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("the trace ends here"), "{message}");
+}
+
+#[test]
 fn a_quiet_run_is_stopped_without_a_word() {
     let folder = Folder::new();
     let child = start(&folder, &["--quiet"]);

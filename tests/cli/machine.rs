@@ -135,13 +135,16 @@ fn doctor_describes_the_machine_the_choices_and_the_weights() {
 }
 
 #[test]
-fn doctor_warns_of_an_instruction_set_that_is_not_there() {
-    let mut command = impasto(["doctor"]);
-    command.env("IMPASTO_ISA", "mmx");
-    let text = printed(command);
-    assert!(text.contains("warning: 'mmx'") && text.contains("is ignored"), "{text}");
+fn an_instruction_set_that_is_not_there_is_refused_by_name() {
+    for arguments in [["doctor"].as_slice(), &["stylize", "absent.jpg", "absent.jpg"], &["bench", "--only", "step"]] {
+        let refused = impasto(arguments).env("IMPASTO_ISA", "mmx").assert().code(2).get_output().stderr.clone();
+        let refused = String::from_utf8(refused).unwrap();
+        assert!(refused.contains("IMPASTO_ISA=mmx: this CPU has") && refused.contains("scalar; name one"), "{refused}");
+    }
     let mut command = impasto(["doctor"]);
     command.env("IMPASTO_ISA", "scalar");
-    let text = printed(command);
-    assert!(text.contains("scalar, as asked for"), "{text}");
+    assert!(printed(command).contains("scalar, as asked for"));
+    let mut command = impasto(["doctor"]);
+    command.env("IMPASTO_ISA", "");
+    assert!(!printed(command).contains("IMPASTO_ISA"));
 }

@@ -71,7 +71,7 @@ fn a_style_or_start_that_is_not_a_picture() {
 fn an_output_that_cannot_be_written() {
     let folder = Folder::new();
     folder.file("file", "");
-    for name in ["file/o.png", "nowhere/o.png", "/proc/o.png", "."] {
+    for name in ["file/o.png", "nowhere/o.png", "/proc/o.png", "/proc"] {
         refused(folder.stylize("rgb.png", name).assert(), 2, &[]);
     }
     assert_eq!(folder.names(), ["file"]);
@@ -103,6 +103,11 @@ fn an_output_or_trace_that_is_an_input() {
         std::os::unix::fs::symlink(&content, folder.path("link.png")).unwrap();
         run(&["-o", "link.png"]);
         std::fs::remove_file(folder.path("link.png")).unwrap();
+        std::fs::hard_link(&content, folder.path("hard.jsonl")).unwrap();
+        let mut command = impasto(["stylize"]);
+        command.current_dir(folder.path("")).arg(&content).arg(picture("colour.bmp")).args(SMALL_RUN);
+        refused(command.args(["-o", "o.png", "--trace", "hard.jsonl"]).assert(), 2, &["hard.jsonl", "an input"]);
+        std::fs::remove_file(folder.path("hard.jsonl")).unwrap();
     }
     assert_eq!(std::fs::read(&content).unwrap(), bytes);
     let flags = ["--trace", "o.png"];
@@ -116,8 +121,19 @@ fn a_picture_on_the_way_that_would_overwrite_an_input() {
     let content = folder.file("o-0002.png", std::fs::read(picture("rgb.png")).unwrap());
     let mut command = impasto(["stylize"]);
     command.arg(&content).arg(picture("colour.bmp")).arg("-o").arg(folder.path("o.png")).args(SMALL_RUN);
-    refused(command.arg("--save-every=1").assert(), 2, &["--save-every", "o-0002.png"]);
+    refused(command.args(["--save-every=1", "--overwrite"]).assert(), 2, &["--save-every", "o-0002.png"]);
     assert_eq!(folder.names(), ["o-0002.png"]);
+}
+
+#[test]
+fn what_the_name_or_format_of_a_result_cannot_do_is_known_before_the_work() {
+    let folder = Folder::new();
+    let mut run = folder.stylize("rgb.png", "o.webp");
+    refused(run.arg("--size=20000").assert(), 2, &["o.webp", "20000", "16384", ".png"]);
+    let long = "n".repeat(248) + ".png";
+    refused(folder.stylize("rgb.png", &long).arg("--save-every=1").assert(), 2, &["--save-every", "shorter"]);
+    refused(folder.stylize("rgb.png", &("n".repeat(252) + ".png")).assert(), 2, &["name"]);
+    assert!(folder.names().is_empty());
 }
 
 #[test]
@@ -133,6 +149,16 @@ fn a_trace_on_a_full_disk() {
     let folder = Folder::new();
     refused(folder.stylize("rgb.png", "o.png").arg("--trace=/dev/full").assert(), 2, &["--trace"]);
     assert!(folder.names().is_empty());
+}
+
+#[test]
+#[cfg(unix)]
+fn a_pipe_that_nobody_reads_holds_nothing_up() {
+    let folder = Folder::new();
+    assert!(std::process::Command::new("mkfifo").arg(folder.path("pipe.png")).status().unwrap().success());
+    refused(folder.stylize("rgb.png", "o.png").arg("--trace=pipe.png").assert(), 2, &["--trace", "pipe.png"]);
+    refused(folder.stylize("rgb.png", "pipe.png").assert(), 2, &["pipe.png", "neither a file"]);
+    assert_eq!(folder.names(), ["pipe.png"]);
 }
 
 #[test]
@@ -160,8 +186,14 @@ fn a_layer_the_network_does_not_have() {
 #[test]
 fn a_run_that_does_not_fit_in_memory() {
     let folder = Folder::new();
-    refused(folder.stylize("rgb.png", "o.png").args(["--size=60000", "--trace=t"]).assert(), 5, &["memory", "--size"]);
+    let mut run = folder.stylize("rgb.png", "o.png");
+    refused(run.args(["--size=60000", "--trace=t"]).assert(), 5, &["memory", "--size"]);
     assert!(folder.names().is_empty());
+    // Nor is an earlier trace taken away.
+    folder.file("t", "earlier");
+    refused(run.assert(), 5, &["memory"]);
+    assert_eq!(std::fs::read_to_string(folder.path("t")).unwrap(), "earlier");
+    assert_eq!(folder.names(), ["t"]);
 }
 
 #[test]

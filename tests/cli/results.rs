@@ -36,6 +36,50 @@ fn without_a_name_the_result_lies_beside_the_content_picture() {
 }
 
 #[test]
+fn a_name_of_our_own_choice_replaces_nothing_unless_told_to() {
+    let folder = Folder::new();
+    folder.file("rgb-colour.png", "earlier");
+    folder.stylize("rgb.png", "").assert().success();
+    assert_eq!(folder.names(), ["rgb-colour-2.png", "rgb-colour.png"]);
+    assert_eq!(std::fs::read_to_string(folder.path("rgb-colour.png")).unwrap(), "earlier");
+    folder.stylize("rgb.png", "").arg("--overwrite").assert().success();
+    assert_eq!(folder.names(), ["rgb-colour-2.png", "rgb-colour.png"]);
+    image::open(folder.path("rgb-colour.png")).unwrap();
+
+    folder.file("o-0002.png", "earlier");
+    folder.stylize("rgb.png", "o.png").args(["--iterations=2", "--save-every=1"]).assert().success();
+    assert_eq!(std::fs::read_to_string(folder.path("o-0002.png")).unwrap(), "earlier");
+    image::open(folder.path("o-2-0002.png")).unwrap();
+    folder.stylize("rgb.png", "o.png").args(["--iterations=2", "--save-every=2", "--overwrite"]).assert().success();
+    image::open(folder.path("o-0002.png")).unwrap();
+}
+
+#[test]
+#[cfg(unix)]
+fn a_picture_that_cannot_be_written_where_it_belongs_is_written_elsewhere() {
+    let folder = Folder::new();
+    let gone = folder.path("gone");
+    std::fs::create_dir(&gone).unwrap();
+    let content = folder.file("photo.png", std::fs::read(picture("rgb.png")).unwrap());
+    let mut run = std::process::Command::new(crate::support::PROGRAM);
+    run.arg("stylize").args([&content, &picture("colour.bmp")]).arg("-o").arg(gone.join("o.png"));
+    run.args(crate::support::SMALL_RUN).args(["--iterations=100000000", "-q"]).arg("--trace").arg(folder.path("t"));
+    let mut run = run.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    while std::fs::read_to_string(folder.path("t")).unwrap_or_default().lines().count() < 2 {
+        assert!(run.try_wait().unwrap().is_none());
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    std::fs::remove_dir(&gone).unwrap();
+    let kill = format!("kill -TERM {}", run.id());
+    assert!(std::process::Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    let output = run.wait_with_output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("gone/o.png: cannot be written") && message.contains("the picture is in"), "{message}");
+    image::open(folder.path("o.png")).unwrap();
+}
+
+#[test]
 fn grey_cmyk_and_sixteen_bit_pictures_become_colour_pictures() {
     let folder = Folder::new();
     for content in ["grey.png", "grey.jpg", "bilevel.png", "cmyk.jpg", "cmyk-profile.jpg", "sixteen.png", "palette.png"]

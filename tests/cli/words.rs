@@ -143,6 +143,36 @@ fn a_reader_who_leaves_is_no_error() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_is_an_error() {
+    let bench = ["bench", "--only", "step", "--size", "32", "--repeats", "1"];
+    for arguments in
+        [["man"].as_slice(), &["completions", "bash"], &["presets"], &["weights", "info"], &["doctor"], &bench]
+    {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = StdCommand::new(PROGRAM).args(arguments).stdout(full).output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {message}");
+        assert!(message.contains("standard output: cannot be written: No space left"), "{arguments:?}: {message}");
+    }
+}
+
+#[test]
+fn names_with_control_characters_do_not_reach_the_terminal() {
+    let name = "no\u{1b}[2Jsuch\rpicture.png";
+    for arguments in
+        [["stylize", name, name], ["stylize", name, "--preset"], ["weights", "info", name], ["doctor", "--size", name]]
+    {
+        let output = impasto(arguments).assert().failure().get_output().stderr.clone();
+        let message = String::from_utf8(output).unwrap();
+        assert!(!message.chars().any(|c| c.is_control() && c != '\n'), "{message:?}");
+    }
+    let refused = impasto(["stylize", name, name]).assert().code(3).get_output().stderr.clone();
+    let refused = String::from_utf8(refused).unwrap();
+    assert!(refused.contains("no\\u{1b}[2Jsuch\\rpicture.png"), "{refused}");
+}
+
+#[test]
 fn the_embedded_weights_are_sound_and_described() {
     let verdict = printed(impasto(["weights", "verify"]));
     assert!(verdict.contains("VGG16") && verdict.contains("26 tensors"), "{verdict}");

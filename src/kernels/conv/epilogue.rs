@@ -49,7 +49,7 @@ impl Epilogue<'_> {
                 if let Some(mask) = mask {
                     set_bits::<S>(mask, element, simd.positive(value));
                 }
-                simd.max(value, simd.splat(0.0))
+                simd.max(simd.splat(0.0), value)
             }
             Epilogue::Scaled(0.0) => sums,
             Epilogue::Scaled(beta) => simd.fma(simd.splat(*beta), Y::load_partial(simd, y), sums),

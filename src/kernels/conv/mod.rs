@@ -154,9 +154,10 @@ pub fn backward_input<Y: Element, X: Element>(
     filter.run(Direction::BackwardInput, &shape, (d_y, mask), Epilogue::Scaled(beta), d_x);
 }
 
-/// `y ← max(y, 0)`.
+/// `y ← max(0, y)`; what is no number stays so.
 pub fn relu<E: Element>(y: &mut [E]) {
-    y.par_chunks_mut(BLOCK).for_each(|y| y.iter_mut().for_each(|y| *y = E::from_f32(y.to_f32().max(0.0))));
+    let positive = |y: f32| if 0.0 > y { 0.0 } else { y };
+    y.par_chunks_mut(BLOCK).for_each(|y| y.iter_mut().for_each(|y| *y = E::from_f32(positive(y.to_f32()))));
 }
 
 /// `d_w ← Σ over pixels`, the gradient of the weights (out × in × 3 × 3), overwritten: by definition if `algorithm` is

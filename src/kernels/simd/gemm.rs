@@ -14,7 +14,7 @@
 
 #![allow(unsafe_code)]
 
-use super::Simd;
+use super::{Simd, extent};
 
 /// The arguments of a register tile: C (rows × TILE_VECTORS·LANES) = A·B [+ C].
 #[derive(Clone, Copy)]
@@ -101,10 +101,18 @@ pub fn gemm_segments<S: Simd>(
     }
     assert!(a.segments > 0 && b.depth.is_multiple_of(a.segments), "{} pieces of depth {}", a.segments, b.depth);
     let depth = b.depth / a.segments;
-    let last = (rows - 1) * a.stride + (a.segments - 1) * a.segment_stride;
-    assert!(a.data.len() >= last + depth, "A has {} elements for {rows} rows", a.data.len());
-    assert!(b.data.len() >= (b.count - 1) * b.stride + b.depth * width, "B has {} elements", b.data.len());
-    assert!(c.len() >= (rows - 1) * c_stride + b.count * width, "C has {} elements for {rows} rows", c.len());
+    let a_end = extent(rows, a.stride, extent(a.segments, a.segment_stride, depth));
+    assert!(a.data.len() >= a_end, "A has {} elements for {rows} rows", a.data.len());
+    assert!(
+        b.data.len() >= extent(b.count, b.stride, extent(b.depth, width, width)),
+        "B has {} elements",
+        b.data.len()
+    );
+    assert!(
+        c.len() >= extent(rows, c_stride, extent(b.count, width, width)),
+        "C has {} elements for {rows} rows",
+        c.len()
+    );
     for panel in 0..b.count {
         for (row, count) in tiles::<S>(rows) {
             // SAFETY: rows `row..row + count` of A and C and panel `panel` of B lie inside the slices, by the
@@ -134,8 +142,8 @@ pub fn gemm_segments<S: Simd>(
 #[inline(always)]
 pub fn gemm_panels_transposed<S: Simd>(simd: S, depth: usize, a: &[f32], b: &[f32], c: &mut [f32], accumulate: bool) {
     let width = panel_width::<S>();
-    assert!(a.len() >= depth * width, "A has {} elements for {depth} rows", a.len());
-    assert!(b.len() >= depth * width, "B has {} elements for {depth} rows", b.len());
+    assert!(a.len() >= extent(depth, width, width), "A has {} elements for {depth} rows", a.len());
+    assert!(b.len() >= extent(depth, width, width), "B has {} elements for {depth} rows", b.len());
     assert!(c.len() >= width * width, "C has {} elements", c.len());
     for (row, count) in tiles::<S>(width) {
         // SAFETY: columns `row..row + count` of A, all of B and rows `row..row + count` of C lie inside the

@@ -34,6 +34,8 @@ use std::sync::OnceLock;
 
 use half::bf16;
 
+use crate::error::{Error, Result};
+
 pub use element::Element;
 pub use gemm::{Panels, Rows, gemm_block, gemm_panels_transposed, gemm_segments, panel_width};
 pub use strided::{load_strided, store_strided};
@@ -76,7 +78,8 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn sqrt(self, a: Self::Vector) -> Self::Vector;
     /// a · b + c, rounded once where the hardware does so.
     fn fma(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
-    /// The larger of each pair.
+    /// `a > b ? a : b`, in every instruction set: b where one of the two is no number. So `max(0, x)` keeps what is
+    /// no number, and a run that diverges is noticed where it does.
     fn max(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// Loads LANES elements.
     ///
@@ -151,6 +154,16 @@ pub trait Simd: Copy + Send + Sync + 'static {
     }
 }
 
+/// Elements from the start of the first of some pieces, `stride` apart and `length` long each, to the end of the last;
+/// `usize::MAX`, which no slice has, where that is too large to count.
+#[inline(always)]
+const fn extent(pieces: usize, stride: usize, length: usize) -> usize {
+    match pieces {
+        0 => 0,
+        _ => (pieces - 1).saturating_mul(stride).saturating_add(length),
+    }
+}
+
 /// Work that is generic over the instruction set.
 pub trait Kernel {
     /// What it returns.
@@ -191,23 +204,39 @@ impl Isa {
         sets
     }
 
-    /// The set that kernels use: the best one, or what `IMPASTO_ISA` names if the CPU has it. Asked once.
+    /// The set that kernels use: what `IMPASTO_ISA` names, or the best one. Asked once.
     #[must_use]
     pub fn detect() -> Isa {
         static BEST: OnceLock<Isa> = OnceLock::new();
-        *BEST.get_or_init(|| Isa::requested().unwrap_or(Isa::available()[0]))
+        *BEST.get_or_init(|| Isa::requested().ok().flatten().unwrap_or(Isa::available()[0]))
     }
 
-    /// The set that `IMPASTO_ISA` names, if the CPU has it.
-    fn requested() -> Option<Isa> {
-        let name = std::env::var("IMPASTO_ISA").ok()?;
-        Isa::available().into_iter().find(|isa| isa.name() == name)
+    /// The set that `IMPASTO_ISA` names; none if it is unset, empty, or `amx`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if it names anything else than a set of this CPU. [`Isa::detect`] uses the best one then.
+    pub fn requested() -> Result<Option<Isa>> {
+        match std::env::var_os("IMPASTO_ISA") {
+            Some(name) => Isa::named(&name.to_string_lossy()),
+            None => Ok(None),
+        }
+    }
+
+    fn named(name: &str) -> Result<Option<Isa>> {
+        if matches!(name, "" | "amx") {
+            return Ok(None);
+        }
+        let here = Isa::available();
+        here.iter().find(|isa| isa.name() == name).map(|&isa| Some(isa)).ok_or_else(|| {
+            let names: Vec<_> = here.iter().map(|isa| isa.name()).collect();
+            Error::Usage(format!("IMPASTO_ISA={name}: this CPU has {}; name one, or unset it", names.join(", ")))
+        })
     }
 
     /// Whether `IMPASTO_ISA` names one of these sets: then the tile unit, which comes on top of them all, is not wanted.
     #[must_use]
     pub fn lesser_requested() -> bool {
-        Isa::requested().is_some()
+        Isa::requested().is_ok_and(|isa| isa.is_some())
     }
 
     /// Its name, as `IMPASTO_ISA` takes it.
@@ -263,5 +292,72 @@ impl Kernel for Sizes {
 impl fmt::Debug for Isa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_sets_this_cpu_has_are_taken() {
+        for isa in Isa::available() {
+            assert_eq!(Isa::named(isa.name()).unwrap().map(Isa::name), Some(isa.name()));
+        }
+        assert!(["", "amx"].iter().all(|name| Isa::named(name).unwrap().is_none()));
+        for name in ["mmx", "AVX2", " scalar"] {
+            let message = Isa::named(name).unwrap_err().to_string();
+            assert!(message.contains(name) && message.contains("scalar; name one"), "{message}");
+        }
+    }
+
+    struct Max([f32; 16], [f32; 16]);
+
+    impl Kernel for Max {
+        type Output = Vec<f32>;
+        #[inline(always)]
+        fn run<S: Simd>(self, simd: S) -> Vec<f32> {
+            let mut found = self.0;
+            for (a, b) in found.chunks_exact_mut(S::LANES).zip(self.1.chunks_exact(S::LANES)) {
+                simd.store(simd.max(simd.load(a), simd.load(b)), a);
+            }
+            found.to_vec()
+        }
+    }
+
+    #[test]
+    fn a_maximum_is_the_same_in_every_instruction_set_and_keeps_what_is_no_number() {
+        let [nan, infinity] = [f32::NAN, f32::INFINITY];
+        let pairs = [(1.0, 2.0), (2.0, 1.0), (0.0, nan), (nan, 1.0), (nan, nan), (0.0, -0.0), (-0.0, 0.0)];
+        let more = [(infinity, 0.0), (0.0, -infinity), (-3.0, -2.0)];
+        let pair = |i: usize| *pairs.iter().chain(&more).cycle().nth(i).unwrap();
+        let (a, b) = (std::array::from_fn(|i| pair(i).0), std::array::from_fn(|i| pair(i).1));
+        for isa in Isa::available() {
+            let found = isa.dispatch(Max(a, b));
+            for (i, found) in found.into_iter().enumerate() {
+                let expected = if a[i] > b[i] { a[i] } else { b[i] };
+                assert_eq!(found.to_bits(), expected.to_bits(), "{isa:?}: {} and {}", a[i], b[i]);
+            }
+        }
+    }
+
+    #[test]
+    fn lengths_that_cannot_be_counted_are_longer_than_any_slice() {
+        assert_eq!((extent(0, 7, 5), extent(1, 7, 5), extent(3, 7, 5)), (0, 5, 19));
+        // Wrapped around, this would be 8.
+        assert_eq!(extent(3, usize::MAX / 2 + 1, 8), usize::MAX);
+        struct Far;
+        impl Kernel for Far {
+            type Output = ();
+            #[inline(always)]
+            fn run<S: Simd>(self, simd: S) {
+                let [a, b] = [[0.0; 64]; 2];
+                let b = Panels { data: &b, depth: 1, count: 1, stride: 0 };
+                gemm_block(simd, 3, (&a, usize::MAX / 2 + 1), b, (&mut [0.0; 256], 64), false);
+            }
+        }
+        for isa in Isa::available() {
+            assert!(std::panic::catch_unwind(|| isa.dispatch(Far)).is_err(), "{isa:?}");
+        }
     }
 }

@@ -71,7 +71,7 @@ impl Simd for Scalar {
     }
     #[inline(always)]
     fn max(self, a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
-        std::array::from_fn(|i| a[i].max(b[i]))
+        std::array::from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] })
     }
     #[inline(always)]
     unsafe fn load_from(self, from: *const f32) -> [f32; 8] {

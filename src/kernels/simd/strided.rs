@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use super::{Element, Simd};
+use super::{Element, Simd, extent};
 
 /// `N` vectors of which each starts `stride` elements after the one before.
 ///
@@ -10,7 +10,7 @@ use super::{Element, Simd};
 /// If `from` is too short.
 #[inline(always)]
 pub fn load_strided<S: Simd, E: Element, const N: usize>(simd: S, from: &[E], stride: usize) -> [S::Vector; N] {
-    assert!(from.len() >= (N - 1) * stride + S::LANES, "{} elements for vectors {stride} apart", from.len());
+    assert!(from.len() >= extent(N, stride, S::LANES), "{} elements for vectors {stride} apart", from.len());
     let mut vectors = [simd.splat(0.0); N];
     for (i, vector) in vectors.iter_mut().enumerate() {
         // SAFETY: i < N, so the LANES elements from i·stride on are in the slice, by the assertion.
@@ -25,7 +25,7 @@ pub fn load_strided<S: Simd, E: Element, const N: usize>(simd: S, from: &[E], st
 /// If `to` is too short.
 #[inline(always)]
 pub fn store_strided<S: Simd, const N: usize>(simd: S, vectors: [S::Vector; N], to: &mut [f32], stride: usize) {
-    assert!(to.len() >= (N - 1) * stride + S::LANES, "{} elements for vectors {stride} apart", to.len());
+    assert!(to.len() >= extent(N, stride, S::LANES), "{} elements for vectors {stride} apart", to.len());
     for (i, vector) in vectors.into_iter().enumerate() {
         // SAFETY: i < N, so the LANES elements from i·stride on are in the slice, by the assertion.
         unsafe { simd.store_to(vector, to.as_mut_ptr().add(i * stride)) };

@@ -1,0 +1,146 @@
+//! Files that are there whole or not at all, be they pictures, traces or checkpoints.
+//!
+//! What is not finished lies under a name of its own, locked as long as its program runs: where that was killed, the next
+//! one that writes there takes it away.
+
+use std::fs::{self, Permissions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use std::time::{Duration, SystemTime};
+
+use tempfile::NamedTempFile;
+
+/// How the name of an unfinished file begins and ends.
+const UNFINISHED: [&str; 2] = [".impasto-", ".part"];
+
+/// A file younger than this may be about to be locked.
+const YOUNG: Duration = Duration::from_secs(10);
+
+/// The file that `path` means: what a symbolic link points at, be it there or not, since a renamed file would replace the
+/// link.
+#[must_use]
+pub fn target(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    // As many links as Linux follows. What goes in a circle cannot be looked at, which is found out elsewhere.
+    for _ in 0..40 {
+        match fs::read_link(&path) {
+            Ok(to) => path = folder(&path).join(to),
+            Err(_) => break,
+        }
+    }
+    path
+}
+
+/// The folder a path's last name is in.
+#[must_use]
+pub fn folder(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// Whether two paths name one file that is there, under whatever name or link. Neither is opened: a pipe would wait.
+#[must_use]
+pub fn same(a: &Path, b: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let id = |path: &Path| fs::metadata(path).map(|there| (there.dev(), there.ino())).ok();
+        id(a).is_some_and(|a| id(b) == Some(a))
+    }
+    #[cfg(not(unix))]
+    {
+        same_file::is_same_file(a, b).unwrap_or(false)
+    }
+}
+
+/// A file that vanishes when dropped, with the permissions of any new file.
+///
+/// # Errors
+/// The system's, where no file can be made.
+pub fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(UNFINISHED[0]).suffix(UNFINISHED[1]);
+    // tempfile's own default keeps everybody else out; the umask is the user's say in this.
+    #[cfg(unix)]
+    builder.permissions(<Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666));
+    let file = builder.tempfile_in(folder)?;
+    // A file system without locks keeps what is left there for its user to remove.
+    let _ = file.as_file().try_lock();
+    Ok(file)
+}
+
+/// Removes the unfinished files of programs that no longer run.
+pub fn remove_abandoned(folder: &Path) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let unfinished = |name: &str| name.starts_with(UNFINISHED[0]) && name.ends_with(UNFINISHED[1]);
+    for entry in entries.filter(|entry| entry.file_name().to_str().is_some_and(unfinished)) {
+        let is_old = |modified: SystemTime| modified.elapsed().is_ok_and(|age| age > YOUNG);
+        let old_file = entry.metadata().is_ok_and(|there| there.is_file() && there.modified().is_ok_and(is_old));
+        if old_file && fs::File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Writes a file in one step: whoever looks sees the old one or the whole new one, with the old one's permissions.
+///
+/// # Errors
+/// The system's reason, or that of `write`; nothing is left behind.
+pub fn write_whole(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<&mut fs::File>) -> Result<(), String>,
+) -> Result<(), String> {
+    let reason = |error: io::Error| error.to_string();
+    let mut file = temporary(&folder(path)).map_err(reason)?;
+    let mut out = BufWriter::new(file.as_file_mut());
+    write(&mut out)?;
+    out.flush().map_err(reason)?;
+    drop(out);
+    if let Ok(existing) = fs::metadata(path) {
+        file.as_file().set_permissions(existing.permissions()).map_err(reason)?;
+    }
+    // On disk before the rename, or a power cut could leave an empty file under the final name.
+    file.as_file().sync_all().map_err(reason)?;
+    file.persist(path).map(drop).map_err(|failed| reason(failed.error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_program_left_is_removed_and_what_a_running_one_needs_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let running = temporary(folder.path()).unwrap();
+        let old = |name: &str| {
+            let file = fs::File::create(folder.path().join(name)).unwrap();
+            file.set_modified(SystemTime::now() - 2 * YOUNG).unwrap();
+        };
+        running.as_file().set_modified(SystemTime::now() - 2 * YOUNG).unwrap();
+        [".impasto-dead.part", ".impasto-notes", "other.part"].iter().for_each(|name| old(name));
+        fs::write(folder.path().join(".impasto-young.part"), "").unwrap();
+        remove_abandoned(folder.path());
+        let names = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.filter(|name| !running.path().ends_with(name)).collect();
+        names.sort();
+        assert_eq!(names, [".impasto-notes", ".impasto-young.part", "other.part"]);
+        assert!(running.path().exists());
+    }
+
+    #[test]
+    fn a_failure_leaves_the_old_file_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("old.png");
+        fs::write(&path, b"old").unwrap();
+        let failed = write_whole(&path, |out| {
+            out.write_all(b"half a pict").unwrap();
+            Err("the disk is full".into())
+        });
+        assert_eq!(failed, Err("the disk is full".into()));
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}
