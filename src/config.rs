@@ -8,7 +8,7 @@ mod presets;
 
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::kernels::conv::{Algorithm, amx};
@@ -20,7 +20,7 @@ use crate::vgg::{Border, Pooling, SMALLEST_SIDE};
 pub const DEFAULT_MAX_PIXELS: u64 = 100_000_000;
 
 /// Everything that decides which picture comes out.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Config {
     /// The preset this configuration started from.
     pub preset: Preset,
@@ -105,7 +105,7 @@ pub struct Config {
 }
 
 /// The sizes of a run, and its iterations at each.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scales {
     /// The whole run at the result's own size: so many iterations.
@@ -117,7 +117,7 @@ pub enum Scales {
 }
 
 /// Iterations for pictures of some size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScaleRule {
     /// Longest side in pixels.
     pub size: u32,
@@ -126,7 +126,7 @@ pub struct ScaleRule {
 }
 
 /// What the optimiser moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CanvasKind {
     /// The picture's own values.
@@ -136,7 +136,7 @@ pub enum CanvasKind {
 }
 
 /// Which optimiser.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OptimizerKind {
     /// A step size for each variable.
@@ -146,7 +146,7 @@ pub enum OptimizerKind {
 }
 
 /// What becomes of an optimiser's memory where the picture grows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Moments {
     /// It is brought to the new size.
@@ -156,7 +156,7 @@ pub enum Moments {
 }
 
 /// The course of the learning rate: half a cosine from 1 to `end` within each scale, to `last` in the last one.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Schedule {
     /// The share of the learning rate at the end of a scale.
     pub end: f64,
@@ -170,7 +170,7 @@ impl Schedule {
 }
 
 /// A named set of values for every field of [`Config`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preset {
     /// A preview of `default`.
@@ -190,7 +190,7 @@ pub enum Preset {
 }
 
 /// Where the optimisation starts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Init {
     /// The content picture.
@@ -204,7 +204,7 @@ pub enum Init {
 }
 
 /// Arithmetic of the network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// bf16 where the CPU's tile unit multiplies it, single precision elsewhere: the picture is equal to the eye.
@@ -228,7 +228,7 @@ impl Precision {
 }
 
 /// Brightness and contrast of the finished picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tone {
     /// Stretch the luminance between its percentiles.

@@ -48,6 +48,19 @@ pub enum Error {
         what: String,
     },
 
+    /// Somebody said that the result is no longer wanted.
+    #[error("cancelled")]
+    Cancelled,
+
+    /// A run cannot go on from its checkpoint.
+    #[error("{}: {cause}", path.display())]
+    Checkpoint {
+        /// The file as the user named it.
+        path: PathBuf,
+        /// What is wrong with it and what to do about it.
+        cause: String,
+    },
+
     /// A kernel computes something else than its definition on this machine.
     #[error(
         "{kernel} is wrong on this machine: relative error {error:.1e}, where {tolerance:.0e} is the most that rounding \
@@ -74,16 +87,17 @@ pub enum Error {
 
 impl Error {
     /// The program's exit code: 1 output or a wrong kernel, 2 usage, 3 input picture, 4 weights,
-    /// 5 does not fit in memory, 6 diverged.
+    /// 5 does not fit in memory, 6 diverged, 7 checkpoint.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Output { .. } | Error::Kernel { .. } => 1,
+            Error::Output { .. } | Error::Kernel { .. } | Error::Cancelled => 1,
             Error::Usage(_) => 2,
             Error::Picture { .. } => 3,
             Error::Weights { .. } => 4,
             Error::Memory(_) => 5,
             Error::Diverged { .. } => 6,
+            Error::Checkpoint { .. } => 7,
         }
     }
 }

@@ -85,6 +85,63 @@ pub fn remove_abandoned(folder: &Path) {
     }
 }
 
+/// Checks, before any work is done, that a file can be written to `path`: its folder exists and takes files, and what is
+/// there, if anything is, is a file that may be replaced. What dead programs left in the folder is removed.
+///
+/// # Errors
+/// What stands in the way, and what to do about it.
+pub fn check_place(path: &Path) -> Result<(), String> {
+    if path.is_dir() {
+        return Err("is a directory: name a file".into());
+    }
+    let target = target(path);
+    let folder = folder(&target);
+    if !folder.is_dir() {
+        return Err(format!("there is no folder {}: create it first", folder.display()));
+    }
+    match fs::metadata(&target) {
+        Ok(existing) if !existing.is_file() => {
+            return Err("is neither a file nor a link to one: choose another name".into());
+        }
+        Ok(existing) if existing.permissions().readonly() => {
+            return Err("exists and is write-protected: choose another name".into());
+        }
+        Ok(existing) if !replaceable(&existing, &folder) => {
+            return Err("is somebody else's in a folder where only they may replace it: choose another name".into());
+        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(format!("cannot be a file's name ({error}): choose another name"));
+        }
+        _ => {}
+    }
+    remove_abandoned(&folder);
+    match temporary(&folder) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("no file can be made in {} ({error}): choose another folder", folder.display())),
+    }
+}
+
+/// Whether `user` may rename another file over one of `owner` in a folder: a sticky one, as `/tmp` is, keeps what is
+/// somebody else's.
+#[cfg(unix)]
+fn may_replace(user: u32, owner: u32, folder_owner: u32, folder_mode: u32) -> bool {
+    const STICKY: u32 = 0o1000;
+    folder_mode & STICKY == 0 || [0, owner, folder_owner].contains(&user)
+}
+
+/// [`may_replace`], of what is there and whoever runs this.
+#[cfg(unix)]
+fn replaceable(existing: &fs::Metadata, folder: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let (Ok(user), Ok(folder)) = (fs::metadata("/proc/self"), fs::metadata(folder)) else { return true };
+    may_replace(user.uid(), existing.uid(), folder.uid(), folder.mode())
+}
+
+#[cfg(not(unix))]
+fn replaceable(_: &fs::Metadata, _: &Path) -> bool {
+    true
+}
+
 /// Writes a file in one step: whoever looks sees the old one or the whole new one, with the old one's permissions.
 ///
 /// # Errors
@@ -93,18 +150,32 @@ pub fn write_whole(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<&mut fs::File>) -> Result<(), String>,
 ) -> Result<(), String> {
+    replace(path, |file| {
+        let mut out = BufWriter::new(file.as_file_mut());
+        write(&mut out)?;
+        out.flush().map_err(|error| error.to_string())
+    })
+}
+
+/// [`write_whole`] for those who write to a file by its name.
+///
+/// # Errors
+/// The system's reason, or that of `fill`; nothing is left behind.
+pub fn replace(path: &Path, fill: impl FnOnce(&mut NamedTempFile) -> Result<(), String>) -> Result<(), String> {
     let reason = |error: io::Error| error.to_string();
+    let path = &target(path);
     let mut file = temporary(&folder(path)).map_err(reason)?;
-    let mut out = BufWriter::new(file.as_file_mut());
-    write(&mut out)?;
-    out.flush().map_err(reason)?;
-    drop(out);
+    fill(&mut file)?;
     if let Ok(existing) = fs::metadata(path) {
         file.as_file().set_permissions(existing.permissions()).map_err(reason)?;
     }
     // On disk before the rename, or a power cut could leave an empty file under the final name.
     file.as_file().sync_all().map_err(reason)?;
-    file.persist(path).map(drop).map_err(|failed| reason(failed.error))
+    file.persist(path).map_err(|failed| reason(failed.error))?;
+    // And so should the name be; a file system that cannot is left to its own ways.
+    #[cfg(unix)]
+    let _ = fs::File::open(folder(path)).and_then(|folder| folder.sync_all());
+    Ok(())
 }
 
 #[cfg(test)]
@@ -128,6 +199,13 @@ mod tests {
         names.sort();
         assert_eq!(names, [".impasto-notes", ".impasto-young.part", "other.part"]);
         assert!(running.path().exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_sticky_folder_keeps_other_peoples_files() {
+        assert!(may_replace(7, 8, 9, 0o777) && !may_replace(7, 8, 9, 0o1777));
+        assert!(may_replace(7, 7, 9, 0o1777) && may_replace(7, 8, 7, 0o1777) && may_replace(0, 8, 9, 0o1777));
     }
 
     #[test]

@@ -104,7 +104,8 @@
 //!     for* [`Preset::config`], and change one at a time.
 //!
 //! [`error`] says what can go wrong and how to put it right, [`files`] how what is
-//! written is there whole or not at all. The command line
+//! written is there whole or not at all, [`state`] what a run is made of when it is
+//! put away. An [`Engine`] is what many runs share. The command line
 //! (`src/main.rs`, `src/cli`) is another user of this library: it parses, calls
 //! [`stylize`] and reports.
 //!
@@ -130,10 +131,11 @@ pub mod objective;
 pub mod ops;
 pub mod optim;
 pub mod picture;
+pub mod state;
 pub mod tensor;
 pub mod transfer;
 pub mod vgg;
 pub use config::{Config, Preset};
 pub use error::{Error, Result};
 pub use picture::Picture;
-pub use transfer::stylize;
+pub use transfer::{Engine, stylize};

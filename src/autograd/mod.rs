@@ -15,9 +15,11 @@
 //! [`crate::ops`] hold one rule each, [`gradcheck`] compares any of them with a
 //! finite difference.
 
+mod cancel;
 pub mod gradcheck;
 mod tape;
 mod value;
 
+pub use cancel::Cancel;
 pub use tape::{Backward, Gradients, Tape, Var};
 pub use value::{MapElement, Value};

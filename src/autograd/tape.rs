@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ndarray::ArrayD;
 
-use super::{MapElement, Value};
+use super::{Cancel, MapElement, Value};
 use crate::kernels::conv::Filter;
 use crate::kernels::mask::Mask;
 use crate::kernels::pool::Choices;
@@ -41,13 +41,26 @@ struct Node {
 pub struct Tape<'p> {
     nodes: Vec<Node>,
     pool: &'p mut Pool,
+    cancel: Cancel,
 }
 
 impl<'p> Tape<'p> {
     /// An empty tape.
     #[must_use]
     pub fn new(pool: &'p mut Pool) -> Self {
-        Tape { nodes: Vec::new(), pool }
+        Tape::heeding(pool, Cancel::default())
+    }
+
+    /// An empty tape that stops where it is when it is cancelled: what is computed after that is of no use.
+    #[must_use]
+    pub fn heeding(pool: &'p mut Pool, cancel: Cancel) -> Self {
+        Tape { nodes: Vec::new(), pool, cancel }
+    }
+
+    /// Whether it has been cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
     }
 
     /// Records a leaf that is differentiated.
@@ -198,6 +211,9 @@ impl<'p> Tape<'p> {
             // No rule reads its own node's value, and no rule that is still to run can read it.
             recycle(node.value, self.pool);
             let Some(rule) = node.rule else { continue };
+            if self.cancel.is_cancelled() {
+                continue;
+            }
             // What is read after this is read by others.
             node.saves.iter().for_each(|var| self.nodes[var.0].readers -= 1);
             if let Some(d_out) = gradients[index].take() {

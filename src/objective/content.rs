@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::autograd::{Tape, Value, Var};
 use crate::ops::{scale, squared_error};
 
 /// The distance between features F (H × W × N) and the content picture's P.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ContentLoss {
     /// `½ Σ (F − P)²` (Gatys, Ecker & Bethge 2015, arXiv:1508.06576, eq. 1). Its weight depends on the picture's size.

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::vgg::Layer;
 
 /// A layer and its share w_l of its loss, written `relu3_3` (weight 1) or `relu3_3:0.25`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LayerWeight {
     /// The layer.
     pub layer: Layer,

@@ -23,9 +23,10 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::autograd::{Tape, Value, Var};
+use crate::autograd::{Cancel, Tape, Value, Var};
 use crate::kernels::simd::pages::prefer_huge;
 use crate::ops::{add, known, moments, scale};
+use crate::state::{Found, Saved};
 use crate::tensor::{FeatureMap, Pool};
 use crate::vgg::{Layer, Vgg};
 pub use content::ContentLoss;
@@ -100,38 +101,69 @@ impl Objective {
     /// Looks at the content and the style picture (H × W × 3 each, sRGB in [0, 1]) and remembers what it saw.
     #[must_use]
     pub fn new(vgg: Arc<Vgg>, goal: Goal, content: &FeatureMap, style: &FeatureMap) -> Self {
+        Self::heeding(vgg, goal, content, style, &Cancel::default()).expect("nobody cancels")
+    }
+
+    /// The same, unless it is cancelled.
+    #[must_use]
+    pub fn heeding(
+        vgg: Arc<Vgg>,
+        goal: Goal,
+        content: &FeatureMap,
+        style: &FeatureMap,
+        cancel: &Cancel,
+    ) -> Option<Self> {
         // Not the steps' pool: it would be left cut to the sizes of an evaluation without a gradient.
         let pool = &mut Pool::advised(prefer_huge);
-        let content = features(&vgg, &goal.content_layers, content, pool, |tape, features| {
+        let content = features(&vgg, &goal.content_layers, content, pool, cancel, |tape, features| {
             // A copy of its own: the tape's buffer goes back to the pool.
             Arc::new(tape.value(features).clone())
         });
-        let sums = features(&vgg, &goal.style_layers, style, pool, |tape, features| {
+        let sums = features(&vgg, &goal.style_layers, style, pool, cancel, |tape, features| {
             let (height, width, _) = tape.dim(features);
             let sums = moments(tape, features);
             let sums = tape.tensor(sums).clone().into_dimensionality().expect("N+1 × N");
             Sums { sums, pixels: height * width }
         });
+        if cancel.is_cancelled() {
+            return None;
+        }
         let options = Options { refresh: goal.refresh };
         let target = |(layer, sums): (LayerWeight, Sums)| (layer, goal.statistic.target(&sums, options));
         let style = sums.into_par_iter().map(target).collect();
-        Objective { vgg, goal, content, style }
+        Some(Objective { vgg, goal, content, style })
+    }
+
+    /// Keeps what the style's targets remember of earlier evaluations.
+    pub fn save<'a>(&'a self, saved: &mut Saved<'a>) {
+        self.style.iter().for_each(|(layer, target)| target.save(&layer.layer.to_string(), saved));
+    }
+
+    /// Takes up what was kept.
+    ///
+    /// # Errors
+    /// If it is not of these targets.
+    pub fn load(&mut self, found: &Found) -> Result<(), String> {
+        self.style.iter_mut().try_for_each(|(layer, target)| target.load(&layer.layer.to_string(), found))
     }
 
     /// The losses at x (H × W × 3) and their gradient.
     #[must_use]
     pub fn evaluate(&mut self, x: &FeatureMap, pool: &mut Pool) -> Evaluation {
-        self.run(x, pool, true)
+        self.run(x, pool, true, &Cancel::default()).expect("nobody cancels")
     }
 
     /// The losses at x (H × W × 3) alone.
     #[must_use]
     pub fn measure(&mut self, x: &FeatureMap, pool: &mut Pool) -> Evaluation {
-        self.run(x, pool, false)
+        self.run(x, pool, false, &Cancel::default()).expect("nobody cancels")
     }
 
-    fn run(&mut self, x: &FeatureMap, pool: &mut Pool, differentiate: bool) -> Evaluation {
-        let mut tape = Tape::new(pool);
+    /// The losses at x (H × W × 3), and their gradient if it is wanted, unless that is cancelled. What a statistic
+    /// remembers may then be of a picture whose gradient nobody saw.
+    #[must_use]
+    pub fn run(&mut self, x: &FeatureMap, pool: &mut Pool, differentiate: bool, cancel: &Cancel) -> Option<Evaluation> {
+        let mut tape = Tape::heeding(pool, cancel.clone());
         let mut copy = tape.allocate(x.height(), x.width(), x.channels());
         copy.as_mut_slice().copy_from_slice(x.as_slice());
         let picture =
@@ -147,6 +179,9 @@ impl Objective {
                 measured.push((name, target.measure(tape, features), height * width));
             }
         });
+        if tape.is_cancelled() {
+            return None;
+        }
         let style = distances(&mut self.style, &mut tape, &measured);
         let layers = style.iter().map(|(l, loss)| (l.layer, tape.scalar(*loss))).collect();
         let content = weighted_sum(&mut tape, &content);
@@ -168,9 +203,13 @@ impl Objective {
             gradient: None,
         };
         if differentiate {
-            evaluation.gradient = Some(tape.backward(total).take_map(picture));
+            let mut gradients = tape.backward(total);
+            if cancel.is_cancelled() {
+                return None;
+            }
+            evaluation.gradient = Some(gradients.take_map(picture));
         }
-        evaluation
+        Some(evaluation)
     }
 }
 
@@ -210,9 +249,10 @@ fn features<T>(
     layers: &[LayerWeight],
     picture: &FeatureMap,
     pool: &mut Pool,
+    cancel: &Cancel,
     mut see: impl FnMut(&mut Tape<'_>, Var) -> T,
 ) -> Vec<(LayerWeight, T)> {
-    let mut tape = Tape::new(pool);
+    let mut tape = Tape::heeding(pool, cancel.clone());
     let picture = tape.constant(Arc::new(Value::Map(picture.clone())));
     let mut seen = Vec::new();
     vgg.forward(&mut tape, picture, |tape, name, features| {

@@ -1,12 +1,12 @@
 //! Denoise: neighbours that differ little.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::autograd::{Tape, Var};
 use crate::ops::{total_variation, total_variation9};
 
 /// Total variation of a picture (H × W × 3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Variation {
     /// `Σ |∇x|²` over the four neighbours. Its weight depends on the picture's size.

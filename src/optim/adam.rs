@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernels::reduce::BLOCK;
 use crate::kernels::simd::{Isa, Kernel, Simd};
+use crate::state::{Found, Saved};
 
 /// Adam's constants.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,7 +36,7 @@ pub struct AdamOptions {
 /// ```
 ///
 /// Source: Kingma & Ba 2015, arXiv:1412.6980, algorithm 1, with its bias correction.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Adam {
     options: AdamOptions,
     steps: u32,
@@ -48,6 +49,22 @@ impl Adam {
     #[must_use]
     pub fn new(options: AdamOptions, length: usize) -> Self {
         Adam { options, steps: 0, m: vec![0.0; length], v: vec![0.0; length] }
+    }
+
+    /// Keeps both moments and the step count.
+    pub fn save<'a>(&'a self, saved: &mut Saved<'a>) {
+        saved.array("adam.m", &[self.len()], &self.m);
+        saved.array("adam.v", &[self.len()], &self.v);
+        saved.small("adam.steps", &self.steps);
+    }
+
+    /// What was kept, of `length` elements.
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub fn load(options: AdamOptions, length: usize, found: &Found) -> Result<Self, String> {
+        let [m, v] = ["adam.m", "adam.v"].map(|name| found.array(name, &[length]));
+        Ok(Adam { options, steps: found.small("adam.steps")?, m: m?, v: v? })
     }
 
     /// One update of x along −g.

@@ -49,6 +49,7 @@ use super::Told;
 use super::line_search::{LineSearch, Trial, Verdict};
 use super::vector;
 use crate::kernels::reduce::BLOCK;
+use crate::state::{Found, Saved};
 use history::{History, Pair};
 
 /// What L-BFGS can be told.
@@ -89,7 +90,7 @@ enum Phase {
 }
 
 /// Limited-memory BFGS with its memory: plain numbers, of which a copy continues in exactly the same way.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Lbfgs {
     options: LbfgsOptions,
     phase: Phase,
@@ -127,6 +128,28 @@ impl Lbfgs {
             held: vec![false; length],
             history: History::new(options.history),
         }
+    }
+
+    /// Keeps the iterate, the pairs, and the search under way.
+    pub fn save<'a>(&'a self, saved: &mut Saved<'a>) {
+        for (name, vector) in [("lbfgs.x", &self.x), ("lbfgs.g", &self.g), ("lbfgs.d", &self.d)] {
+            saved.array(name, &[vector.len()], vector);
+        }
+        saved.array("lbfgs.held", &[self.held.len()], bytemuck::cast_slice::<bool, u8>(&self.held));
+        saved.small("lbfgs.search", &(&self.phase, self.loss, self.mark, self.since));
+        self.history.save(saved);
+    }
+
+    /// What was kept, of `length` elements.
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub fn load(options: LbfgsOptions, length: usize, found: &Found) -> Result<Self, String> {
+        let [x, g, d] = ["lbfgs.x", "lbfgs.g", "lbfgs.d"].map(|name| found.array(name, &[length]));
+        let held = found.array::<u8>("lbfgs.held", &[length])?.into_iter().map(|held| held != 0).collect();
+        let (phase, loss, mark, since) = found.small("lbfgs.search")?;
+        let history = History::load(options.history, length, found)?;
+        Ok(Lbfgs { options, phase, x: x?, g: g?, loss, mark, since, d: d?, held, history })
     }
 
     /// The same optimiser with no memory, for `length` elements.

@@ -22,6 +22,7 @@ mod vector;
 
 use serde::{Deserialize, Serialize};
 
+use crate::state::{Found, Saved};
 pub use adam::{Adam, AdamOptions};
 pub use lbfgs::{Lbfgs, LbfgsOptions};
 
@@ -53,6 +54,17 @@ impl Method {
         }
     }
 
+    /// An optimiser of `length` elements with the memory that [`Optimizer::save`] kept.
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub fn load(self, length: usize, found: &Found) -> Result<Optimizer, String> {
+        Ok(match self {
+            Method::Adam(options) => Optimizer::Adam(Adam::load(options, length, found)?),
+            Method::Lbfgs(options) => Optimizer::Lbfgs(Lbfgs::load(options, length, found)?),
+        })
+    }
+
     /// Bytes that its memory of `length` elements grows to.
     #[must_use]
     pub fn bytes(self, length: usize) -> u64 {
@@ -80,7 +92,7 @@ impl Method {
 /// let best = optimizer.iterate(&x);
 /// assert!((best[0] - 1.0).abs() < 1e-6 && (best[1] - 0.5).abs() < 1e-4);
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Optimizer {
     /// A step size for each element.
     Adam(Adam),
@@ -103,6 +115,14 @@ impl Optimizer {
                 Told::Accepted
             }
             Optimizer::Lbfgs(lbfgs) => lbfgs.tell(x, loss, gradient),
+        }
+    }
+
+    /// Keeps its memory.
+    pub fn save<'a>(&'a self, saved: &mut Saved<'a>) {
+        match self {
+            Optimizer::Adam(adam) => adam.save(saved),
+            Optimizer::Lbfgs(lbfgs) => lbfgs.save(saved),
         }
     }
 

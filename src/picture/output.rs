@@ -5,14 +5,12 @@
 //! was there in one step ([`save`]): it is written beside its place and renamed,
 //! so that nobody ever sees half a picture, and a failure leaves the old one.
 
-use std::fs;
-use std::io;
 use std::path::Path;
 
 use super::Picture;
 use super::encode::{self, OutputFormat, SaveOptions};
 use crate::error::{Error, Result};
-use crate::files::{folder, remove_abandoned, same, target, temporary, write_whole};
+use crate::files::{check_place, same, target, write_whole};
 
 /// Checks, before any work is done, that a picture can be written to `path`:
 /// its name ends in a known extension, the format can do what `options` ask,
@@ -22,39 +20,12 @@ use crate::files::{folder, remove_abandoned, same, target, temporary, write_whol
 /// # Errors
 /// [`Error::Usage`] with what stands in the way.
 pub fn check_output(path: &Path, options: &SaveOptions, inputs: &[&Path]) -> Result<()> {
-    let usage = |cause: String| Err(Error::Usage(format!("{}: {cause}", path.display())));
+    let usage = |cause: String| Error::Usage(format!("{}: {cause}", path.display()));
     check_depth(path, OutputFormat::from_path(path)?, options)?;
-    if path.is_dir() {
-        return usage("is a directory: name a file for the result".into());
-    }
     if let Some(input) = inputs.iter().find(|input| same(path, input)) {
-        return usage(format!("is the input picture {}: choose another name for the result", input.display()));
+        return Err(usage(format!("is the input picture {}: choose another name for the result", input.display())));
     }
-    let target = target(path);
-    let folder = folder(&target);
-    if !folder.is_dir() {
-        return usage(format!("there is no folder {}: create it first", folder.display()));
-    }
-    match fs::metadata(&target) {
-        Ok(existing) if !existing.is_file() => {
-            return usage("is neither a file nor a link to one: choose another name for the result".into());
-        }
-        Ok(existing) if existing.permissions().readonly() => {
-            return usage("exists and is write-protected: choose another name for the result".into());
-        }
-        Ok(existing) if !replaceable(&existing, &folder) => {
-            return usage("is somebody else's in a folder where only they may replace it: choose another name".into());
-        }
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return usage(format!("cannot be a file's name ({error}): choose another name for the result"));
-        }
-        _ => {}
-    }
-    remove_abandoned(&folder);
-    match temporary(&folder) {
-        Ok(_) => Ok(()),
-        Err(error) => usage(format!("no file can be made in {} ({error}): choose another folder", folder.display())),
-    }
+    check_place(path).map_err(usage)
 }
 
 /// Checks that the format of `path` holds pictures whose longer side is so many pixels.
@@ -70,27 +41,6 @@ pub fn check_side(path: &Path, longest: usize) -> Result<()> {
     Err(Error::Usage(format!(
         "{path}: a side of {longest} pixels is beyond the format's {most}: write a .png or .tiff"
     )))
-}
-
-/// Whether `user` may rename another file over one of `owner` in a folder: a sticky one, as `/tmp` is, keeps what is
-/// somebody else's.
-#[cfg(unix)]
-fn may_replace(user: u32, owner: u32, folder_owner: u32, folder_mode: u32) -> bool {
-    const STICKY: u32 = 0o1000;
-    folder_mode & STICKY == 0 || [0, owner, folder_owner].contains(&user)
-}
-
-/// [`may_replace`], of what is there and whoever runs this.
-#[cfg(unix)]
-fn replaceable(existing: &fs::Metadata, folder: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let (Ok(user), Ok(folder)) = (fs::metadata("/proc/self"), fs::metadata(folder)) else { return true };
-    may_replace(user.uid(), existing.uid(), folder.uid(), folder.mode())
-}
-
-#[cfg(not(unix))]
-fn replaceable(_: &fs::Metadata, _: &Path) -> bool {
-    true
 }
 
 /// Writes `picture` to `path` in the format its extension names, in one step:
@@ -123,6 +73,8 @@ fn check_depth(path: &Path, format: OutputFormat, options: &SaveOptions) -> Resu
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use ndarray::Array3;
 
     use super::*;
@@ -175,13 +127,6 @@ mod tests {
         for name in ["hard.png", "soft.png"] {
             assert!(refusal(&at(name), &SaveOptions::default(), &[&at("input.png")]).contains("input picture"));
         }
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_sticky_folder_keeps_other_peoples_files() {
-        assert!(may_replace(7, 8, 9, 0o777) && !may_replace(7, 8, 9, 0o1777));
-        assert!(may_replace(7, 7, 9, 0o1777) && may_replace(7, 8, 7, 0o1777) && may_replace(0, 8, 9, 0o1777));
     }
 
     #[cfg(unix)]

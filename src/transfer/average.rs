@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use crate::kernels::reduce::BLOCK;
+use crate::state::{Found, Saved};
 use crate::tensor::FeatureMap;
 
 /// Bias-corrected exponential average of pictures: `Σ dⁿ⁻ⁱ xᵢ / Σ dⁿ⁻ⁱ`.
@@ -21,6 +22,17 @@ impl Average {
     /// Of no pictures yet, of `length` elements.
     pub fn new(decay: f64, length: usize) -> Self {
         Average { decay, sum: vec![0.0; length], weight: 0.0 }
+    }
+
+    /// Keeps the sum and its weight.
+    pub fn save<'a>(&'a self, saved: &mut Saved<'a>) {
+        saved.array("average.sum", &[self.sum.len()], &self.sum);
+        saved.small("average.weight", &self.weight);
+    }
+
+    /// What was kept.
+    pub fn load(decay: f64, length: usize, found: &Found) -> Result<Self, String> {
+        Ok(Average { decay, sum: found.array("average.sum", &[length])?, weight: found.small("average.weight")? })
     }
 
     /// Takes a picture in.

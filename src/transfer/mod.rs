@@ -13,26 +13,32 @@
 //!                          at the end: colours, calm, tone       calm.rs
 //! ```
 //!
+//! An [`Engine`] is what runs share, network and threads; a [`Checkpoint`] is a run put away, from which it goes on as
+//! if nothing had been.
+//!
 //! The loop knows no terminal and no file: it emits a [`Step`] per iteration to
 //! a callback, which may stop it.
 
 mod average;
 pub mod calm;
 pub mod canvas;
+pub mod checkpoint;
 pub mod detail;
+mod engine;
 mod memory;
 pub mod plan;
 mod run;
 mod step;
 
+use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::picture::Picture;
-use crate::vgg::{Vgg, Weights};
 
+pub use checkpoint::Checkpoint;
+pub use engine::Engine;
 pub use memory::Memory;
 pub use plan::{Machine, Plan, Scale};
 pub use run::Run;
@@ -73,31 +79,9 @@ pub fn stylize(
     config: &Config,
     content: &Picture,
     style: &Picture,
-    mut on_step: impl FnMut(&Step<'_>) -> ControlFlow<()> + Send,
+    on_step: impl FnMut(&Step<'_>) -> ControlFlow<()> + Send,
 ) -> Result<Outcome> {
     config.validate()?;
-    let threads = rayon::ThreadPoolBuilder::new().num_threads(config.threads).build();
-    let threads =
-        threads.map_err(|e| Error::Usage(format!("--threads {}: {e}; give a smaller number", config.threads)))?;
-    threads.install(|| {
-        let weights = Weights::load(config.weights.as_deref())?;
-        let sizes = [content, style].map(|picture| (picture.height(), picture.width()));
-        let plan = Plan::new(config, sizes[0], sizes[1], weights.architecture(), Machine::detect())?;
-        memory::check(&plan)?;
-        let vgg = Arc::new(Vgg::planned(&weights, &plan.convolutions, plan.network)?);
-        drop(weights);
-        let mut run = Run::new(config, &plan, vgg, content, style)?;
-        let end = loop {
-            match run.step() {
-                Ok(Some(step)) => {
-                    if on_step(&step).is_break() && !step.last {
-                        break End::Stopped;
-                    }
-                }
-                Ok(None) => break End::Finished,
-                Err(error) => break End::Diverged(error),
-            }
-        };
-        Ok(Outcome { picture: run.result(), iterations: run.iterations(), end })
-    })
+    let engine = Engine::new(config.weights.as_deref(), config.threads, NonZeroUsize::MIN)?;
+    engine.stylize(config, content, style, on_step)
 }

@@ -18,6 +18,8 @@
 //! network and the machine. A run follows it, a progress display counts by it,
 //! and an operator reads it: nothing is decided twice.
 
+use serde::{Deserialize, Serialize};
+
 use super::canvas::Canvas;
 use super::memory::Memory;
 use crate::config::{Config, Moments, OptimizerKind, ScaleRule, Scales};
@@ -48,7 +50,7 @@ impl Machine {
 }
 
 /// One scale of a run.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scale {
     /// Height of the picture, in pixels.
     pub height: usize,
@@ -112,6 +114,18 @@ impl Plan {
         architecture: Architecture,
         machine: Machine,
     ) -> Result<Self> {
+        Self::of(config, scales(config, content, style)?, architecture, machine)
+    }
+
+    /// Plans a run through given scales, as [`scales`] and [`more_scales`] make them.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    ///
+    /// # Panics
+    /// If there is no scale.
+    pub fn of(config: &Config, scales: Vec<Scale>, architecture: Architecture, machine: Machine) -> Result<Self> {
+        assert!(!scales.is_empty(), "a run has a scale");
         config.validate()?;
         let goal = config.goal();
         let network = Options {
@@ -126,7 +140,7 @@ impl Plan {
         let deepest = goal.deepest_layer();
         let stages = architecture.stages_to(deepest)?;
         let mut plan = Plan {
-            scales: scales(config, content, style)?,
+            scales,
             method: method(config),
             moments: config.moments,
             convolutions: choices(stages, network.precision, machine.cpu, config.conv_algorithm),
@@ -213,6 +227,42 @@ pub fn scales(config: &Config, content: (usize, usize), style: (usize, usize)) -
         }
     };
     Ok(rules.into_iter().enumerate().map(scale).collect())
+}
+
+/// What a run does after `done`, if it goes on: to a larger size through the scales that a run of that size would have,
+/// and for `iterations` more at the last of them, with a course of their own.
+///
+/// # Errors
+/// As [`scales`]; [`Error::Usage`] if the size is not larger, or there are no iterations.
+pub fn more_scales(
+    config: &Config,
+    done: &[Scale],
+    content: (usize, usize),
+    style: (usize, usize),
+    (size, iterations): (Option<u32>, Option<u32>),
+) -> Result<Vec<Scale>> {
+    let mut all = done.to_vec();
+    let longest = |scale: &Scale| scale.height.max(scale.width);
+    let before = longest(done.last().expect("a run has a scale"));
+    if let Some(size) = size {
+        let rule = match &config.scales {
+            Scales::Given(rule) => Scales::Grown(rule.clone()),
+            other => other.clone(),
+        };
+        let larger = scales(&Config { size, scales: rule, iterations: None, ..config.clone() }, content, style)?;
+        all.extend(larger.into_iter().filter(|scale| longest(scale) > before));
+        if all.len() == done.len() {
+            return Err(Error::Usage(format!("--size {size}: the picture has {before} pixels already; give more")));
+        }
+    }
+    if let Some(iterations) = iterations {
+        let last = *all.last().expect("a run has a scale");
+        all.push(Scale { iterations, ..last });
+    }
+    if all.iter().any(|scale| scale.iterations == 0) {
+        return Err(Error::Usage("--iterations 0: give at least 1".into()));
+    }
+    Ok(all)
 }
 
 /// By how much a picture is larger than it was; 1 if it is not.

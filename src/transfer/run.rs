@@ -22,6 +22,7 @@ use super::canvas::Canvas;
 use super::detail::enlarge;
 use super::plan::{self, Plan, Scale};
 use super::step::Step;
+use crate::autograd::Cancel;
 use crate::config::{Config, Init, Moments};
 use crate::error::{Error, Result};
 use crate::kernels::reduce::BLOCK;
@@ -30,6 +31,7 @@ use crate::kernels::simd::pages::prefer_huge;
 use crate::objective::{Evaluation, Goal, Objective};
 use crate::optim::{Optimizer, Told};
 use crate::picture::{self, Picture, palette, tone};
+use crate::state::{Found, Saved};
 use crate::tensor::{FeatureMap, Pool};
 use crate::vgg::Vgg;
 
@@ -47,6 +49,7 @@ pub struct Run<'a> {
     iteration: u32,
     /// Iterations made at this scale, measurements included.
     done: u32,
+    cancel: Cancel,
 }
 
 /// What is carried from iteration to iteration at one scale.
@@ -79,28 +82,65 @@ impl<'a> Run<'a> {
         let first = initial(config, &pictures)?;
         let canvas = plan::canvas(config, scale);
         let optimizer = plan.method.build(canvas.variables());
-        let objective = pictures.objective(plan, &vgg, scale);
+        let objective = pictures.objective(plan, &vgg, scale, &Cancel::default()).expect("nobody cancels");
         let state = State::new(config, objective, first, canvas, optimizer);
-        Ok(Run { config, plan, vgg, content, style, index: 0, state, iteration: 0, done: 0 })
+        Ok(Run { config, plan, vgg, content, style, index: 0, state, iteration: 0, done: 0, cancel: Cancel::default() })
+    }
+
+    /// Keeps everything that later iterations depend on. A run that takes it up makes the same picture, to the byte.
+    #[must_use]
+    pub fn save(&self) -> Saved<'_> {
+        let (mut saved, state) = (Saved::default(), &self.state);
+        saved.small("run", &(self.index, self.iteration, self.done));
+        let (height, width, channels) = state.picture.dim();
+        saved.array("picture", &[height, width, channels], state.picture.as_slice());
+        saved.array("theta", &[state.theta.len()], &state.theta);
+        state.optimizer.save(&mut saved);
+        state.objective.save(&mut saved);
+        if let Some(average) = &state.average {
+            average.save(&mut saved);
+        }
+        saved
+    }
+
+    /// The run that [`Run::save`] kept, of the same configuration and pictures. The plan may have more scales.
+    ///
+    /// # Errors
+    /// What is not there, or does not fit.
+    pub fn resume(
+        config: &'a Config,
+        plan: &'a Plan,
+        vgg: Arc<Vgg>,
+        content: &'a Picture,
+        style: &'a Picture,
+        found: &Found,
+    ) -> Result<Self, String> {
+        let (index, iteration, done): (usize, u32, u32) = found.small("run")?;
+        let scale = plan.scales.get(index).ok_or("it is at a scale that the run does not have")?;
+        let objective = Pictures::new(content, style, scale).objective(plan, &vgg, scale, &Cancel::default());
+        let objective = objective.expect("nobody cancels");
+        let state = State::load(config, plan, scale, objective, found)?;
+        Ok(Run { config, plan, vgg, content, style, index, state, iteration, done, cancel: Cancel::default() })
     }
 
     /// Makes one iteration, and after the last one a measurement; `None` when both have been made.
     ///
     /// # Errors
-    /// [`Error::Diverged`] if a loss or the gradient is not finite. The picture is the last one that was.
+    /// [`Error::Diverged`] if a loss or the gradient is not finite, [`Error::Cancelled`] if it was cancelled before
+    /// it was done. The picture is that of the step before.
     pub fn step(&mut self) -> Result<Option<Step<'_>>> {
         let start = Instant::now();
         let is_last = self.index + 1 == self.plan.scales.len();
-        if self.done > self.scale().iterations {
+        if self.finished() {
             return Ok(None);
         }
-        if !is_last && (self.done == self.scale().iterations || self.state.optimizer.finished()) {
-            self.grow();
+        if !is_last && (self.done >= self.scale().iterations || self.state.optimizer.finished()) {
+            self.grow()?;
         }
         let scale = *self.scale();
         // The measurement after the last update belongs to the last scale alone.
         let measuring = self.done == scale.iterations || self.state.optimizer.finished();
-        let evaluation = self.state.evaluate(measuring);
+        let Some(evaluation) = self.state.evaluate(measuring, &self.cancel) else { return Err(Error::Cancelled) };
         if let Some(what) = not_finite(&evaluation) {
             return Err(Error::Diverged { iteration: self.iteration + 1, what });
         }
@@ -125,6 +165,17 @@ impl<'a> Run<'a> {
             last: measuring,
             state: self,
         }))
+    }
+
+    /// Lets a token end the run within a step, and leaves it as it is: it makes no more steps, and is not to be saved.
+    pub fn heed(&mut self, cancel: Cancel) {
+        self.cancel = cancel;
+    }
+
+    /// Whether there is nothing left to do.
+    #[must_use]
+    pub fn finished(&self) -> bool {
+        self.index + 1 == self.plan.scales.len() && self.done > self.scale().iterations
     }
 
     /// Updates made so far.
@@ -164,10 +215,13 @@ impl<'a> Run<'a> {
     }
 
     /// Goes on to the next scale.
-    fn grow(&mut self) {
-        self.index += 1;
-        self.done = 0;
-        let (config, scale) = (self.config, &self.plan.scales[self.index]);
+    fn grow(&mut self) -> Result<()> {
+        let (config, scale, before) = (self.config, &self.plan.scales[self.index + 1], *self.scale());
+        if (Scale { iterations: before.iterations, ..*scale }) == before {
+            // The same again: only the learning rate begins anew.
+            (self.index, self.done) = (self.index + 1, 0);
+            return Ok(());
+        }
         let pictures = Pictures::new(self.content, self.style, scale);
         let matched;
         let model = if config.detail > 0.0 {
@@ -180,6 +234,8 @@ impl<'a> Run<'a> {
         let canvas = plan::canvas(config, scale);
         // The maps of the last scale go before those of this one come.
         self.state.pool = Pool::new();
+        let objective = pictures.objective(self.plan, &self.vgg, scale, &self.cancel).ok_or(Error::Cancelled)?;
+        (self.index, self.done) = (self.index + 1, 0);
         let fresh = self.plan.method.build(0);
         let optimizer = std::mem::replace(&mut self.state.optimizer, fresh);
         let optimizer = match self.plan.moments {
@@ -188,8 +244,8 @@ impl<'a> Run<'a> {
                 self.state.canvas.resize(moment, &canvas, Interpolation::Bilinear)
             }),
         };
-        let objective = pictures.objective(self.plan, &self.vgg, scale);
         self.state = State::new(config, objective, first, canvas, optimizer);
+        Ok(())
     }
 }
 
@@ -215,15 +271,39 @@ impl State {
         }
     }
 
-    fn evaluate(&mut self, measuring: bool) -> Evaluation {
+    fn load(
+        config: &Config,
+        plan: &Plan,
+        scale: &Scale,
+        mut objective: Objective,
+        found: &Found,
+    ) -> Result<Self, String> {
+        let canvas = plan::canvas(config, scale);
+        let (height, width) = (scale.height, scale.width);
+        let picture = FeatureMap::from_vec(height, width, 3, found.array("picture", &[height, width, 3])?);
+        let theta: Vec<f32> = found.array("theta", &[canvas.variables()])?;
+        objective.load(found)?;
+        let average = config.average.map(|decay| Average::load(decay, picture.as_slice().len(), found));
+        Ok(State {
+            objective,
+            d_theta: vec![0.0; theta.len()],
+            optimizer: plan.method.load(theta.len(), found)?,
+            average: average.transpose()?,
+            theta,
+            picture,
+            canvas,
+            pool: Pool::advised(prefer_huge),
+        })
+    }
+
+    fn evaluate(&mut self, measuring: bool, cancel: &Cancel) -> Option<Evaluation> {
         if measuring {
             // A line search's last trial is not what the run returns.
             let iterate = self.optimizer.iterate(&self.theta);
             self.canvas.decode(iterate, &mut self.picture);
             self.picture.as_mut_slice().par_chunks_mut(BLOCK).for_each(clamp);
-            return self.objective.measure(&self.picture, &mut self.pool);
         }
-        self.objective.evaluate(&self.picture, &mut self.pool)
+        self.objective.run(&self.picture, &mut self.pool, !measuring, cancel)
     }
 
     fn update(&mut self, loss: f64, mut gradient: FeatureMap, rate: f64) {
@@ -288,10 +368,10 @@ impl Pictures {
     }
 
     /// What is minimised at a scale.
-    fn objective(&self, plan: &Plan, vgg: &Arc<Vgg>, scale: &Scale) -> Objective {
+    fn objective(&self, plan: &Plan, vgg: &Arc<Vgg>, scale: &Scale, cancel: &Cancel) -> Option<Objective> {
         let [content, style] = [&self.content, &self.style].map(|picture| FeatureMap::from_array(&picture.rgb));
         let goal = Goal { content_weight: scale.content_weight, ..plan.goal.clone() };
-        Objective::new(vgg.clone(), goal, &content, &style)
+        Objective::heeding(vgg.clone(), goal, &content, &style, cancel)
     }
 
     /// The photograph in the style picture's colours.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Layer, Stage, Weights};
 use crate::autograd::{Tape, Value, Var};
@@ -20,7 +20,7 @@ pub const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 pub const STD: [f32; 3] = [0.229, 0.224, 0.225];
 
 /// What a convolution sees beyond the edge of its input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Border {
     /// Zeros, as the network was trained.
@@ -34,7 +34,7 @@ pub enum Border {
 /// A mean is smaller than a maximum, and after four poolings much smaller. The last two are rescaled so that features
 /// keep about the size that maxima give them, with which the network was trained: factors 2 and 0.78, as in K.
 /// Crowson's style-transfer-pytorch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pooling {
     /// The largest of four, as the network was trained.
@@ -112,6 +112,8 @@ impl Vgg {
     /// Calls `tap` with each ReLU's output once the next stage has read it. Walking back, what `tap` recorded there is
     /// then differentiated before that stage: a loss that is the last to look at the output can write its gradient over
     /// it, and the stage's is added to that, in the same buffer.
+    ///
+    /// Returns early when the tape is cancelled.
     pub fn forward<'p>(&self, tape: &mut Tape<'p>, picture: Var, mut tap: impl FnMut(&mut Tape<'p>, Layer, Var)) {
         let mut x = normalize(tape, picture, MEAN, STD);
         let mut padding = 1;
@@ -121,6 +123,9 @@ impl Vgg {
         }
         let mut waiting = None;
         for stage in self.stages {
+            if tape.is_cancelled() {
+                return;
+            }
             let (before, name) = (x, waiting.take());
             x = match stage {
                 Stage::Pool => match self.options.pooling {

@@ -165,6 +165,12 @@ impl Weights {
         Ok(())
     }
 
+    /// SHA-256 of the file, in lower-case hexadecimal.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        Sha256::digest(&self.file).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// What the file holds; loads every tensor of the network.
     ///
     /// # Errors
@@ -182,7 +188,7 @@ impl Weights {
             name: self.name.clone(),
             architecture: self.architecture,
             bytes: self.file.len(),
-            sha256: Sha256::digest(&self.file).iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: self.digest(),
             metadata: self.header.metadata().clone().unwrap_or_default().into_iter().collect(),
             tensors,
             ignored,

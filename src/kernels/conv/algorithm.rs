@@ -1,13 +1,13 @@
 //! Which algorithms there are, and which of them computes a convolution: [`choose`] is a pure function that can be
 //! read, tested and overridden.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Direction, Shape, amx, direct};
 use crate::tensor::Dtype;
 
 /// How a convolution is computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Algorithm {
     /// Seven plain loops with sums in `f64`: the definition, and the tests' oracle.
@@ -136,7 +136,7 @@ pub fn why(shape: &Shape, direction: Direction, dtype: Dtype, cpu: Cpu, requeste
 }
 
 /// The algorithm of each direction, chosen once for all maps: no choice depends on their size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Choice {
     /// From input to output.
     pub forward: Algorithm,

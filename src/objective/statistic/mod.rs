@@ -22,9 +22,10 @@ mod transport;
 mod wasserstein;
 
 use ndarray::{Array2, ArrayD};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::autograd::{Tape, Var};
+use crate::state::{Found, Saved};
 use moments::Moments;
 
 /// Which statistic of a layer's features is compared.
@@ -51,6 +52,17 @@ pub trait Target: Send {
 
     /// The distance of what was measured over `pixels` pixels, and its gradient, of the measured value's shape.
     fn distance(&mut self, measured: &ArrayD<f32>, pixels: usize) -> Distance;
+
+    /// Keeps, under a name that begins as given, what it remembers of earlier evaluations. Most remember nothing.
+    fn save<'a>(&'a self, _begins: &str, _saved: &mut Saved<'a>) {}
+
+    /// Takes up what was kept.
+    ///
+    /// # Errors
+    /// If it is not of this target.
+    fn load(&mut self, _begins: &str, _found: &Found) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// The value of a distance and its gradient.
@@ -165,6 +177,14 @@ impl Statistic {
 impl Serialize for Statistic {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Statistic {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let entry = Self::ENTRIES.iter().find(|entry| entry.name == name);
+        entry.map(|entry| entry.statistic).ok_or_else(|| serde::de::Error::custom(format!("no statistic is {name}")))
     }
 }
 

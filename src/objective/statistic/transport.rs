@@ -37,6 +37,7 @@ use rayon::prelude::*;
 
 use crate::kernels::eigen::{function, product, symmetric_eigen};
 use crate::kernels::matmul::{matmul, matmul_symmetric};
+use crate::state::{Found, Saved};
 
 /// Eigenvalues of T^½ S T^½ below this share of the largest count as this: there the roots would be those of rounding
 /// errors.
@@ -108,6 +109,36 @@ impl Transport {
         let [matrix, basis] = [f32::NAN; 2].map(|nan| Array2::from_elem((n, n), nan));
         let [diagonal, roots] = [f64::NAN; 2].map(|nan| Array1::from_elem(n, nan));
         Transport { matrix, trace: f64::NAN, basis, diagonal, roots, left_out: f64::NAN }
+    }
+
+    /// Keeps everything, under names that begin as given.
+    pub fn save<'a>(&'a self, begins: &str, saved: &mut Saved<'a>) {
+        for (name, matrix) in [("transport", &self.matrix), ("basis", &self.basis)] {
+            saved.matrix(format!("{begins}.{name}"), matrix);
+        }
+        saved.small(
+            format!("{begins}.roots"),
+            &(&self.diagonal.to_vec(), &self.roots.to_vec(), self.trace, self.left_out),
+        );
+    }
+
+    /// What was kept.
+    pub fn load(begins: &str, found: &Found) -> Result<Self, String> {
+        let (diagonal, roots, trace, left_out): (Vec<f64>, Vec<f64>, f64, f64) =
+            found.small(&format!("{begins}.roots"))?;
+        let shape = [roots.len(); 2];
+        if diagonal.len() != roots.len() {
+            return Err(format!("{begins}.roots are of two lengths"));
+        }
+        let [matrix, basis] = ["transport", "basis"].map(|name| found.matrix(&format!("{begins}.{name}"), shape));
+        Ok(Transport {
+            matrix: matrix?,
+            trace,
+            basis: basis?,
+            diagonal: diagonal.into(),
+            roots: roots.into(),
+            left_out,
+        })
     }
 
     /// Takes the matrix and f along to another S (or K) of the same size; false, and nothing changes, where it is too

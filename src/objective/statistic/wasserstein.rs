@@ -25,6 +25,7 @@ use super::{Distance, Moments, Options, Sums, Target};
 use crate::autograd::{Tape, Var};
 use crate::kernels::matmul::{matmul, matmul_symmetric};
 use crate::ops;
+use crate::state::{Found, Saved};
 
 /// Added to the covariances' diagonals: a direction in which nothing varies has a root, too.
 pub const EPSILON: f64 = 1e-4;
@@ -61,6 +62,21 @@ impl Target for Wasserstein {
     fn distance(&mut self, measured: &ArrayD<f32>, pixels: usize) -> Distance {
         let measured = measured.view().into_dimensionality::<Ix2>().expect("a matrix");
         if is_small(pixels, measured.ncols()) { self.small(measured) } else { self.full(measured, pixels) }
+    }
+
+    fn save<'a>(&'a self, begins: &str, saved: &mut Saved<'a>) {
+        if let Some(transport) = &self.transport {
+            saved.small(format!("{begins}.age"), &self.age);
+            transport.save(begins, saved);
+        }
+    }
+
+    fn load(&mut self, begins: &str, found: &Found) -> Result<(), String> {
+        let age = format!("{begins}.age");
+        if found.has(&age) {
+            (self.age, self.transport) = (found.small(&age)?, Some(Transport::load(begins, found)?));
+        }
+        Ok(())
     }
 }
 

@@ -3,17 +3,17 @@
 use std::collections::VecDeque;
 
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use crate::kernels::reduce::BLOCK;
 use crate::optim::vector;
+use crate::state::{Found, Saved};
 
 /// A pair is kept if sᵀy is more than this share of yᵀy: else the curvature along s, sᵀy/sᵀs, is negative or so small
 /// that H would be made of rounding errors.
 const CURVATURE: f64 = 1e-10;
 
 /// A step and what it did to the gradient.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Pair {
     /// x₊ − x.
     pub s: Vec<f32>,
@@ -24,7 +24,7 @@ pub(super) struct Pair {
 }
 
 /// The last pairs, oldest first.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct History {
     room: usize,
     pairs: VecDeque<Pair>,
@@ -37,6 +37,24 @@ impl History {
     pub fn new(room: usize) -> Self {
         assert!(room > 0, "room for one pair at least");
         History { room, pairs: VecDeque::new(), gamma: 1.0 }
+    }
+
+    pub fn save<'a>(&'a self, saved: &mut Saved<'a>) {
+        let rho: Vec<f64> = self.pairs.iter().map(|pair| pair.rho).collect();
+        saved.small("lbfgs.history", &(self.gamma, rho));
+        for (i, pair) in self.pairs.iter().enumerate() {
+            for (name, vector) in [("s", &pair.s), ("y", &pair.y)] {
+                saved.array(format!("lbfgs.{name}.{i}"), &[vector.len()], vector);
+            }
+        }
+    }
+
+    pub fn load(room: usize, length: usize, found: &Found) -> Result<Self, String> {
+        let (gamma, rho): (f64, Vec<f64>) = found.small("lbfgs.history")?;
+        let vector = |name, i| found.array(&format!("lbfgs.{name}.{i}"), &[length]);
+        let pair = |(i, rho)| Ok(Pair { s: vector("s", i)?, y: vector("y", i)?, rho });
+        let pairs = rho.into_iter().enumerate().map(pair).collect::<Result<_, String>>()?;
+        Ok(History { room, pairs, gamma })
     }
 
     pub fn is_empty(&self) -> bool {

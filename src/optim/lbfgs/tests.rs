@@ -1,3 +1,4 @@
+use crate::state::{Found, Saved};
 use proptest::prelude::{ProptestConfig, any, prop_assert, proptest};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -216,9 +217,11 @@ fn a_copy_made_in_the_middle_of_a_search_goes_on_in_the_same_way() {
     let (mut optimizer, mut x) = (Lbfgs::new(LbfgsOptions { history: 3, ..OPTIONS }, 2), vec![-1.2, 1.0]);
     let mut trials = 0;
     for _ in 0..40 {
-        // As values: no digit is lost on the way.
-        let stored = serde_json::to_value(&optimizer).unwrap();
-        let mut copy: Lbfgs = serde_json::from_value(stored).unwrap();
+        // As a file has it: no digit is lost on the way.
+        let mut saved = Saved::default();
+        optimizer.save(&mut saved);
+        let found = Found::parse(saved.to_bytes(&Default::default()).unwrap()).unwrap();
+        let mut copy = Lbfgs::load(LbfgsOptions { history: 3, ..OPTIONS }, 2, &found).unwrap();
         assert_eq!(copy, optimizer);
         let (mut other, (loss, g)) = (x.clone(), rosenbrock(&x));
         let told = optimizer.tell(&mut x, loss, &g);
