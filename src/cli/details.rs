@@ -5,14 +5,14 @@ use std::fmt::Display;
 use sysinfo::System;
 
 use super::report::bytes;
-use super::stylize::Job;
+use super::work::Job;
 use super::{presets, say};
 
 /// Before the run.
-pub fn before(job: &Job<'_>) {
+pub fn before(job: &Job) {
     let (content, style) = (job.content.rgb.dim(), job.style.rgb.dim());
-    fact("content", format_args!("{} {}×{}", job.options.content.display(), content.1, content.0));
-    fact("style", format_args!("{} {}×{}", job.options.style.display(), style.1, style.0));
+    fact("content", format_args!("{} {}×{}", job.asked.content.display(), content.1, content.0));
+    fact("style", format_args!("{} {}×{}", job.asked.style.display(), style.1, style.0));
     fact("preset", job.config.preset.name());
     for (name, value) in presets::rows(&job.config) {
         fact(name, value);

@@ -8,10 +8,12 @@
 //!
 //! ```text
 //! stylize ── options ── values      flags -> Config; how values are read and shown
-//!    └────── watch ─┬── progress ── eta
-//!                   ├── trace
-//!                   ├── previews
-//!                   └── signals
+//! resume                            a checkpoint in place of flags
+//!    └────── work ── watch ─┬── progress ── eta
+//!                │          ├── trace
+//!                │          ├── previews
+//!                │          └── signals
+//!                └── keeper         the run in a file, now and then
 //! presets                           a value for every option, by name
 //! bench   doctor                    what this machine can do, and what is chosen for it
 //! weights   completions   man
@@ -26,6 +28,7 @@ mod completions;
 mod details;
 mod doctor;
 mod eta;
+mod keeper;
 mod man;
 mod options;
 pub mod panics;
@@ -34,6 +37,7 @@ mod presets;
 mod previews;
 mod progress;
 mod report;
+mod resume;
 pub mod say;
 mod signals;
 mod stylize;
@@ -41,6 +45,7 @@ mod trace;
 mod values;
 mod watch;
 mod weights;
+mod work;
 
 use std::borrow::Cow;
 
@@ -58,11 +63,12 @@ Exit codes:
     4  the network's weights cannot be used
     5  the run does not fit in memory
     6  the optimisation diverged; the last finite picture was written
+    7  a run cannot go on from its checkpoint
   129  stopped by SIGHUP: the terminal was closed; the picture so far was written
   130  stopped by Ctrl-C (SIGINT); the picture so far was written
   143  stopped by SIGTERM; the picture so far was written
 
-A second of these stops at once and writes nothing.";
+The first of these waits for the iteration under way, a second does not; a third writes nothing.";
 
 /// Neural style transfer for CPUs: a photograph repainted in the manner of a painting.
 #[derive(Debug, Parser)]
@@ -83,6 +89,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Stylize(Box<options::Options>),
+    Resume(resume::Options),
     Presets(presets::Options),
     Bench(Box<bench::Options>),
     Doctor(doctor::Options),
@@ -115,6 +122,7 @@ pub fn run() -> Result<u8, Failure> {
     Isa::requested()?;
     let code = match command {
         Command::Stylize(options) => stylize::run(&options)?,
+        Command::Resume(options) => resume::run(&options)?,
         Command::Presets(options) => presets::run(&options)?,
         Command::Bench(options) => bench::run(&options)?,
         Command::Doctor(options) => doctor::run(&options)?,
@@ -161,7 +169,7 @@ mod tests {
 
     #[test]
     fn every_exit_code_of_an_error_is_documented() {
-        for code in 1..=6 {
+        for code in 1..=7 {
             assert!(EXIT_CODES.lines().any(|line| line.trim().starts_with(&format!("{code}  "))), "{code}");
         }
     }

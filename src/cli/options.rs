@@ -48,8 +48,8 @@ pub struct Options {
 
     /// Replace a file that has the name OUT would get by itself
     ///
-    /// Without it such a name gets a number, CONTENT-STYLE-2.png, and so do the names of --save-every. A name given as OUT
-    /// is replaced in any case.
+    /// Without it such a name gets a number, CONTENT-STYLE-2.png, and so do the names of --save-every, and a --checkpoint
+    /// that is there is refused. A name given as OUT is replaced in any case.
     #[arg(long, help_heading = OUTPUT)]
     pub overwrite: bool,
 
@@ -64,6 +64,18 @@ pub struct Options {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = OUTPUT)]
     #[arg(allow_negative_numbers = true)]
     pub save_every: Option<u32>,
+
+    /// Keep the run in FILE, from which `impasto resume FILE` goes on
+    ///
+    /// Written before the first iteration, then every --checkpoint-every seconds, and when the run ends, however it does.
+    /// The picture is the same, to the byte, as if the run had never been interrupted.
+    #[arg(long, value_name = "FILE", help_heading = OUTPUT, hide_short_help = true)]
+    pub checkpoint: Option<PathBuf>,
+
+    /// Seconds between checkpoints [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = values::seconds, help_heading = OUTPUT, requires = "checkpoint")]
+    #[arg(hide_short_help = true, allow_negative_numbers = true)]
+    pub checkpoint_every: Option<f64>,
 
     #[arg(long, value_name = "PIXELS", help_heading = SIZE, allow_negative_numbers = true)]
     #[arg(help = with_default("Longest side of the result", "size"))]

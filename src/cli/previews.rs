@@ -61,6 +61,16 @@ impl Previews {
         Ok(Previews { every, output, options })
     }
 
+    /// Goes on with the pictures of a run that was interrupted.
+    pub fn resume(every: NonZeroU32, output: PathBuf, options: SaveOptions) -> Self {
+        Previews { every, output, options }
+    }
+
+    /// What they are named after.
+    pub fn output(&self) -> &Path {
+        &self.output
+    }
+
     /// Writes the picture if it is this iteration's turn.
     ///
     /// # Errors

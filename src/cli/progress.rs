@@ -23,6 +23,7 @@ pub struct Progress {
     last_step: Option<(u32, Instant)>,
 }
 
+#[derive(Clone)]
 enum Shown {
     Nothing,
     Bar(ProgressBar),
@@ -30,12 +31,12 @@ enum Shown {
 }
 
 impl Progress {
-    /// A display for a run of `plan`; `quiet` shows nothing.
-    pub fn new(quiet: bool, plan: Vec<Work>) -> Self {
+    /// A display for a run of `plan` that has made so many iterations; `quiet` shows nothing.
+    pub fn new(quiet: bool, plan: Vec<Work>, iterations: u32) -> Self {
         let display = if quiet {
             Shown::Nothing
         } else if stderr().is_terminal() {
-            Shown::Bar(bar(work_total(&plan)))
+            Shown::Bar(bar(work_total(&plan), work_done(&plan, iterations)))
         } else {
             Shown::Lines { last: Instant::now() }
         };
@@ -69,11 +70,12 @@ impl Progress {
 
     /// Prints a line without tearing the bar.
     pub fn note(&self, line: impl Display) {
-        match &self.display {
-            Shown::Nothing => {}
-            Shown::Bar(bar) => bar.suspend(|| say::note(line)),
-            Shown::Lines { .. } => say::note(line),
-        }
+        self.display.note(line);
+    }
+
+    /// What prints such lines, for another thread.
+    pub fn voice(&self) -> Voice {
+        Voice(self.display.clone())
     }
 
     /// Takes the display off the screen.
@@ -102,11 +104,31 @@ impl Progress {
     }
 }
 
-fn bar(work: u64) -> ProgressBar {
+/// Prints lines without tearing the bar.
+pub struct Voice(Shown);
+
+impl Voice {
+    /// Prints a line, unless nothing is to be shown.
+    pub fn note(&self, line: impl Display) {
+        self.0.note(line);
+    }
+}
+
+impl Shown {
+    fn note(&self, line: impl Display) {
+        match self {
+            Shown::Nothing => {}
+            Shown::Bar(bar) => bar.suspend(|| say::note(line)),
+            Shown::Lines { .. } => say::note(line),
+        }
+    }
+}
+
+fn bar(work: u64, done: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:32} {percent:>3} %  {prefix}\n{msg}")
         .expect("the template is well-formed")
         .progress_chars("█▉▊▋▌▍▎▏ ");
-    let bar = ProgressBar::new(work).with_style(style).with_prefix("preparing");
+    let bar = ProgressBar::new(work).with_style(style).with_prefix("preparing").with_position(done);
     bar.tick();
     bar
 }

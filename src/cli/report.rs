@@ -1,12 +1,13 @@
 //! What is read at the end: the losses at the paper's iterations.
 
 use impasto::transfer::Step;
+use serde::{Deserialize, Serialize};
 
 /// The iterations the paper reports.
 pub const MILESTONES: [u32; 4] = [1, 10, 30, 60];
 
 /// The losses of a few iterations, as a table.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Table(Vec<(String, [f64; 3])>);
 
 impl Table {

@@ -1,16 +1,25 @@
-//! Ctrl-C, SIGTERM and SIGHUP: the first asks the run to stop after its iteration, so
-//! that the picture so far can be written; a second ends the program at once.
+//! Ctrl-C, SIGTERM and SIGHUP. The first asks the run to stop after its iteration, a second cancels the iteration:
+//! both leave the picture so far. A third ends the program at once, in case the picture cannot be written, either.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
+use impasto::autograd::Cancel;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
+use signal_hook::iterator::Signals as Incoming;
 
-/// Remembers the first signal.
+/// Signals within so short a time are one: a terminal and a supervisor may both pass on what was meant once.
+const ONE: Duration = Duration::from_secs(1);
+
+/// Remembers the first signal, and tells of the second.
 #[derive(Clone, Debug, Default)]
-pub struct Signals(Arc<AtomicUsize>);
+pub struct Signals {
+    first: Arc<AtomicUsize>,
+    cancel: Cancel,
+}
 
 /// A signal that asks to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,32 +64,51 @@ impl Signal {
 
 impl Signals {
     /// Takes the signals over, but for those that whoever started the program asked to be ignored, as `nohup` does.
-    /// And a file beyond the size that is allowed is an error where it is written, not the end.
+    /// And a file beyond the size that is allowed is an error where it is written, not the end. `say` is told what a
+    /// signal does.
     ///
     /// # Errors
     /// The system's, when it refuses.
-    pub fn install() -> io::Result<Self> {
+    pub fn install(say: impl Fn(&str) + Send + 'static) -> io::Result<Self> {
         let signals = Signals::default();
-        let stopping = Arc::new(AtomicBool::new(false));
         flag::register(SIGXFSZ, Arc::default())?;
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        for signal in Signal::ALL {
-            let number = signal.number();
-            if ignored(&status, number) {
-                continue;
+        let heeded = Signal::ALL.iter().map(|signal| signal.number()).filter(|&number| !ignored(&status, number));
+        let mut incoming = Incoming::new(heeded)?;
+        let (first, cancel) = (signals.first.clone(), signals.cancel.clone());
+        std::thread::Builder::new().name("signals".into()).spawn(move || {
+            let (mut count, mut last): (_, Option<Instant>) = (0, None);
+            for number in &mut incoming {
+                let Some(signal) = Signal::ALL.into_iter().find(|signal| signal.number() == number) else { continue };
+                if last.is_some_and(|last| last.elapsed() < ONE) {
+                    continue;
+                }
+                last = Some(Instant::now());
+                count += 1;
+                match count {
+                    1 => {
+                        first.store(signal.exit_code().into(), Ordering::Relaxed);
+                        say("stopping after this step; again to stop at once");
+                    }
+                    2 => {
+                        cancel.cancel();
+                        say("stopping; again to leave without the picture");
+                    }
+                    _ => std::process::exit(signal.exit_code().into()),
+                }
             }
-            // Handlers run in the order of registration: the one that exits must
-            // see the flag as it was before this signal.
-            flag::register_conditional_shutdown(number, i32::from(signal.exit_code()), Arc::clone(&stopping))?;
-            flag::register(number, Arc::clone(&stopping))?;
-            flag::register_usize(number, Arc::clone(&signals.0), signal.exit_code().into())?;
-        }
+        })?;
         Ok(signals)
+    }
+
+    /// What the second signal says.
+    pub fn cancel(&self) -> Cancel {
+        self.cancel.clone()
     }
 
     /// The signal that asked to stop, if one did.
     pub fn received(&self) -> Option<Signal> {
-        let code = self.0.load(Ordering::Relaxed);
+        let code = self.first.load(Ordering::Relaxed);
         Signal::ALL.into_iter().find(|signal| usize::from(signal.exit_code()) == code)
     }
 }

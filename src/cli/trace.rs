@@ -5,7 +5,7 @@
 //! interrupted run leaves a readable file.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use impasto::config::{Config, Init};
@@ -131,6 +131,42 @@ impl Trace {
                     path.display()
                 ))
             })
+    }
+
+    /// Goes on with the trace of a run that has made `iterations`: what is there of later ones, made after the
+    /// checkpoint, will be made again. Where no trace is, one begins with `header`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if it cannot be written.
+    pub fn resume(path: &Path, header: &Header, iterations: u32) -> Result<Self> {
+        let target = files::target(path);
+        if target.metadata().is_ok_and(|there| !there.is_file() || there.len() > 0) {
+            Trace::append(target, iterations).map_err(|cause| {
+                Error::Usage(format!(
+                    "--trace {}: cannot be continued: {cause}; move it away, and another begins",
+                    path.display()
+                ))
+            })
+        } else {
+            Trace::create(path, header)
+        }
+    }
+
+    fn append(path: PathBuf, iterations: u32) -> io::Result<Self> {
+        if !path.metadata()?.is_file() {
+            let _reader = without_waiting().open(&path)?;
+            let file = File::options().write(true).open(&path)?;
+            return Ok(Trace { path, file, temporary: None });
+        }
+        let mut file = File::options().read(true).write(true).open(&path)?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        // The header's line and one for each iteration. A last line without its end is half a line.
+        let kept = text.split_inclusive(|&byte| byte == b'\n').take(iterations as usize + 1);
+        let length: usize = kept.filter(|line| line.ends_with(b"\n")).map(<[u8]>::len).sum();
+        file.set_len(length as u64)?;
+        file.seek(SeekFrom::End(0))?;
+        Ok(Trace { path, file, temporary: None })
     }
 
     fn open(path: &Path) -> io::Result<Self> {

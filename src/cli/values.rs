@@ -243,6 +243,12 @@ pub fn pixels(text: &str) -> Result<u64, String> {
     count.map(|count| count.round() as u64).ok_or_else(|| "give a number of pixels, such as 250000 or 100M".into())
 }
 
+/// Seconds, with fractions.
+pub fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|s: &f64| s.is_finite() && *s >= 0.0);
+    seconds.ok_or_else(|| "give a number of seconds of at least 0, such as 60 or 0.5".into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::presets::name;

@@ -3,8 +3,8 @@
 
 use std::ops::ControlFlow;
 
-use impasto::Error;
 use impasto::transfer::Step;
+use impasto::{Error, Result};
 
 use super::previews::Previews;
 use super::progress::Progress;
@@ -43,6 +43,13 @@ impl Watch {
         match self.stopped_by {
             Some(_) => ControlFlow::Break(()),
             None => ControlFlow::Continue(()),
+        }
+    }
+
+    /// Says what could not be written, and remembers it.
+    pub fn note(&mut self, written: Result<()>) {
+        if let Err(error) = written {
+            self.keep(error);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Ctrl-C and SIGTERM: the picture so far, and the exit code a shell expects.
 #![cfg(unix)]
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -117,4 +118,45 @@ fn a_quiet_run_is_stopped_without_a_word() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130));
     assert!(output.stdout.is_empty() && output.stderr.is_empty());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_second_signal_ends_the_iteration_and_one_at_once_is_the_first_again() {
+    let folder = Folder::new();
+    // Of one thread and by products of matrices, an iteration takes seconds on any machine, a layer much less.
+    let mut child = Command::new(PROGRAM)
+        .arg("stylize")
+        .args([picture("rgb.png"), picture("colour.bmp")])
+        .args(SMALL_RUN)
+        .args(["--size=768", "--conv-algorithm=im2col", "--trace=t", "-oo.png"])
+        .current_dir(folder.path(""))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let noted = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut noted = noted.map(|line| line.unwrap()).filter(|line| line.contains("stop"));
+    // Until it listens, a signal would end it.
+    let listens = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let caught = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigCgt:")?.trim(), 16).ok());
+        caught.is_some_and(|caught| caught >> 1 & 1 == 1)
+    };
+    let start = Instant::now();
+    while !listens() {
+        assert!(start.elapsed() < CAP);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    send(&child, "INT");
+    assert_eq!(noted.next().unwrap(), "stopping after this step; again to stop at once");
+    send(&child, "INT");
+    std::thread::sleep(Duration::from_millis(1500));
+    send(&child, "INT");
+    assert_eq!(noted.next().unwrap(), "stopping; again to leave without the picture");
+    assert!(
+        noted.next().unwrap().contains("stopped by Ctrl-C after 0 of 2 iterations; the picture so far is in o.png")
+    );
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(image::image_dimensions(folder.path("o.png")).unwrap(), (768, 576));
 }

@@ -1,5 +1,6 @@
 //! The program as its users meet it: the built binary on small pictures.
 
+mod checkpoints;
 mod interruption;
 mod machine;
 mod refusals;

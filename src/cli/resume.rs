@@ -1,0 +1,121 @@
+//! `impasto resume`: goes on with a run that ended before it was done, or further than it was to go.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use impasto::config::{Config, Scales};
+use impasto::picture::{self, SaveOptions};
+use impasto::transfer::{Checkpoint, plan};
+use impasto::{Error, Result};
+
+use super::keeper::Asked;
+use super::options::MOST_THREADS;
+use super::work::{self, Job};
+use super::{say, values};
+
+/// Go on with a run from its checkpoint.
+///
+/// Progress, trace and picture go where they were asked to go at first, and checkpoints to the same file. On the same
+/// kind of CPU and in the same version of Impasto the picture is, to the byte, that of a run that was never interrupted.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// The file that --checkpoint wrote
+    pub file: PathBuf,
+
+    /// So many iterations more, at the last size, with a learning rate that begins anew
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true)]
+    pub iterations: Option<u32>,
+
+    /// A larger size, through the scales that a run of that size would have
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(16..))]
+    #[arg(allow_negative_numbers = true)]
+    pub size: Option<u32>,
+
+    /// Go on although this program or this CPU makes other bytes than the one before
+    #[arg(long)]
+    pub anyway: bool,
+
+    /// Seconds between checkpoints [default: as before]
+    #[arg(long, value_name = "SECONDS", value_parser = values::seconds, allow_negative_numbers = true)]
+    pub checkpoint_every: Option<f64>,
+
+    /// Threads; the picture does not depend on them [default: as before]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=MOST_THREADS))]
+    #[arg(allow_negative_numbers = true)]
+    pub threads: Option<u64>,
+
+    /// Print nothing but errors
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+
+    /// Print the configuration, sizes, threads and memory too
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+pub fn run(options: &Options) -> Result<u8> {
+    let start = Instant::now();
+    let checkpoint = Checkpoint::read(&options.file)?;
+    let asked: Asked = serde_json::from_str(&checkpoint.program)
+        .map_err(|error| checkpoint.error(format!("another program made it ({error}); go on with that one")))?;
+    let goes_further = options.iterations.is_some() || options.size.is_some();
+    if checkpoint.header.finished && !goes_further && asked.output.is_file() {
+        if !options.quiet {
+            say::text(format!(
+                "{}: the run is finished, and its picture in {}; --iterations or --size would take it further\n",
+                options.file.display(),
+                asked.output.display()
+            ))?;
+        }
+        return Ok(0);
+    }
+    let job = prepare(options, &checkpoint, asked)?;
+    work::run(job, Some((&checkpoint, options.anyway)), start)
+}
+
+fn prepare(options: &Options, checkpoint: &Checkpoint, mut asked: Asked) -> Result<Job> {
+    let header = &checkpoint.header;
+    let mut config = header.config.clone();
+    let content = picture::load(&asked.content, config.max_pixels)?;
+    let style = picture::load(&asked.style, config.max_pixels)?;
+    let sizes = [&content, &style].map(|picture| (picture.height(), picture.width()));
+    let scales = if options.iterations.is_some() || options.size.is_some() {
+        let more = (options.size, options.iterations);
+        let scales = plan::more_scales(&config, &header.scales, sizes[0], sizes[1], more)?;
+        config.size = options.size.unwrap_or(config.size);
+        asked.description = further(&asked.description, &config, &scales);
+        scales
+    } else {
+        header.scales.clone()
+    };
+    config.threads = options.threads.map_or(config.threads, |threads| threads as usize);
+    asked.seconds = options.checkpoint_every.unwrap_or(asked.seconds);
+    let save = SaveOptions { sixteen_bit: asked.sixteen_bit, description: Some(asked.description.clone()) };
+    picture::check_output(&asked.output, &save, &[&asked.content, &asked.style])?;
+    let longest = scales.iter().map(|scale| scale.height.max(scale.width)).max().unwrap_or_default();
+    picture::check_side(&asked.output, longest)?;
+    impasto::files::check_place(&options.file)
+        .map_err(|cause| Error::Usage(format!("{}: {cause}", options.file.display())))?;
+    Ok(Job {
+        config,
+        save,
+        content,
+        style,
+        scales,
+        checkpoint: Some(options.file.clone()),
+        quiet: options.quiet,
+        verbose: options.verbose,
+        asked,
+    })
+}
+
+/// The recipe of a run that went further: with the scales it went through in place of the rule.
+fn further(description: &str, config: &Config, scales: &[plan::Scale]) -> String {
+    let rule = |scale: &plan::Scale| impasto::config::ScaleRule {
+        size: scale.height.max(scale.width) as u32,
+        iterations: scale.iterations,
+    };
+    let config = Config { scales: Scales::Given(scales.iter().map(rule).collect()), ..config.clone() };
+    let words = description.split_once(" {").map_or(description, |(words, _)| words);
+    super::stylize::recipe(words, &config)
+}

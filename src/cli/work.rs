@@ -1,0 +1,206 @@
+//! The work itself, for a run that begins and for one that goes on: it leaves the picture whatever ends it.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use impasto::config::Config;
+use impasto::picture::{self, Picture, SaveOptions};
+use impasto::transfer::checkpoint::Origin;
+use impasto::transfer::{Checkpoint, End, Outcome, Run, Scale};
+use impasto::{Engine, Error, Result};
+
+use super::eta::Work;
+use super::keeper::{Asked, Keeper};
+use super::previews::Previews;
+use super::progress::Progress;
+use super::report::duration;
+use super::signals::Signals;
+use super::trace::{Header, Source, Trace};
+use super::watch::Watch;
+use super::{details, paths, say};
+
+/// Everything known before the first iteration.
+pub struct Job {
+    pub asked: Asked,
+    pub config: Config,
+    pub save: SaveOptions,
+    pub content: Picture,
+    pub style: Picture,
+    pub scales: Vec<Scale>,
+    pub checkpoint: Option<PathBuf>,
+    pub quiet: bool,
+    pub verbose: bool,
+}
+
+impl Job {
+    /// Iterations in all scales.
+    fn iterations(&self) -> u32 {
+        self.scales.iter().map(|scale| scale.iterations).sum()
+    }
+}
+
+/// Does it; `from` is the checkpoint it goes on from, and whether it may be one of another kind of CPU.
+pub fn run(job: Job, from: Option<(&Checkpoint, bool)>, start: Instant) -> Result<u8> {
+    let mut watch = watch(&job, from.map(|(checkpoint, _)| checkpoint))?;
+    if job.verbose {
+        details::before(&job);
+    }
+    let outcome = make(&job, &mut watch, from);
+    watch.progress.finish();
+    let outcome = outcome?;
+    if let Err(error) = picture::save(&outcome.picture, &job.asked.output, &job.save) {
+        return Err(elsewhere(&job, &outcome, error));
+    }
+    if !job.quiet {
+        say::text(watch.table.lines())?;
+        say::text(closing_line(&job, &outcome, start.elapsed().as_secs_f64()))?;
+    }
+    if job.verbose {
+        details::after();
+    }
+    exit_code(&job, watch, outcome)
+}
+
+/// The run, from where it begins to where it ends.
+fn make(job: &Job, watch: &mut Watch, from: Option<(&Checkpoint, bool)>) -> Result<Outcome> {
+    let (config, content, style) = (&job.config, &job.content, &job.style);
+    let engine = Engine::new(config.weights.as_deref(), config.threads, NonZeroUsize::MIN)?;
+    engine.share(|| {
+        let plan = engine.plan_of(config, job.scales.clone())?;
+        let digests = job.checkpoint.as_ref().map(|_| engine.digests(content, style)).transpose()?;
+        if let (Some((checkpoint, anyway)), Some(digests)) = (from, &digests) {
+            checkpoint.check(digests)?;
+            if let Some(difference) = checkpoint.header.origin.difference(&Origin::here(&plan)).filter(|_| !anyway) {
+                return Err(checkpoint.error(format!(
+                    "{difference}: the picture would be another, not a worse one; go on with --anyway"
+                )));
+            }
+        }
+        let mut run = match from {
+            Some((checkpoint, _)) => engine.resume(checkpoint, config, &plan, content, style)?,
+            None => engine.begin(config, &plan, content, style)?,
+        };
+        let keeper = job.checkpoint.as_ref().zip(digests);
+        let keeper = keeper.map(|(path, digests)| Keeper::new(path, &job.asked, config, &plan, digests));
+        let mut keeper = keeper.transpose()?;
+        if let Some(keeper) = &mut keeper {
+            keeper.write(&run, &watch.table)?;
+        }
+        run.heed(watch.signals.cancel());
+        let (end, whole) = match steps(&mut run, watch, keeper.as_mut()) {
+            Ok(end) => (end, true),
+            Err(Error::Cancelled) => {
+                watch.stopped_by = watch.signals.received();
+                (End::Stopped, false)
+            }
+            // A run that diverged would diverge again from where it is.
+            Err(error) => (End::Diverged(error), false),
+        };
+        if let Some(keeper) = keeper.as_mut().filter(|_| whole) {
+            let written = keeper.write(&run, &watch.table);
+            watch.note(written);
+        }
+        Ok(Outcome { picture: run.result(), iterations: run.iterations(), end })
+    })
+}
+
+fn steps(run: &mut Run<'_>, watch: &mut Watch, mut keeper: Option<&mut Keeper<'_>>) -> Result<End> {
+    loop {
+        match run.step()? {
+            Some(step) => {
+                if watch.step(&step).is_break() && !step.last {
+                    return Ok(End::Stopped);
+                }
+            }
+            None => return Ok(End::Finished),
+        }
+        if let Some(keeper) = &mut keeper {
+            let written = keeper.step(run, &watch.table);
+            watch.note(written);
+        }
+    }
+}
+
+/// Saves a picture that could not be written where it belongs beside the input, or among the temporary files, and says
+/// where.
+fn elsewhere(job: &Job, outcome: &Outcome, error: Error) -> Error {
+    let name = job.asked.output.file_name().unwrap_or_default();
+    let places = [job.asked.content.with_file_name(name), std::env::temp_dir().join(name)].map(paths::unused);
+    match (places.into_iter().find(|place| picture::save(&outcome.picture, place, &job.save).is_ok()), error) {
+        (Some(place), Error::Output { path, cause }) => {
+            Error::Output { path, cause: format!("{cause}; the picture is in {}", place.display()) }
+        }
+        (_, error) => error,
+    }
+}
+
+fn watch(job: &Job, from: Option<&Checkpoint>) -> Result<Watch> {
+    let Job { asked, config, .. } = job;
+    let previews = asked
+        .previews
+        .as_ref()
+        .and_then(|(every, output)| Some(Previews::resume(NonZeroU32::new(*every)?, output.clone(), job.save.clone())));
+    let trace = asked.trace.as_ref().map(|path| {
+        let content = Source::new(&asked.content, &job.content);
+        let style = Source::new(&asked.style, &job.style);
+        let header = Header::new(config, content, style, &asked.output);
+        match from {
+            Some(checkpoint) => Trace::resume(path, &header, checkpoint.header.iteration),
+            None => Trace::create(path, &header),
+        }
+    });
+    let trace = trace.transpose()?;
+    let progress = Progress::new(job.quiet, work(job), from.map_or(0, |checkpoint| checkpoint.header.iteration));
+    let voice = progress.voice();
+    let signals = Signals::install(move |line| voice.note(line)).unwrap_or_else(|cause| {
+        progress.note(format_args!("warning: Ctrl-C will not save the picture so far: {cause}"));
+        Signals::default()
+    });
+    Ok(Watch { trace, previews, progress, signals, table: asked.table.clone(), failure: None, stopped_by: None })
+}
+
+fn work(job: &Job) -> Vec<Work> {
+    let work = |scale: &Scale| Work { pixels: scale.pixels() as u64, iterations: scale.iterations };
+    job.scales.iter().map(work).collect()
+}
+
+/// `out.png  512×384  300 iterations  2 min 5 s`
+fn closing_line(job: &Job, outcome: &Outcome, seconds: f64) -> String {
+    let (height, width, _) = outcome.picture.rgb.dim();
+    let plural = if outcome.iterations == 1 { "" } else { "s" };
+    format!(
+        "{}  {width}×{height}  {} iteration{plural}  {}\n",
+        job.asked.output.display(),
+        outcome.iterations,
+        duration(seconds)
+    )
+}
+
+fn exit_code(job: &Job, watch: Watch, outcome: Outcome) -> Result<u8> {
+    let note = |line: String| {
+        if !job.quiet {
+            say::note(line);
+        }
+    };
+    let output = job.asked.output.display();
+    match (outcome.end, watch.stopped_by, watch.failure) {
+        (End::Diverged(error), ..) => {
+            note(format!("the last finite picture is in {output}"));
+            Err(error)
+        }
+        (End::Stopped, Some(signal), failure) => {
+            let (done, all) = (outcome.iterations, job.iterations());
+            note(format!(
+                "stopped by {} after {done} of {all} iterations; the picture so far is in {output}",
+                signal.name()
+            ));
+            if let Some(path) = job.checkpoint.as_ref().filter(|_| failure.is_none()) {
+                note(format!("impasto resume {} goes on", path.display()));
+            }
+            Ok(signal.exit_code())
+        }
+        (_, _, Some(failure)) => Err(failure),
+        _ => Ok(0),
+    }
+}
