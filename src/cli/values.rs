@@ -52,7 +52,7 @@ const MOMENTS: &[(&str, &str, Moments)] =
 const SWITCH: &[(&str, &str, bool)] = &[("on", "yes", true), ("off", "no", false)];
 
 const PRECISIONS: &[(&str, &str, Precision)] = &[
-    ("auto", "bf16 where the CPU multiplies it (AMX), else f32", Precision::Auto),
+    ("auto", "what is fastest on this kind of CPU, as far as it has been timed: f32", Precision::Auto),
     ("f32", "single precision throughout", Precision::F32),
     ("bf16", "maps stored in bf16, in half their memory; sums in f32", Precision::Bf16),
 ];

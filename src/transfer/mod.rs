@@ -55,9 +55,9 @@ pub use step::{End, Outcome, Step};
 /// of threads.
 ///
 /// # Errors
-/// Everything that can be known before the first iteration: [`Error::Usage`],
-/// [`Error::Picture`] (too small, or the file to start from), [`Error::Weights`],
-/// [`Error::Memory`]. A run that diverges is no `Err`: its last finite picture is
+/// Everything that can be known before the first iteration: [`Usage`](crate::Error::Usage),
+/// [`Picture`](crate::Error::Picture) (too small, or the file to start from), [`Weights`](crate::Error::Weights),
+/// [`Memory`](crate::Error::Memory). A run that diverges is no `Err`: its last finite picture is
 /// in the [`Outcome`] with [`End::Diverged`].
 ///
 /// # Examples
