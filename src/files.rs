@@ -121,6 +121,35 @@ pub fn check_place(path: &Path) -> Result<(), String> {
     }
 }
 
+/// Checks that the disk has room for a file of so many bytes at `path`. A system that does not say has.
+///
+/// # Errors
+/// How much there is, and what to do about it.
+pub fn check_room(path: &Path, bytes: u64) -> Result<(), String> {
+    let folder = folder(&target(path));
+    match room(&folder) {
+        Some(free) if free < bytes => Err(format!(
+            "the disk of {} has {:.1} MB free, and {:.1} MB may be needed: make room, or choose another folder",
+            folder.display(),
+            free as f64 / 1e6,
+            bytes as f64 / 1e6
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Bytes that whoever runs this may still write in a folder.
+#[cfg(unix)]
+fn room(folder: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    disk.f_bavail.checked_mul(disk.f_frsize)
+}
+
+#[cfg(not(unix))]
+fn room(_: &Path) -> Option<u64> {
+    None
+}
+
 /// Whether `user` may rename another file over one of `owner` in a folder: a sticky one, as `/tmp` is, keeps what is
 /// somebody else's.
 #[cfg(unix)]
@@ -199,6 +228,15 @@ mod tests {
         names.sort();
         assert_eq!(names, [".impasto-notes", ".impasto-young.part", "other.part"]);
         assert!(running.path().exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_a_disk_has_no_room_for_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new");
+        check_room(&path, 1).unwrap();
+        assert!(check_room(&path, u64::MAX).unwrap_err().contains("make room"));
     }
 
     #[cfg(unix)]

@@ -1,13 +1,14 @@
 //! The work itself, for a run that begins and for one that goes on: it leaves the picture whatever ends it.
 
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use impasto::config::Config;
+use impasto::files;
 use impasto::picture::{self, Picture, SaveOptions};
 use impasto::transfer::checkpoint::Origin;
-use impasto::transfer::{Checkpoint, End, Outcome, Run, Scale};
+use impasto::transfer::{Checkpoint, End, Outcome, Plan, Run, Scale};
 use impasto::{Engine, Error, Result};
 
 use super::eta::Work;
@@ -68,6 +69,7 @@ fn make(job: &Job, watch: &mut Watch, from: Option<(&Checkpoint, bool)>) -> Resu
     let engine = Engine::new(config.weights.as_deref(), config.threads, NonZeroUsize::MIN)?;
     engine.share(|| {
         let plan = engine.plan_of(config, job.scales.clone())?;
+        check_room(job, &plan)?;
         let digests = job.checkpoint.as_ref().map(|_| engine.digests(content, style)).transpose()?;
         if let (Some((checkpoint, anyway)), Some(digests)) = (from, &digests) {
             checkpoint.check(digests)?;
@@ -103,6 +105,21 @@ fn make(job: &Job, watch: &mut Watch, from: Option<(&Checkpoint, bool)>) -> Resu
         }
         Ok(Outcome { picture: run.result(), iterations: run.iterations(), end })
     })
+}
+
+/// Refuses a run whose picture or checkpoint the disk will have no room for.
+fn check_room(job: &Job, plan: &Plan) -> Result<()> {
+    let check = |path: &Path, bytes: u64| {
+        files::check_room(path, bytes).map_err(|cause| Error::Usage(format!("{}: {cause}", path.display())))
+    };
+    // Hardly a format makes a painting smaller than a twentieth of itself: what is refused would have failed.
+    let raw = plan.last().pixels() as u64 * if job.asked.sixteen_bit { 6 } else { 3 };
+    check(&job.asked.output, raw / 20)?;
+    match &job.checkpoint {
+        // The earlier one stays until the later one is written.
+        Some(path) => check(path, 2 * plan.memory.checkpoint),
+        None => Ok(()),
+    }
 }
 
 fn steps(run: &mut Run<'_>, watch: &mut Watch, mut keeper: Option<&mut Keeper<'_>>) -> Result<End> {

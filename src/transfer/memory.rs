@@ -34,6 +34,8 @@ pub struct Memory {
     pub optimizer: u64,
     /// Pictures, the program and scratch memory.
     pub others: u64,
+    /// On disk, not in memory: a checkpoint.
+    pub checkpoint: u64,
 }
 
 impl Memory {
@@ -48,15 +50,19 @@ impl Memory {
         let content: u64 = goal.content_layers.iter().map(|l| element * pixels * features(l.layer)).sum();
         let squares = |l: Layer| (channels(l) * channels(l)) as u64;
         let matrices: u64 = goal.style_layers.iter().map(|l| squares(l.layer)).sum();
+        let transports = if goal.statistic == Statistic::Wasserstein { 2 * 4 * matrices } else { 0 };
         let matrices = if goal.statistic == Statistic::Wasserstein { 8 * MATRICES * matrices } else { 8 * matrices };
         let variables = plan::canvas(config, last).variables();
+        let method = plan.method.bytes(variables);
         Memory {
             // The pool's parts do not fill their regions.
             maps: maps + maps / 10,
             targets: content + matrices,
             weights: weight_bytes(stages),
-            optimizer: plan.method.bytes(variables) + 2 * 4 * variables as u64,
+            optimizer: method + 2 * 4 * variables as u64,
             others: PICTURES * pixels + FIXED,
+            // The variables, the picture and the average beside the optimiser's memory.
+            checkpoint: method + 4 * variables as u64 + 2 * 3 * 4 * pixels + transports,
         }
     }
 
