@@ -2,12 +2,12 @@
 #![cfg(unix)]
 
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Folder, PROGRAM, SMALL_RUN, impasto, picture, refused, trace};
+use crate::support::{Folder, PROGRAM, SMALL_RUN, impasto, picture, refused, send, stylize_after, trace};
 
 /// Far beyond what a slow machine needs; only a hang gets here.
 const CAP: Duration = Duration::from_secs(120);
@@ -49,11 +49,6 @@ fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
         assert!(start.elapsed() < CAP, "no {what} in {CAP:?}");
         std::thread::sleep(Duration::from_millis(2));
     }
-}
-
-fn send(child: &Child, signal: &str) {
-    let kill = format!("kill -{signal} {}", child.id());
-    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
 }
 
 /// Numbers that look random, the same in every run.
@@ -226,15 +221,8 @@ fn a_checkpoint_that_can_no_longer_be_written_is_a_warning_and_an_error_in_the_e
 fn a_full_disk_is_found_before_the_work() {
     let folder = Folder::new();
     // In blocks of 512 bytes.
-    let shell = format!("ulimit -f 8; exec {PROGRAM} stylize \"$@\"");
-    let output = Command::new("sh")
-        .args(["-c", &shell, "sh"])
-        .args([picture("rgb.png"), picture("colour.bmp")])
-        .args(SMALL_RUN)
-        .args(["-oo.png", "--checkpoint=c"])
-        .current_dir(folder.path(""))
-        .output()
-        .unwrap();
+    let flags = ["-oo.png", "--checkpoint=c"];
+    let output = stylize_after("ulimit -f 8", &folder, &flags).output().unwrap();
     let message = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{message}");
     assert!(message.contains("c: cannot be written"), "{message}");

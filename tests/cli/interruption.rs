@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{Folder, PROGRAM, SMALL_RUN, picture, trace};
+use crate::support::{Folder, PROGRAM, SMALL_RUN, picture, send, stylize_after, trace};
 
 /// Far beyond what a slow machine needs; only a hang gets here.
 const CAP: Duration = Duration::from_secs(120);
@@ -32,11 +32,6 @@ fn wait_for_lines(path: &Path, lines: usize) {
         assert!(start.elapsed() < CAP, "no iteration in {CAP:?}");
         std::thread::sleep(Duration::from_millis(5));
     }
-}
-
-fn send(child: &Child, signal: &str) {
-    let kill = format!("kill -{signal} {}", child.id());
-    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
 }
 
 fn stops_with(signal: &str, name: &str, code: i32) {
@@ -73,15 +68,8 @@ fn a_closed_terminal_writes_the_picture_so_far_and_exits_129() {
 #[cfg(target_os = "linux")]
 fn a_run_that_is_to_outlive_its_terminal_does() {
     let folder = Folder::new();
-    let shell = format!("trap '' HUP; exec {PROGRAM} stylize \"$@\"");
-    let mut child = Command::new("sh")
-        .args(["-c", &shell, "sh"])
-        .args([picture("rgb.png"), picture("colour.bmp")])
-        .args(SMALL_RUN)
-        .args(["--iterations=100000000", "--trace=t", "-oo.png", "-q"])
-        .current_dir(folder.path(""))
-        .spawn()
-        .unwrap();
+    let flags = ["--iterations=100000000", "--trace=t", "-oo.png", "-q"];
+    let mut child = stylize_after("trap '' HUP", &folder, &flags).spawn().unwrap();
     wait_for_lines(&folder.path("t"), 2);
     send(&child, "HUP");
     let lines = trace(&folder.path("t")).len();
@@ -95,15 +83,8 @@ fn a_run_that_is_to_outlive_its_terminal_does() {
 fn a_file_beyond_the_size_that_is_allowed_is_an_error_where_it_is_written() {
     let folder = Folder::new();
     // In blocks of 512 bytes: the trace's header fits, its lines do not for long, and no picture does.
-    let shell = format!("ulimit -f 8; exec {PROGRAM} stylize \"$@\"");
-    let output = Command::new("sh")
-        .args(["-c", &shell, "sh"])
-        .args([picture("rgb.png"), picture("colour.bmp")])
-        .args(SMALL_RUN)
-        .args(["--iterations=40", "--trace=t", "-oo.png"])
-        .current_dir(folder.path(""))
-        .output()
-        .unwrap();
+    let flags = ["--iterations=40", "--trace=t", "-oo.png"];
+    let output = stylize_after("ulimit -f 8", &folder, &flags).output().unwrap();
     let message = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{message}");
     assert!(message.contains("the trace ends here"), "{message}");

@@ -84,3 +84,20 @@ pub fn printed(mut command: Command) -> String {
 pub fn trace(path: &Path) -> Vec<Value> {
     std::fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
+
+/// Sends a signal, by the name that `kill` knows.
+#[cfg(unix)]
+pub fn send(child: &std::process::Child, signal: &str) {
+    let kill = format!("kill -{signal} {}", child.id());
+    assert!(std::process::Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+}
+
+/// `stylize` on two small pictures, in `folder`, by a shell that does something else first.
+#[cfg(target_os = "linux")]
+pub fn stylize_after(first: &str, folder: &Folder, flags: &[&str]) -> std::process::Command {
+    let mut command = std::process::Command::new("sh");
+    command.arg("-c").arg(format!("{first}; exec {PROGRAM} stylize \"$@\"")).arg("sh");
+    command.args([picture("rgb.png"), picture("colour.bmp")]).args(SMALL_RUN).args(flags);
+    command.current_dir(folder.path(""));
+    command
+}
