@@ -67,7 +67,7 @@ pub struct Options {
 
     /// Keep the run in FILE, from which `impasto resume FILE` goes on
     ///
-    /// Written before the first iteration, then every --checkpoint-every seconds, and when the run ends, however it does.
+    /// Written before the first iteration, then every --checkpoint-every seconds, and when the run ends or is stopped.
     /// The picture is the same, to the byte, as if the run had never been interrupted.
     #[arg(long, value_name = "FILE", help_heading = OUTPUT, hide_short_help = true)]
     pub checkpoint: Option<PathBuf>,
