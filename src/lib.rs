@@ -105,7 +105,7 @@
 //!
 //! [`error`] says what can go wrong and how to put it right, [`files`] how what is
 //! written is there whole or not at all, [`state`] what a run is made of when it is
-//! put away. An [`Engine`] is what many runs share. The command line
+//! put away, [`limits`] what the system lets a run take. An [`Engine`] is what many runs share. The command line
 //! (`src/main.rs`, `src/cli`) is another user of this library: it parses, calls
 //! [`stylize`] and reports.
 //!
@@ -127,6 +127,7 @@ pub mod config;
 pub mod error;
 pub mod files;
 pub mod kernels;
+pub mod limits;
 pub mod objective;
 pub mod ops;
 pub mod optim;

@@ -131,15 +131,15 @@ fn a_finished_run_goes_further() {
         put_away(&path, &run, &config, &plan, &pictures);
         let checkpoint = Checkpoint::read(&path).unwrap();
         assert!(checkpoint.header.finished);
+        let sizes = pictures.each_ref().map(|p| (p.height(), p.width()));
         let more = |size, iterations| {
-            let sizes = pictures.each_ref().map(|p| (p.height(), p.width()));
             plan::more_scales(&config, &checkpoint.header.scales, sizes[0], sizes[1], (size, iterations))
         };
         for (size, iterations, (height, width), made) in
             [(None, Some(4), (28, 37), 10), (Some(70), None, (53, 70), 12), (Some(70), Some(2), (53, 70), 14)]
         {
             let scales = more(size, iterations).unwrap();
-            let plan = engine.plan_of(&config, scales).unwrap();
+            let plan = engine.plan_of(&config, scales, sizes).unwrap();
             let mut run = engine.resume(&checkpoint, &config, &plan, &pictures[0], &pictures[1]).unwrap();
             assert!(!run.finished());
             steps(&mut run, usize::MAX);

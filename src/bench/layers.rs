@@ -36,6 +36,14 @@ pub(super) fn convolutions(deepest: Layer, side: usize) -> Result<Vec<(Layer, Sh
     Ok(layers.collect())
 }
 
+/// Bytes of the largest maps that one of them reads and writes, and of the random numbers that the former is made of.
+pub(super) fn bytes(deepest: Layer, side: usize) -> Result<u64> {
+    let shapes = convolutions(deepest, side)?;
+    let bytes =
+        |shape: &Shape| 4 * (shape.height * shape.width) as u64 * 2 * (shape.in_channels + shape.out_channels) as u64;
+    Ok(shapes.iter().map(|(_, shape)| bytes(shape)).max().unwrap_or(0))
+}
+
 /// A convolution to be timed.
 pub(super) struct Timed<'a> {
     /// The layer it follows.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sysinfo::{CpuRefreshKind, RefreshKind, System};
 
 use crate::kernels::simd::Isa;
+use crate::limits;
 
 /// Extensions of interest, as Linux spells them, that speed a kernel up or could.
 const EXTENSIONS: [&str; 20] = [
@@ -51,7 +52,7 @@ pub struct Machine {
     pub usable: usize,
     /// The control group's limit, in processors.
     pub cgroup_cpus: Option<f64>,
-    /// Bytes of memory, the control group's if it has less.
+    /// Bytes of memory, the control group's or the shell's if these have less.
     pub memory: u64,
     /// Bytes of it that are free.
     pub memory_free: u64,
@@ -65,12 +66,12 @@ impl Machine {
     pub fn detect() -> Self {
         let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let specifics = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing());
-        let mut system = System::new_with_specifics(specifics).ok();
+        let system = System::new_with_specifics(specifics).ok();
         let cpus = system.as_ref().map_or(&[][..], System::cpus);
         let brand = cpus.first().map(|cpu| cpu.brand().trim().to_owned()).filter(|brand| !brand.is_empty());
         let processors = cpus.len();
-        let (memory, memory_free) = system.as_mut().map_or((0, 0), memory);
         let usable = std::thread::available_parallelism().map_or(1, usize::from);
+        let memory = limits::Memory::detect(usable);
         Machine {
             cpu: brand.unwrap_or_else(|| "unknown processor".into()),
             signature: signature(&text),
@@ -79,35 +80,12 @@ impl Machine {
             instruction_set: Isa::detect().name().to_owned(),
             processors: processors.max(usable),
             usable,
-            cgroup_cpus: cgroup_cpus(),
-            memory,
-            memory_free,
+            cgroup_cpus: limits::processors(),
+            memory: memory.total,
+            memory_free: memory.free,
             system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         }
     }
-}
-
-/// The most memory this process ever held, or since the last [`reset_peak_memory`]; where the system tells.
-#[must_use]
-pub fn peak_memory() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
-    Some(1024 * kib)
-}
-
-/// Forgets the peak: the next one is that of what follows. Says whether the system did so.
-pub fn reset_peak_memory() -> bool {
-    // Linux: 5 resets VmHWM to what is held now.
-    fs::write("/proc/self/clear_refs", "5").is_ok()
-}
-
-/// Total and free bytes, the container's where it has less.
-fn memory(system: &mut System) -> (u64, u64) {
-    system.refresh_memory();
-    let (total, free) = (system.total_memory(), system.available_memory());
-    let container = system.cgroup_limits().filter(|limits| limits.total_memory > 0);
-    container.map_or((total, free), |limits| (total.min(limits.total_memory), free.min(limits.free_memory)))
 }
 
 /// The value of a line `key : value` of /proc/cpuinfo.
@@ -129,48 +107,12 @@ fn extensions(text: &str) -> Vec<String> {
     EXTENSIONS.iter().filter(|e| present(e)).map(|e| (*e).to_owned()).collect()
 }
 
-/// The limit of this process's control group: version 2, or version 1.
-fn cgroup_cpus() -> Option<f64> {
-    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let own = groups.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/").to_owned();
-    // A limit of any group above holds too; inside a container the own path may not be visible.
-    let mut paths: Vec<String> = vec!["/sys/fs/cgroup".into()];
-    for part in own.split('/').filter(|part| !part.is_empty()) {
-        paths.push(format!("{}/{part}", paths[paths.len() - 1]));
-    }
-    let version2 = paths.iter().filter_map(|path| quota_v2(&fs::read_to_string(format!("{path}/cpu.max")).ok()?));
-    let version1 = || {
-        let number = |name| fs::read_to_string(format!("/sys/fs/cgroup/cpu/cpu.cfs_{name}_us")).ok();
-        quota_v1(&number("quota")?, &number("period")?)
-    };
-    version2.min_by(f64::total_cmp).or_else(version1)
-}
-
-/// `200000 100000` is 2 processors; `max 100000` is no limit.
-fn quota_v2(text: &str) -> Option<f64> {
-    let (quota, period) = text.trim().split_once(' ')?;
-    quota_v1(quota, period)
-}
-
-fn quota_v1(quota: &str, period: &str) -> Option<f64> {
-    let (quota, period): (f64, f64) = (quota.trim().parse().ok()?, period.trim().parse().ok()?);
-    (quota > 0.0 && period > 0.0).then(|| quota / period)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const CPUINFO: &str = "processor\t: 0\ncpu family\t: 6\nmodel\t\t: 143\nmodel name\t: Some CPU\nstepping\t: 8\n\
                            flags\t\t: fpu avx avx2 fma avx512f amx_bf16 avx512_bf16\n";
-
-    #[test]
-    fn a_control_group_limits_by_its_quota() {
-        assert_eq!(quota_v2("150000 100000\n"), Some(1.5));
-        assert_eq!(quota_v2("max 100000\n"), None);
-        assert_eq!(quota_v1("-1\n", "100000\n"), None);
-        assert_eq!(quota_v1("200000\n", "100000\n"), Some(2.0));
-    }
 
     #[test]
     fn extensions_are_whole_words_of_the_flags() {

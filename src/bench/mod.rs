@@ -108,6 +108,24 @@ impl Options {
         Ok(())
     }
 
+    /// Refuses sizes that there is no room for.
+    fn admit(&self) -> Result<()> {
+        let threads = self.thread_counts().into_iter().max().unwrap_or(1);
+        let largest = self.sizes.iter().copied().max().filter(|_| self.has(Part::Step));
+        if let Some(size) = largest {
+            let needed = self.precisions.iter().map(|&precision| step::bytes(precision, size, threads));
+            let needed = needed.collect::<Result<Vec<_>>>()?.into_iter().max().unwrap_or(0);
+            crate::limits::admit(needed, threads, format_args!("a step at {size}×{size}"), "give a smaller --size")?;
+        }
+        if self.has(Part::Layers) {
+            let size = self.layer_size;
+            let needed = layers::bytes(self.deepest, size)?;
+            let what = format_args!("a layer at {size}×{size}");
+            crate::limits::admit(needed, threads, what, "give a smaller --layer-size")?;
+        }
+        Ok(())
+    }
+
     fn has(&self, part: Part) -> bool {
         self.parts.contains(&part)
     }
@@ -146,9 +164,10 @@ impl Options {
 ///
 /// # Errors
 /// [`Error::Usage`] for a value that makes no sense, [`Error::Kernel`] if a kernel computes something wrong,
-/// [`Error::Weights`] if the embedded weights are missing.
+/// [`Error::Memory`] if a size does not fit, [`Error::Weights`] if the embedded weights are missing.
 pub fn run(options: &Options, mut on_start: impl FnMut(&str)) -> Result<Report> {
     options.validate()?;
+    options.admit()?;
     let config = step::config(Precision::F32);
     let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
     let mut report = Report {
@@ -296,5 +315,11 @@ mod tests {
         assert!(refused(Options { layer_size: 1, ..Options::default() }).contains("--layer-size 1"));
         assert!(refused(Options { deepest: Layer::relu(3, 4), ..Options::default() }).contains("relu3_4"));
         assert!(refused(Options { repeats: 0, ..Options::default() }).contains("--repeats"));
+        let large =
+            |part, size| Options { parts: vec![part], sizes: vec![size], layer_size: size, ..Options::default() };
+        for (part, flag) in [(Part::Step, "--size"), (Part::Layers, "--layer-size")] {
+            let cause = refused(large(part, 1_000_000));
+            assert!(cause.contains("GB of memory") && cause.contains(flag), "{cause}");
+        }
     }
 }

@@ -9,17 +9,18 @@ use std::sync::Arc;
 use super::Options;
 use super::gauge::Gauge;
 use super::layers::convolutions;
-use super::machine::{peak_memory, reset_peak_memory};
 use super::row::{Kind, Losses, Row};
 use crate::config::{Config, Precision, Preset};
 use crate::error::Result;
-use crate::kernels::conv::Algorithm;
+use crate::kernels::conv::{Algorithm, Cpu};
 use crate::kernels::simd::pages::prefer_huge;
+use crate::limits::{peak_memory, reset_peak_memory};
 use crate::objective::Objective;
 use crate::optim::{Adam, AdamOptions};
 use crate::tensor::{FeatureMap, Pool};
+use crate::transfer::plan::{Machine, Plan};
 use crate::vgg::network::Options as NetworkOptions;
-use crate::vgg::{Vgg, Weights};
+use crate::vgg::{Architecture, Vgg, Weights};
 
 /// Which of the two formulas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +52,17 @@ pub fn test_picture(height: usize, width: usize, kind: TestPicture) -> FeatureMa
 #[must_use]
 pub fn config(precision: Precision) -> Config {
     Config { precision, ..Preset::Paper.config() }
+}
+
+/// Bytes that it needs.
+///
+/// # Errors
+/// Those of [`Plan::new`].
+pub(super) fn bytes(precision: Precision, side: usize, threads: usize) -> Result<u64> {
+    let config = Config { size: side.try_into().unwrap_or(u32::MAX), ..config(precision) };
+    let machine = Machine { cpu: Cpu::detect(), threads };
+    let plan = Plan::new(&config, (side, side), (side, side), Architecture::Vgg16, machine)?;
+    Ok(plan.memory.total() - plan.memory.inputs)
 }
 
 /// An optimisation under way.

@@ -44,9 +44,6 @@ impl Job {
 /// Does it; `from` is the checkpoint it goes on from, and whether it may be one of another kind of CPU.
 pub fn run(job: Job, from: Option<(&Checkpoint, bool)>, start: Instant) -> Result<u8> {
     let mut watch = watch(&job, from.map(|(checkpoint, _)| checkpoint))?;
-    if job.verbose {
-        details::before(&job);
-    }
     let outcome = make(&job, &mut watch, from);
     watch.progress.finish();
     let outcome = outcome?;
@@ -68,7 +65,11 @@ fn make(job: &Job, watch: &mut Watch, from: Option<(&Checkpoint, bool)>) -> Resu
     let (config, content, style) = (&job.config, &job.content, &job.style);
     let engine = Engine::new(config.weights.as_deref(), config.threads, NonZeroUsize::MIN)?;
     engine.share(|| {
-        let plan = engine.plan_of(config, job.scales.clone())?;
+        let inputs = [content, style].map(|picture| (picture.height(), picture.width()));
+        let plan = engine.plan_of(config, job.scales.clone(), inputs)?;
+        if job.verbose {
+            details::before(job, &plan);
+        }
         check_room(job, &plan)?;
         let digests = job.checkpoint.as_ref().map(|_| engine.digests(content, style)).transpose()?;
         if let (Some((checkpoint, anyway)), Some(digests)) = (from, &digests) {

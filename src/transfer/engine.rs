@@ -12,7 +12,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::checkpoint::{self, Checkpoint, Digests};
 use super::memory;
-use super::plan::{Machine, Plan, Scale};
+use super::plan::{self, Machine, Plan, Scale};
 use super::run::Run;
 use super::step::{End, Outcome, Step};
 use crate::config::Config;
@@ -106,17 +106,15 @@ impl Engine {
     /// Those of [`Plan::new`]; [`Error::Memory`].
     pub fn plan(&self, config: &Config, content: &Picture, style: &Picture) -> Result<Plan> {
         let sizes = [content, style].map(|picture| (picture.height(), picture.width()));
-        let plan = Plan::new(config, sizes[0], sizes[1], self.architecture, Machine::detect())?;
-        memory::check(&plan)?;
-        Ok(plan)
+        self.plan_of(config, plan::scales(config, sizes[0], sizes[1])?, sizes)
     }
 
-    /// The same for a run through given scales.
+    /// The same for a run through given scales, on pictures of (height, width) pixels.
     ///
     /// # Errors
     /// Those of [`Plan::of`]; [`Error::Memory`].
-    pub fn plan_of(&self, config: &Config, scales: Vec<Scale>) -> Result<Plan> {
-        let plan = Plan::of(config, scales, self.architecture, Machine::detect())?;
+    pub fn plan_of(&self, config: &Config, scales: Vec<Scale>, inputs: [(usize, usize); 2]) -> Result<Plan> {
+        let plan = Plan::of(config, scales, inputs, self.architecture, Machine::detect())?;
         memory::check(&plan)?;
         Ok(plan)
     }

@@ -114,17 +114,24 @@ impl Plan {
         architecture: Architecture,
         machine: Machine,
     ) -> Result<Self> {
-        Self::of(config, scales(config, content, style)?, architecture, machine)
+        Self::of(config, scales(config, content, style)?, [content, style], architecture, machine)
     }
 
-    /// Plans a run through given scales, as [`scales`] and [`more_scales`] make them.
+    /// Plans a run through given scales, as [`scales`] and [`more_scales`] make them, on a content and a style picture of
+    /// the sizes `inputs`.
     ///
     /// # Errors
     /// As [`Plan::new`].
     ///
     /// # Panics
     /// If there is no scale.
-    pub fn of(config: &Config, scales: Vec<Scale>, architecture: Architecture, machine: Machine) -> Result<Self> {
+    pub fn of(
+        config: &Config,
+        scales: Vec<Scale>,
+        inputs: [(usize, usize); 2],
+        architecture: Architecture,
+        machine: Machine,
+    ) -> Result<Self> {
         assert!(!scales.is_empty(), "a run has a scale");
         config.validate()?;
         let goal = config.goal();
@@ -149,7 +156,7 @@ impl Plan {
             network,
             goal,
         };
-        plan.memory = Memory::new(config, &plan, stages);
+        plan.memory = Memory::new(config, &plan, inputs, stages, machine.threads);
         Ok(plan)
     }
 

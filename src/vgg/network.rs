@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Layer, Stage, Weights};
 use crate::autograd::{Tape, Value, Var};
 use crate::error::Result;
-use crate::kernels::conv::{Algorithm, Choice, Cpu, Filter};
+use crate::kernels::conv::{self, Algorithm, Choice, Cpu, Filter, Scratch, Shape};
 use crate::kernels::pool::Choices;
 use crate::ops::{avg_pool2d, conv2d_relu, l2_pool2d, max_pool2d, normalize, pad_replicate, scaled_avg_pool2d};
 use crate::tensor::Dtype;
@@ -212,6 +212,30 @@ pub fn map_bytes(
         (kept, before) = if stays { (kept + bytes, 0) } else { (kept, bytes) };
     }
     fullest as u64
+}
+
+/// Scratch memory of the convolutions of some stages, forth and back, with so many threads.
+#[must_use]
+pub fn scratch_bytes(
+    stages: &[Stage],
+    convolutions: &[(Layer, Choice)],
+    mut height: usize,
+    mut width: usize,
+    threads: usize,
+) -> u64 {
+    let (mut most, mut choices) = (Scratch::default(), convolutions.iter());
+    for stage in stages {
+        match *stage {
+            Stage::Pool => (height, width) = (height / 2, width / 2),
+            Stage::Convolution { in_channels, out_channels, .. } => {
+                let shape = Shape { height, width, in_channels, out_channels, padding: 1 };
+                let (_, choice) = choices.next().expect("a choice for each convolution");
+                most = most.max(conv::scratch(choice.forward, &shape, threads));
+                most = most.max(conv::scratch(choice.backward_input, &shape.reversed(), threads));
+            }
+        }
+    }
+    most.bytes(threads)
 }
 
 /// Bytes of the weights: transformed to four times their number for each direction, or for both where they are many.

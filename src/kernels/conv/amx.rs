@@ -29,7 +29,7 @@ use std::sync::OnceLock;
 
 use ndarray::Array4;
 
-use super::{Direction, Epilogue, Fits, Input, Method, Shape};
+use super::{Direction, Epilogue, Fits, Input, Method, Scratch, Shape};
 use crate::kernels::scratch;
 use crate::kernels::simd::tiles::{BLOCK, DEPTH, Missing, ModelTiles, Product, SIDE, TILE, TileUnit};
 use crate::kernels::simd::{Element, Isa, Kernel, Simd, amx};
@@ -157,6 +157,11 @@ impl Method for Amx {
         pack(weight, direction, self.0)
     }
 
+    fn scratch(&self, shape: &Shape, threads: usize) -> Scratch {
+        let plan = Plan::new(shape, self.0, Plan::rows(shape, self.0, threads));
+        Scratch { own: plan.copied() + plan.pairs.len() * BLOCK * BLOCK, shared: 0 }
+    }
+
     fn run<X: Element, Y: Element>(
         &self,
         input: Input<'_, X>,
@@ -180,7 +185,7 @@ impl Amx {
         epilogue: Epilogue<'_>,
         y: &mut FeatureMap<Y>,
     ) {
-        let plan = Plan::new(input.shape, self.0, Plan::rows(input.shape, self.0));
+        let plan = Plan::new(input.shape, self.0, Plan::rows(input.shape, self.0, rayon::current_num_threads()));
         epilogue.for_each_part(y.as_mut_slice(), plan.chunk(), |band, y, epilogue| {
             plan.band(unit, input, packed, epilogue, band, y);
         });
@@ -241,11 +246,17 @@ impl<'a> Plan<'a> {
     }
 
     /// Rows of a band: as many as fit into the cache, few enough for every thread to have some.
-    fn rows(shape: &Shape, precision: Precision) -> usize {
+    fn rows(shape: &Shape, precision: Precision, threads: usize) -> usize {
         let channels = shape.in_channels.next_multiple_of(DEPTH);
         let row = (shape.out_width() + 2) * channels * precision.halves() * size_of::<u16>();
         let fitting = (Self::COPY_BYTES / row.max(1)).saturating_sub(2).max(4);
-        fitting.min(shape.out_height().div_ceil(2 * rayon::current_num_threads())).max(1)
+        fitting.min(shape.out_height().div_ceil(2 * threads)).max(1)
+    }
+
+    /// Elements of scratch that the bordered copy takes, both halves.
+    fn copied(&self) -> usize {
+        let bytes = self.precision.halves() * self.plane * size_of::<u16>();
+        bytes.div_ceil(size_of::<f32>()).next_multiple_of(SIDE)
     }
 
     /// Outputs of a band.
@@ -270,7 +281,7 @@ impl<'a> Plan<'a> {
         let pairs = &self.pairs[..starts.len().div_ceil(2)];
         let (step, depth) = (halves * 2 * TILE, self.steps.len());
         let pass = Self::PASS_BYTES / (step * size_of::<u16>());
-        let copied = (halves * self.plane * size_of::<u16>()).div_ceil(size_of::<f32>()).next_multiple_of(SIDE);
+        let copied = self.copied();
         scratch::with(copied + pairs.len() * BLOCK * BLOCK, |scratch| {
             let (copy, sums) = scratch.split_at_mut(copied);
             let copy: &mut [u16] = bytemuck::cast_slice_mut(copy);

@@ -26,7 +26,7 @@ use std::ops::Range;
 use ndarray::Array4;
 
 use super::method::seen;
-use super::{Direction, Epilogue, Fits, Input, Method, Shape};
+use super::{Direction, Epilogue, Fits, Input, Method, Scratch, Shape};
 use crate::kernels::scratch::{self, Aligned};
 use crate::kernels::simd::{Element, Isa, Kernel, Panels, Rows, Simd, gemm_block, gemm_segments, panel_width};
 use crate::tensor::{Dtype, FeatureMap};
@@ -52,6 +52,23 @@ pub struct Packed {
 /// Whether the results of all taps are computed for each pixel read, rather than for each pixel written.
 fn by_pixel_read(in_channels: usize, out_channels: usize) -> bool {
     out_channels <= FEW && in_channels > FEW
+}
+
+/// Output rows of a task. The result does not depend on them: each output is computed from its own window, in a fixed
+/// order.
+fn rows(shape: &Shape, threads: usize) -> usize {
+    shape.out_height().div_ceil(4 * threads).clamp(1, BAND)
+}
+
+/// Elements of a row of Z whose pixels have `z_pixel` elements.
+fn read_line(shape: &Shape, z_pixel: usize) -> usize {
+    // Sums are read in fours: the last pixel's may reach beyond it.
+    (shape.width + 2 * shape.padding) * z_pixel + TILE
+}
+
+/// Elements of a bordered row of the map that is read.
+fn written_line(shape: &Shape) -> usize {
+    (shape.width + 2 * shape.padding) * shape.in_channels
 }
 
 /// The algorithm, on vectors of some instruction set.
@@ -82,6 +99,19 @@ impl Method for Direct {
         Packed { filters, depth, panels }
     }
 
+    fn scratch(&self, shape: &Shape, threads: usize) -> Scratch {
+        let width = self.0.panel_width();
+        let own = if by_pixel_read(shape.in_channels, shape.out_channels) {
+            let z_pixel = (9 * shape.out_channels).next_multiple_of(width);
+            let copied = shape.width * shape.in_channels;
+            3 * read_line(shape, z_pixel) + copied + shape.out_width() * shape.out_channels + FEW
+        } else {
+            let columns = shape.out_channels.next_multiple_of(width);
+            (rows(shape, threads) + 2) * written_line(shape) + TILE * columns
+        };
+        Scratch { own, shared: 0 }
+    }
+
     fn run<X: Element, Y: Element>(
         &self,
         input: Input<'_, X>,
@@ -90,24 +120,22 @@ impl Method for Direct {
         y: &mut FeatureMap<Y>,
     ) {
         let (shape, isa) = (input.shape, self.0);
-        let (height, row) = (shape.out_height(), shape.out_width() * shape.out_channels);
+        let row = shape.out_width() * shape.out_channels;
         let width = isa.panel_width();
         let Packed { filters: ref data, depth, panels: count } = *packed;
         let filters = Panels { data, depth, count, stride: depth * width };
-        // The result does not depend on the rows of a task: each output is computed from its own window, in a fixed
-        // order.
-        let rows = height.div_ceil(4 * rayon::current_num_threads()).clamp(1, BAND);
+        let rows = rows(shape, rayon::current_num_threads());
         epilogue.for_each_part(y.as_mut_slice(), rows * row, |task, y, epilogue| {
             let rows = task * rows..task * rows + y.len() / row;
             if by_pixel_read(shape.in_channels, shape.out_channels) {
-                let line = ReadTask::<X, Y>::line(shape, count * width);
+                let line = read_line(shape, count * width);
                 let as_it_is = input.mask.is_none() && X::DTYPE == Dtype::F32;
                 let copied = if as_it_is { 0 } else { shape.width * shape.in_channels };
                 scratch::with(3 * line + copied + row + FEW, |scratch| {
                     isa.dispatch(ReadTask { input, copied, filters, epilogue, rows, line, scratch, y });
                 });
             } else {
-                let line = (shape.width + 2 * shape.padding) * shape.in_channels;
+                let line = written_line(shape);
                 scratch::with((rows.len() + 2) * line + TILE * count * width, |scratch| {
                     isa.dispatch(WriteTask { input, filters, epilogue, rows, line, scratch, y });
                 });
@@ -186,14 +214,6 @@ struct ReadTask<'a, X, Y> {
     line: usize,
     scratch: &'a mut [f32],
     y: &'a mut [Y],
-}
-
-impl<X, Y> ReadTask<'_, X, Y> {
-    /// Elements of a row of Z whose pixels have `z_pixel` elements.
-    fn line(shape: &Shape, z_pixel: usize) -> usize {
-        // Sums are read in fours: the last pixel's may reach beyond it.
-        (shape.width + 2 * shape.padding) * z_pixel + TILE
-    }
 }
 
 impl<X: Element, Y: Element> Kernel for ReadTask<'_, X, Y> {

@@ -7,7 +7,7 @@ use ndarray::Array4;
 use super::amx::{Amx, Precision};
 use super::direct::Direct;
 use super::im2col::Im2col;
-use super::method::Ready;
+use super::method::{Method as _, Ready, Scratch};
 use super::reference::Reference;
 use super::winograd::Winograd;
 use super::{Algorithm, Choice, Cpu, Direction, Epilogue, Shape};
@@ -60,6 +60,20 @@ impl Packed {
             }
             _ => None,
         }
+    }
+}
+
+/// Scratch memory that an algorithm takes for maps of a shape, with so many threads.
+#[must_use]
+pub fn scratch(algorithm: Algorithm, shape: &Shape, threads: usize) -> Scratch {
+    let isa = Isa::detect();
+    match algorithm {
+        Algorithm::Reference => Reference.scratch(shape, threads),
+        Algorithm::Im2col => Im2col.scratch(shape, threads),
+        Algorithm::Winograd => Winograd(isa).scratch(shape, threads),
+        Algorithm::Direct => Direct(isa).scratch(shape, threads),
+        Algorithm::AmxBf16 => Amx(Precision::Bf16).scratch(shape, threads),
+        Algorithm::AmxSplit => Amx(Precision::Split).scratch(shape, threads),
     }
 }
 

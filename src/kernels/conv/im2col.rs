@@ -21,7 +21,7 @@ use ndarray::{Array2, Array3, Array4, ArrayView1, ArrayView2, ArrayViewMut2, Arr
 use rayon::prelude::*;
 
 use super::method::seen;
-use super::{Direction, Epilogue, Fits, Input, Method, Shape};
+use super::{Direction, Epilogue, Fits, Input, Method, Scratch, Shape};
 use crate::kernels::gemm::gemm;
 use crate::kernels::scratch;
 use crate::kernels::simd::Element;
@@ -48,6 +48,10 @@ impl Method for Im2col {
         let weight = seen(weight, direction);
         let (out, input, ..) = weight.dim();
         Array3::from_shape_fn((3, 3 * input, out), |(u, vc, o)| weight[[o, vc % input, u, vc / input]])
+    }
+
+    fn scratch(&self, shape: &Shape, _: usize) -> Scratch {
+        Scratch { own: 3 * shape.in_channels * BLOCK.min(shape.out_height() * shape.out_width()), shared: 0 }
     }
 
     fn run<X: Element, Y: Element>(

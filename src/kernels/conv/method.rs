@@ -22,6 +22,9 @@ pub trait Method {
     /// Arranges weights (out × in × 3 × 3) for a direction.
     fn pack(&self, weight: &Array4<f32>, direction: Direction) -> Self::Packed;
 
+    /// Scratch memory that it takes for maps of a shape, with so many threads.
+    fn scratch(&self, shape: &Shape, threads: usize) -> Scratch;
+
     /// Convolves x with filters packed for the direction of its shape. A mask, or a ReLU, is asked for only where it
     /// [`fits`](Method::fits).
     fn run<X: Element, Y: Element>(
@@ -50,6 +53,29 @@ impl Fits {
     #[must_use]
     pub fn in_vectors(shape: &Shape) -> Self {
         Fits { mask: shape.in_channels.is_multiple_of(16), relu: shape.out_channels.is_multiple_of(16) }
+    }
+}
+
+/// Elements of scratch memory, kept from call to call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scratch {
+    /// What each thread takes.
+    pub own: usize,
+    /// What all of them share.
+    pub shared: usize,
+}
+
+impl Scratch {
+    /// What serves both of two convolutions, one after the other.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Scratch { own: self.own.max(other.own), shared: self.shared.max(other.shared) }
+    }
+
+    /// Bytes for so many threads.
+    #[must_use]
+    pub fn bytes(self, threads: usize) -> u64 {
+        (size_of::<f32>() * (self.own * threads + self.shared)) as u64
     }
 }
 

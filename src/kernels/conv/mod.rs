@@ -36,8 +36,8 @@ use serde::Serialize;
 
 pub use algorithm::{Algorithm, Choice, Cpu, choose, why};
 pub use epilogue::Epilogue;
-pub use filter::Filter;
-pub use method::{Fits, Input, Method};
+pub use filter::{Filter, scratch};
+pub use method::{Fits, Input, Method, Scratch};
 
 use crate::kernels::mask::Mask;
 use crate::kernels::reduce::BLOCK;

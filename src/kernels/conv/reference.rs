@@ -3,7 +3,7 @@
 
 use ndarray::{Array4, ArrayViewMut4};
 
-use super::{Direction, Epilogue, Fits, Input, Method, Shape};
+use super::{Direction, Epilogue, Fits, Input, Method, Scratch, Shape};
 use crate::kernels::simd::Element;
 use crate::tensor::FeatureMap;
 
@@ -27,6 +27,10 @@ impl Method for Reference {
 
     fn pack(&self, weight: &Array4<f32>, direction: Direction) -> Packed {
         Packed { weight: weight.clone(), direction }
+    }
+
+    fn scratch(&self, _: &Shape, _: usize) -> Scratch {
+        Scratch::default()
     }
 
     fn run<X: Element, Y: Element>(

@@ -29,7 +29,7 @@ mod transform;
 use ndarray::Array4;
 use rayon::prelude::*;
 
-use super::{Direction, Epilogue, Fits, Input, Method, Shape};
+use super::{Direction, Epilogue, Fits, Input, Method, Scratch, Shape};
 use crate::kernels::scratch;
 use crate::kernels::simd::{Element, Isa, Kernel, Simd};
 use crate::tensor::FeatureMap;
@@ -62,6 +62,18 @@ impl Method for Winograd {
         filters::pack(weight, direction, self.0)
     }
 
+    fn scratch(&self, shape: &Shape, threads: usize) -> Scratch {
+        // Transposed filters take more, and a shape does not say whose direction it is.
+        let transposed = filters::shares(shape.out_channels, shape.in_channels, self.0.panel_width());
+        let turned = turned(self.0, shape, transposed);
+        if together(shape, threads) {
+            let (v, m) = Stages::new(self.0, shape).lengths();
+            return Scratch { own: turned, shared: v + m };
+        }
+        let (_, block) = blocks(shape, transposed, threads);
+        Scratch { own: Strides::new(self.0, shape, block, transposed).scratch(), shared: 0 }
+    }
+
     fn run<X: Element, Y: Element>(
         &self,
         input: Input<'_, X>,
@@ -71,7 +83,7 @@ impl Method for Winograd {
     ) {
         let filters = Filters { shape: input.shape, data: packed.data() };
         // No number depends on the way: each output is computed from its own tile alone, in a fixed order.
-        match (together(input.shape), packed.transposed) {
+        match (together(input.shape, rayon::current_num_threads()), packed.transposed) {
             (false, false) => in_blocks::<X, Y, false>(self.0, input, filters, epilogue, y),
             (false, true) => in_blocks::<X, Y, true>(self.0, input, filters, epilogue, y),
             (true, false) => in_stages::<X, Y, false>(self.0, input, filters, epilogue, y),
@@ -94,9 +106,9 @@ fn origin(shape: &Shape, first_row: usize, tile: usize) -> (usize, usize) {
 
 /// Whether all threads share the filters' journey from memory: where there are few tiles for each of them and filters
 /// are large, every thread's own would take longer than the products.
-fn together(shape: &Shape) -> bool {
+fn together(shape: &Shape, threads: usize) -> bool {
     let (rows, columns) = tiles(shape);
-    let few = rows * columns <= 512.min(48 * rayon::current_num_threads());
+    let few = rows * columns <= 512.min(48 * threads);
     few && shape.in_channels.min(shape.out_channels) >= 256
 }
 
@@ -111,6 +123,15 @@ fn block_tiles(shape: &Shape, transposed: bool) -> usize {
     }
 }
 
+/// Rows of tiles of a task, and tiles of a block: rows enough for a whole block, few enough that every thread has as many.
+fn blocks(shape: &Shape, transposed: bool, threads: usize) -> (usize, usize) {
+    let ((tile_rows, tile_columns), most) = (tiles(shape), block_tiles(shape, transposed));
+    let tasks = tile_rows.div_ceil(most.div_ceil(tile_columns)).next_multiple_of(threads);
+    let rows = tile_rows.div_ceil(tasks);
+    let tiles = rows * tile_columns;
+    (rows, tiles.div_ceil(tiles.div_ceil(most)))
+}
+
 /// Each task goes all the way with its own tiles, block by block.
 fn in_blocks<X: Element, Y: Element, const TRANSPOSED: bool>(
     isa: Isa,
@@ -121,13 +142,8 @@ fn in_blocks<X: Element, Y: Element, const TRANSPOSED: bool>(
 ) {
     let shape = input.shape;
     let (tile_rows, tile_columns) = tiles(shape);
-    // Rows of tiles per task: enough for a whole block, few enough that every thread has as many.
-    let wanted = block_tiles(shape, TRANSPOSED).div_ceil(tile_columns);
-    let tasks = tile_rows.div_ceil(wanted).next_multiple_of(rayon::current_num_threads());
-    let rows = tile_rows.div_ceil(tasks);
-    let tiles = rows * tile_columns;
-    let block = tiles.div_ceil(tiles.div_ceil(block_tiles(shape, TRANSPOSED)));
-    let strides = Strides::new::<TRANSPOSED>(isa, shape, block);
+    let (rows, block) = blocks(shape, TRANSPOSED, rayon::current_num_threads());
+    let strides = Strides::new(isa, shape, block, TRANSPOSED);
     let part = rows * TILE * shape.out_width() * shape.out_channels;
     epilogue.for_each_part(y.as_mut_slice(), part, |index, y, epilogue| {
         let first_row = index * rows;
@@ -140,8 +156,8 @@ fn in_blocks<X: Element, Y: Element, const TRANSPOSED: bool>(
 }
 
 /// Elements of a panel of filters that is turned round before it is used; none if they are read as they are.
-fn turned<const TRANSPOSED: bool>(isa: Isa, shape: &Shape) -> usize {
-    if TRANSPOSED { shape.in_channels * isa.panel_width() } else { 0 }
+fn turned(isa: Isa, shape: &Shape, transposed: bool) -> usize {
+    if transposed { shape.in_channels * isa.panel_width() } else { 0 }
 }
 
 /// How V and M lie in memory: 36 matrices each, a row a tile.
@@ -164,7 +180,7 @@ struct Strides {
 }
 
 impl Strides {
-    fn new<const TRANSPOSED: bool>(isa: Isa, shape: &Shape, block: usize) -> Self {
+    fn new(isa: Isa, shape: &Shape, block: usize, transposed: bool) -> Self {
         let width = isa.panel_width();
         let v_row = shape.in_channels.next_multiple_of(16);
         let group = GROUP.next_multiple_of(width);
@@ -177,7 +193,7 @@ impl Strides {
             v: block * v_row + 16,
             m_row,
             m: block * m_row + 16,
-            turned: turned::<TRANSPOSED>(isa, shape),
+            turned: turned(isa, shape, transposed),
         }
     }
 
@@ -235,6 +251,31 @@ impl<X: Element, Y: Element, const TRANSPOSED: bool> Kernel for Task<'_, X, Y, T
     }
 }
 
+/// How V and M of all tiles lie in memory.
+struct Stages {
+    tiles: usize,
+    /// From tile to tile of V.
+    v_row: usize,
+    /// Elements of M of a panel and a frequency.
+    piece: usize,
+    panels: usize,
+}
+
+impl Stages {
+    fn new(isa: Isa, shape: &Shape) -> Self {
+        let ((rows, columns), width) = (tiles(shape), isa.panel_width());
+        let tiles = rows * columns;
+        // A line between tiles keeps them from competing for the same places in the cache.
+        let v_row = FREQUENCIES * shape.in_channels.next_multiple_of(16) + 16;
+        Stages { tiles, v_row, piece: tiles * width, panels: shape.out_channels.div_ceil(width) }
+    }
+
+    /// Elements of V and of M.
+    fn lengths(&self) -> (usize, usize) {
+        (self.tiles * self.v_row, self.panels * FREQUENCIES * self.piece)
+    }
+}
+
 /// All threads together transform all tiles, then multiply, each by other filters, then transform back.
 ///
 /// ```text
@@ -248,20 +289,18 @@ fn in_stages<X: Element, Y: Element, const TRANSPOSED: bool>(
     y: &mut FeatureMap<Y>,
 ) {
     let shape = input.shape;
-    let (tile_rows, tile_columns) = tiles(shape);
-    let (tiles, width) = (tile_rows * tile_columns, isa.panel_width());
-    // A line between tiles keeps them from competing for the same places in the cache.
-    let v_row = FREQUENCIES * shape.in_channels.next_multiple_of(16) + 16;
-    let piece = tiles * width;
-    scratch::with(tiles * v_row + shape.out_channels.div_ceil(width) * FREQUENCIES * piece, |scratch| {
-        let (v, m) = scratch.split_at_mut(tiles * v_row);
+    let stages = Stages::new(isa, shape);
+    let Stages { tiles, v_row, piece, .. } = stages;
+    let (v, m) = stages.lengths();
+    scratch::with(v + m, |scratch| {
+        let (v, m) = scratch.split_at_mut(v);
         v.par_chunks_mut(v_row).enumerate().for_each(|(tile, v)| {
             isa.dispatch(TransformTile::<X, TRANSPOSED> { input, tile, v });
         });
         let v = &*v;
         m.par_chunks_mut(PATCH * piece).enumerate().for_each(|(index, m)| {
             let (panel, first) = (index / PATCH, index % PATCH * PATCH);
-            scratch::with(turned::<TRANSPOSED>(isa, shape), |turned| {
+            scratch::with(turned(isa, shape, TRANSPOSED), |turned| {
                 let v = (v, v_row);
                 isa.dispatch(MultiplyPanel::<TRANSPOSED> { filters, panel, first, tiles, v, m, turned });
             });

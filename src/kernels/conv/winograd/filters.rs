@@ -50,7 +50,7 @@ impl Packed {
 
 /// Whether one set of transformed filters serves both directions of (out × in) filters. It costs a few per cent of
 /// speed, and pays where the filters are the largest thing in memory.
-fn shares(out: usize, input: usize, width: usize) -> bool {
+pub(super) fn shares(out: usize, input: usize, width: usize) -> bool {
     out.min(input) >= 256 && out.is_multiple_of(width) && input.is_multiple_of(width)
 }
 

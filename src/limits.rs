@@ -1,0 +1,266 @@
+//! What the system leaves this process: memory and processors.
+//!
+//! A machine's free memory is not what a process may take. Its control group, or any group above that one, may
+//! have less, and so may the shell it was started from (`ulimit -v`). A program that knows only the machine is killed
+//! in a container, and aborts under a shell's limit; one that asks here says so beforehand.
+
+use std::fmt::Display;
+use std::fs;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// Where Linux shows control groups.
+const GROUPS: &str = "/sys/fs/cgroup";
+
+/// Address space that the C library sets aside for each thread that asks it for memory. It counts against
+/// `ulimit -v`, used or not.
+const ARENA: u64 = 128 << 20;
+
+/// Bytes of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// What this process may still take. `u64::MAX` if nobody says.
+    pub free: u64,
+    /// What it could have if it was alone.
+    pub total: u64,
+    /// Who sets the limit.
+    pub by: Limiter,
+}
+
+/// What sets the limit that is met first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limiter {
+    /// There is no more in the machine.
+    Machine,
+    /// The control group that the process is in, or one above it.
+    ControlGroup,
+    /// The shell: `ulimit -v` or `-d`.
+    Ulimit,
+}
+
+impl Limiter {
+    /// In a few words, after "left by".
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Limiter::Machine => "the machine",
+            Limiter::ControlGroup => "the control group",
+            Limiter::Ulimit => "ulimit",
+        }
+    }
+}
+
+impl Memory {
+    /// Asks the system, for a process of so many threads.
+    #[must_use]
+    pub fn detect(threads: usize) -> Self {
+        let limits = machine().into_iter().chain(control_group()).chain(ulimit(threads));
+        let unlimited = Memory { free: u64::MAX, total: u64::MAX, by: Limiter::Machine };
+        limits.min_by_key(|limit| limit.free).unwrap_or(unlimited)
+    }
+}
+
+/// Refuses what needs more memory than this process may take. `what` begins the sentence, `remedy` ends it.
+///
+/// # Errors
+/// [`Error::Memory`].
+pub fn admit(needed: u64, threads: usize, what: impl Display, remedy: impl Display) -> Result<()> {
+    let Memory { free, by, .. } = Memory::detect(threads);
+    if needed <= free {
+        return Ok(());
+    }
+    let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+    let limit = match by {
+        Limiter::Machine => "are free".to_owned(),
+        by => format!("are left by {}", by.name()),
+    };
+    Err(Error::Memory(format!(
+        "{what} needs about {:.1} GB of memory and {:.1} GB {limit}; {remedy}",
+        gigabytes(needed),
+        gigabytes(free)
+    )))
+}
+
+fn machine() -> Option<Memory> {
+    let mut system = sysinfo::System::new().ok()?;
+    system.refresh_memory();
+    Some(Memory { free: system.available_memory(), total: system.total_memory(), by: Limiter::Machine })
+}
+
+/// The tightest of the limits on this process's control group and on those above it.
+fn control_group() -> Option<Memory> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let version2 = folders(&groups, "", GROUPS).into_iter().filter_map(|folder| group_v2(Path::new(&folder)));
+    let root = format!("{GROUPS}/memory");
+    let version1 = folders(&groups, "memory", &root).into_iter().filter_map(|folder| group_v1(Path::new(&folder)));
+    version2.chain(version1).min_by_key(|limit| limit.free)
+}
+
+/// The folders of this process's group of a controller (of version 2 if that is nameless) and of those above it, root
+/// first. Inside a container some may not be visible, and cannot be read.
+fn folders(groups: &str, controller: &str, root: &str) -> Vec<String> {
+    let own = groups.lines().find_map(|line| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        controllers.split(',').any(|name| name == controller).then_some(path)
+    });
+    let mut folders = vec![root.to_owned()];
+    for part in own.unwrap_or_default().split('/').filter(|part| !part.is_empty()) {
+        folders.push(format!("{}/{part}", folders[folders.len() - 1]));
+    }
+    folders
+}
+
+fn group_v2(folder: &Path) -> Option<Memory> {
+    let read = |name| fs::read_to_string(folder.join(name)).ok();
+    // Above `high` a group is slowed down until it hardly moves.
+    let limits = ["memory.max", "memory.high"].map(|name| number(&read(name)?));
+    let total = limits.into_iter().flatten().min()?;
+    Some(of_group(total, number(&read("memory.current")?)?, &read("memory.stat").unwrap_or_default(), "inactive_file"))
+}
+
+fn group_v1(folder: &Path) -> Option<Memory> {
+    let read = |name| fs::read_to_string(folder.join(name)).ok();
+    let total = number(&read("memory.limit_in_bytes")?)?;
+    let used = number(&read("memory.usage_in_bytes")?)?;
+    Some(of_group(total, used, &read("memory.stat").unwrap_or_default(), "total_inactive_file"))
+}
+
+/// Of what a group uses, files that nobody has looked at for a while are given up first.
+fn of_group(total: u64, used: u64, statistics: &str, files: &str) -> Memory {
+    let files = statistics.lines().find_map(|line| number(line.strip_prefix(files)?)).unwrap_or(0);
+    let used = used.saturating_sub(files);
+    Memory { free: total.saturating_sub(used), total, by: Limiter::ControlGroup }
+}
+
+/// A number of a file of one; `max` is none.
+fn number(text: &str) -> Option<u64> {
+    text.trim().parse().ok()
+}
+
+#[cfg(unix)]
+fn ulimit(threads: usize) -> Option<Memory> {
+    use rustix::process::{Resource, getrlimit};
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let limit = |resource, used: &str, aside: u64| {
+        let total = getrlimit(resource).current?;
+        let used = status_bytes(&status, used).unwrap_or(0);
+        Some(Memory { free: total.saturating_sub(used + aside), total, by: Limiter::Ulimit })
+    };
+    let space = limit(Resource::As, "VmSize:", threads as u64 * ARENA);
+    let data = limit(Resource::Data, "VmData:", 0);
+    space.into_iter().chain(data).min_by_key(|limit| limit.free)
+}
+
+#[cfg(not(unix))]
+fn ulimit(_threads: usize) -> Option<Memory> {
+    None
+}
+
+/// Whether memory can be refused to this process when it asks, in place of being promised and not given.
+#[must_use]
+pub fn may_be_refused() -> bool {
+    ulimit(0).is_some()
+}
+
+/// The most memory this process ever held, or since the last [`reset_peak_memory`]; where the system tells.
+#[must_use]
+pub fn peak_memory() -> Option<u64> {
+    status_bytes(&fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
+}
+
+/// Forgets the peak: the next one is that of what follows. Says whether the system did so.
+pub fn reset_peak_memory() -> bool {
+    // Linux: 5 resets VmHWM to what is held now.
+    fs::write("/proc/self/clear_refs", "5").is_ok()
+}
+
+/// `VmHWM:   1024 kB` in bytes.
+fn status_bytes(status: &str, key: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(1024 * kib)
+}
+
+/// The limit of this process's control group, or of one above it, in processors.
+#[must_use]
+pub fn processors() -> Option<f64> {
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let version2 = folders(&groups, "", GROUPS)
+        .into_iter()
+        .filter_map(|folder| quota_v2(&fs::read_to_string(format!("{folder}/cpu.max")).ok()?));
+    let version1 = || {
+        let root = format!("{GROUPS}/cpu");
+        let quotas = folders(&groups, "cpu", &root).into_iter().filter_map(|folder| {
+            let number = |name| fs::read_to_string(format!("{folder}/cpu.cfs_{name}_us")).ok();
+            quota_v1(&number("quota")?, &number("period")?)
+        });
+        quotas.min_by(f64::total_cmp)
+    };
+    version2.min_by(f64::total_cmp).or_else(version1)
+}
+
+/// `200000 100000` is 2 processors; `max 100000` is no limit.
+fn quota_v2(text: &str) -> Option<f64> {
+    let (quota, period) = text.trim().split_once(' ')?;
+    quota_v1(quota, period)
+}
+
+fn quota_v1(quota: &str, period: &str) -> Option<f64> {
+    let (quota, period): (f64, f64) = (quota.trim().parse().ok()?, period.trim().parse().ok()?);
+    (quota > 0.0 && period > 0.0).then(|| quota / period)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_control_group_limits_by_its_quota() {
+        assert_eq!(quota_v2("150000 100000\n"), Some(1.5));
+        assert_eq!(quota_v2("max 100000\n"), None);
+        assert_eq!(quota_v1("-1\n", "100000\n"), None);
+        assert_eq!(quota_v1("200000\n", "100000\n"), Some(2.0));
+    }
+
+    #[test]
+    fn the_groups_of_a_process_are_its_own_and_all_above_it() {
+        let groups = "12:cpu,cpuacct:/a/b\n4:memory:/docker/1f\n0::/system.slice/x.service\n";
+        assert_eq!(folders(groups, "", "/r"), ["/r", "/r/system.slice", "/r/system.slice/x.service"]);
+        assert_eq!(folders(groups, "memory", "/m"), ["/m", "/m/docker", "/m/docker/1f"]);
+        assert_eq!(folders(groups, "cpu", "/c"), ["/c", "/c/a", "/c/a/b"]);
+        assert_eq!(folders("0::/\n", "memory", "/m"), ["/m"]);
+        assert_eq!(folders("", "", "/r"), ["/r"]);
+    }
+
+    #[test]
+    fn a_group_has_left_what_it_does_not_use_but_for_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        assert_eq!(group_v2(folder.path()), None, "nothing to be read");
+        write("memory.max", "max\n");
+        write("memory.current", "700\n");
+        assert_eq!(group_v2(folder.path()), None, "no limit");
+        write("memory.max", "1000\n");
+        write("memory.high", "max\n");
+        write("memory.stat", "anon 400\ninactive_file 200\nactive_file 100\n");
+        assert_eq!(group_v2(folder.path()), Some(Memory { free: 500, total: 1000, by: Limiter::ControlGroup }));
+        write("memory.high", "600\n");
+        assert_eq!(group_v2(folder.path()).unwrap().free, 100);
+        write("memory.current", "5000\n");
+        assert_eq!(group_v2(folder.path()).unwrap().free, 0);
+
+        write("memory.limit_in_bytes", "3000\n");
+        write("memory.usage_in_bytes", "1500\n");
+        write("memory.stat", "inactive_file 1\ntotal_inactive_file 500\n");
+        assert_eq!(group_v1(folder.path()), Some(Memory { free: 2000, total: 3000, by: Limiter::ControlGroup }));
+    }
+
+    #[test]
+    fn the_machine_has_memory_and_no_more_is_free_than_there_is() {
+        let memory = Memory::detect(1);
+        assert!(0 < memory.free && memory.free <= memory.total, "{memory:?}");
+        assert_eq!(status_bytes("VmPeak:\t 5 kB\nVmHWM:\t  12 kB\n", "VmHWM:"), Some(12 * 1024));
+        assert_eq!(status_bytes("VmHWM: lots\n", "VmHWM:"), None);
+    }
+}
