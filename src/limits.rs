@@ -70,16 +70,23 @@ pub fn admit(needed: u64, threads: usize, what: impl Display, remedy: impl Displ
     if needed <= free {
         return Ok(());
     }
-    let gigabytes = |bytes: u64| bytes as f64 / 1e9;
     let limit = match by {
         Limiter::Machine => "are free".to_owned(),
         by => format!("are left by {}", by.name()),
     };
     Err(Error::Memory(format!(
-        "{what} needs about {:.1} GB of memory and {:.1} GB {limit}; {remedy}",
-        gigabytes(needed),
-        gigabytes(free)
+        "{what} needs about {} of memory and {} {limit}; {remedy}",
+        amount(needed),
+        amount(free)
     )))
+}
+
+/// `1.5 GB`, `20 MB`: as storage and memory are sold, in powers of ten.
+fn amount(bytes: u64) -> String {
+    let units = [(1e12, 1, "TB"), (1e9, 1, "GB"), (1e6, 0, "MB")];
+    let bytes = bytes as f64;
+    let (unit, digits, name) = units.into_iter().find(|(unit, ..)| bytes >= *unit).unwrap_or(units[2]);
+    format!("{:.digits$} {name}", bytes / unit)
 }
 
 fn machine() -> Option<Memory> {
@@ -254,6 +261,22 @@ mod tests {
         write("memory.usage_in_bytes", "1500\n");
         write("memory.stat", "inactive_file 1\ntotal_inactive_file 500\n");
         assert_eq!(group_v1(folder.path()), Some(Memory { free: 2000, total: 3000, by: Limiter::ControlGroup }));
+    }
+
+    #[test]
+    fn amounts_have_the_unit_that_fits_them() {
+        let expected = ["0 MB", "2 MB", "999 MB", "1.0 GB", "12.3 GB", "5.3 TB"];
+        let bytes = [0, 1_500_001, 999_000_000, 1_000_000_000, 12_345_000_000, 5_300_000_000_000];
+        assert_eq!(bytes.map(amount), expected);
+    }
+
+    #[test]
+    fn what_does_not_fit_says_what_there_is_and_what_to_do() {
+        assert!(admit(1, 1, "a picture", "give less").is_ok());
+        let error = admit(u64::MAX, 1, "a picture", "give less").unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("a picture needs about 18446744.1 TB of memory and "), "{text}");
+        assert!(text.ends_with("; give less") && error.exit_code() == 5, "{text}");
     }
 
     #[test]

@@ -319,7 +319,7 @@ mod tests {
             |part, size| Options { parts: vec![part], sizes: vec![size], layer_size: size, ..Options::default() };
         for (part, flag) in [(Part::Step, "--size"), (Part::Layers, "--layer-size")] {
             let cause = refused(large(part, 1_000_000));
-            assert!(cause.contains("GB of memory") && cause.contains(flag), "{cause}");
+            assert!(cause.contains("TB of memory") && cause.contains(flag), "{cause}");
         }
     }
 }

@@ -18,7 +18,7 @@
 //! bench   doctor                    what this machine can do, and what is chosen for it
 //! weights   completions   man
 //! say                               every line printed, closed pipes survived
-//! panics                            a bug becomes one line
+//! panics                            a bug becomes one line, and refused memory an exit code
 //! ```
 //!
 //! [`Preset::config`]: impasto::config::Preset::config
@@ -117,6 +117,7 @@ impl From<Error> for Failure {
 
 /// Does what the command line asks and returns the exit code.
 pub fn run() -> Result<u8, Failure> {
+    panics::expect_refused_memory();
     let command = parsed(Cli::try_parse())?.command;
     // Whatever is timed or computed is to be what was asked for.
     Isa::requested()?;

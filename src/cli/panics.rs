@@ -4,7 +4,12 @@
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
+#[cfg(unix)]
+use std::sync::{Arc, atomic::AtomicBool};
 use std::sync::{Mutex, PoisonError};
+
+#[cfg(unix)]
+use signal_hook::{consts::SIGABRT, flag};
 
 use super::Failure;
 
@@ -27,6 +32,17 @@ pub fn caught(work: impl FnOnce() -> Result<u8, Failure>) -> Result<u8, Failure>
         );
         Err(Failure { message, code: INTERNAL })
     })
+}
+
+/// Where memory can be refused outright, the runtime says so and aborts, and nothing can catch that: then the exit code
+/// is at least that of a run that does not fit.
+pub fn expect_refused_memory() {
+    #[cfg(unix)]
+    if impasto::limits::may_be_refused() {
+        let code = impasto::Error::Memory(String::new()).exit_code();
+        // Not to be told of an abort is no reason to end.
+        let _ = flag::register_conditional_shutdown(SIGABRT, code.into(), Arc::new(AtomicBool::new(true)));
+    }
 }
 
 fn describe(info: &PanicHookInfo<'_>) -> String {

@@ -57,6 +57,12 @@ pub fn with<R>(length: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
     result
 }
 
+/// Elements that this thread keeps.
+#[cfg(test)]
+pub fn kept() -> usize {
+    SCRATCH.with_borrow(|buffers| buffers.iter().map(|buffer| buffer.len()).sum())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

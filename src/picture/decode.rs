@@ -19,6 +19,7 @@ use super::color::{Model, ToSrgb, unit};
 use super::contain::contain;
 use super::jpeg;
 use crate::error::{Error, Result};
+use crate::limits;
 use crate::vgg::SMALLEST_SIDE;
 
 /// Room for what a decoder needs besides the pixels: colour profiles, code tables, metadata.
@@ -39,15 +40,37 @@ const FORMATS: &str = "JPEG, PNG, WebP, TIFF, BMP, GIF, QOI or PNM";
 /// # Errors
 /// [`Error::Picture`] where the file cannot be opened, is no picture, is damaged
 /// or truncated, has more than `max_pixels` pixels, or a side below
-/// [`SMALLEST_SIDE`].
+/// [`SMALLEST_SIDE`]; [`Error::Memory`] where its header promises more pixels than
+/// there is memory for.
 pub fn load(path: &Path, max_pixels: u64) -> Result<Picture> {
-    let wrap = |cause: String| Error::Picture { path: path.to_owned(), cause };
-    let file = read(path, max_pixels).map_err(wrap)?;
-    contain(|| decode(file, max_pixels).and_then(Raster::into_picture))
+    let wrap = |refusal| match refusal {
+        Refusal::Picture(cause) => Error::Picture { path: path.to_owned(), cause },
+        Refusal::Memory(error) => error,
+    };
+    let file = read(path, max_pixels).map_err(|cause| wrap(cause.into()))?;
+    let admit = |sides: &Sides| sides.admit(path, max_pixels);
+    contain(|| decode(file, admit)?.into_picture().map_err(Refusal::from))
         .unwrap_or_else(|panic| {
-            Err(format!("the decoder gave up on this file ({panic}): open it in an image editor and save it again"))
+            let cause =
+                format!("the decoder gave up on this file ({panic}): open it in an image editor and save it again");
+            Err(cause.into())
         })
         .map_err(wrap)
+}
+
+/// Why a file does not become a picture.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// Something is wrong with it.
+    Picture(String),
+    /// It is too large for the memory there is.
+    Memory(Error),
+}
+
+impl From<String> for Refusal {
+    fn from(cause: String) -> Self {
+        Refusal::Picture(cause)
+    }
 }
 
 /// Checks that the network can look at a picture of this size.
@@ -69,28 +92,41 @@ fn too_small(height: u64, width: u64) -> Option<String> {
     })
 }
 
-/// Height and width as a file's header states them.
+/// What a file's header states.
 #[derive(Clone, Copy)]
 pub(super) struct Sides {
     pub(super) height: u64,
     pub(super) width: u64,
+    /// Bytes of a pixel as the decoder delivers it.
+    pub(super) bytes: u64,
+    /// Whether opacity is among them.
+    pub(super) has_alpha: bool,
 }
 
 impl Sides {
-    fn admit(self, max_pixels: u64) -> Result<(), String> {
-        let Sides { height, width } = self;
+    fn admit(&self, path: &Path, max_pixels: u64) -> Result<(), Refusal> {
+        let Sides { height, width, .. } = *self;
         if let Some(cause) = too_small(height, width) {
-            return Err(cause);
+            return Err(cause.into());
         }
         // Formats state sides in 32 bits at most.
         if height * width > max_pixels {
-            return Err(format!(
+            let cause = format!(
                 "{width} × {height} pixels is more than the limit of {max_pixels}: \
                  use a smaller picture, or raise the limit with --max-pixels {}",
                 height * width
-            ));
+            );
+            return Err(cause.into());
         }
-        Ok(())
+        let what = format_args!("{}: reading {width} × {height} pixels", path.display());
+        limits::admit(self.needed(), 1, what, "use a smaller picture").map_err(Refusal::Memory)
+    }
+
+    /// Bytes at the fullest moment: what the decoder delivers and the picture made of it. What decoders keep for
+    /// themselves is less than that picture, and gone by then.
+    fn needed(&self) -> u64 {
+        let channels = 3 + u64::from(self.has_alpha);
+        (self.height * self.width).saturating_mul(self.bytes + 4 * channels)
     }
 }
 
@@ -102,6 +138,22 @@ pub(super) enum Samples {
 }
 
 impl Samples {
+    /// A picture's samples the way it should be looked at: turned before they become numbers of four bytes.
+    fn upright(self, shape: (usize, usize, usize), orientation: Orientation) -> Samples {
+        fn turn<T: Clone>(samples: Vec<T>, shape: (usize, usize, usize), orientation: Orientation) -> Vec<T> {
+            let samples = Array3::from_shape_vec(shape, samples).expect("a sample for each channel of each pixel");
+            upright(samples, orientation).into_raw_vec_and_offset().0
+        }
+        if orientation == Orientation::NoTransforms {
+            return self;
+        }
+        match self {
+            Samples::Eight(v) => Samples::Eight(turn(v, shape, orientation)),
+            Samples::Sixteen(v) => Samples::Sixteen(turn(v, shape, orientation)),
+            Samples::Float(v) => Samples::Float(turn(v, shape, orientation)),
+        }
+    }
+
     /// Row `y` of `samples` values each, scaled to [0, 1].
     fn row(&self, y: usize, samples: usize) -> Vec<f32> {
         let range = y * samples..(y + 1) * samples;
@@ -127,13 +179,18 @@ pub(super) struct Raster {
 
 impl Raster {
     fn into_picture(self) -> Result<Picture, String> {
-        let (height, width, colours) = (self.height, self.width, self.model.channels());
+        let colours = self.model.channels();
         let channels = colours + usize::from(self.has_alpha);
+        let samples = self.samples.upright((self.height, self.width, channels), self.orientation);
+        let (height, width) = match turned(self.orientation) {
+            true => (self.width, self.height),
+            false => (self.height, self.width),
+        };
         let to_srgb = ToSrgb::new(self.model, self.icc.as_deref());
         let mut rgb = buffer(3 * (height * width) as u64)?;
         let mut alpha = buffer(if self.has_alpha { height * width } else { 0 } as u64)?;
         rgb.par_chunks_exact_mut(3 * width).enumerate().for_each(|(y, rgb)| {
-            let row = self.samples.row(y, channels * width);
+            let row = samples.row(y, channels * width);
             if self.has_alpha {
                 let colour: Vec<f32> =
                     row.chunks_exact(channels).flat_map(|pixel| &pixel[..colours]).copied().collect();
@@ -144,26 +201,27 @@ impl Raster {
         });
         // Without opacity this buffer is empty and has no rows.
         alpha.par_chunks_exact_mut(width).enumerate().for_each(|(y, alpha)| {
-            let row = self.samples.row(y, channels * width);
+            let row = samples.row(y, channels * width);
             alpha.iter_mut().zip(row.chunks_exact(channels)).for_each(|(a, pixel)| *a = pixel[colours]);
         });
         let opaque = alpha.iter().all(|&a| a >= 1.0);
         let rgb = Array3::from_shape_vec((height, width, 3), rgb).map_err(|e| e.to_string())?;
         let alpha = if opaque { None } else { Array2::from_shape_vec((height, width), alpha).ok() };
-        Ok(Picture { rgb: upright(rgb, self.orientation), alpha: alpha.map(|a| upright(a, self.orientation)) })
+        Ok(Picture { rgb, alpha })
     }
 }
 
+/// Whether rows become columns.
+fn turned(orientation: Orientation) -> bool {
+    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+    matches!(orientation, Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH)
+}
+
 /// Turns rows (axis 0) and columns (axis 1) the way the metadata says they should be looked at.
-fn upright<D: Dimension + RemoveAxis>(mut picture: Array<f32, D>, orientation: Orientation) -> Array<f32, D> {
-    use Orientation::{
-        FlipHorizontal, FlipVertical, NoTransforms, Rotate90, Rotate90FlipH, Rotate180, Rotate270, Rotate270FlipH,
-    };
-    if orientation == NoTransforms {
-        return picture;
-    }
+fn upright<T: Clone, D: Dimension + RemoveAxis>(mut picture: Array<T, D>, orientation: Orientation) -> Array<T, D> {
+    use Orientation::{FlipHorizontal, FlipVertical, Rotate90, Rotate180, Rotate270, Rotate270FlipH};
     // Every orientation is a transposition, or not, and then mirrors.
-    if matches!(orientation, Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH) {
+    if turned(orientation) {
         picture.swap_axes(0, 1);
     }
     if matches!(orientation, FlipVertical | Rotate180 | Rotate270 | Rotate270FlipH) {
@@ -226,24 +284,25 @@ fn format_of(start: &[u8]) -> Result<ImageFormat, String> {
     }
 }
 
-fn decode(file: Vec<u8>, max_pixels: u64) -> Result<Raster, String> {
+fn decode(file: Vec<u8>, admit: impl FnOnce(&Sides) -> Result<(), Refusal>) -> Result<Raster, Refusal> {
     let format = format_of(&file[..file.len().min(16)])?;
     if format == ImageFormat::Jpeg {
-        return jpeg::decode(&file, |sides| sides.admit(max_pixels));
+        return jpeg::decode(&file, admit);
     }
     let wrap = |error| undecodable(format, &error);
     let mut reader = ImageReader::with_format(Cursor::new(file), format);
     reader.limits(limits(WORKING_MEMORY));
     let mut decoder = reader.into_decoder().map_err(wrap)?;
     let (width, height) = decoder.dimensions();
-    Sides { height: height.into(), width: width.into() }.admit(max_pixels)?;
+    let color_type = decoder.color_type();
+    let bytes = color_type.bytes_per_pixel().into();
+    admit(&Sides { height: height.into(), width: width.into(), bytes, has_alpha: color_type.has_alpha() })?;
     let pixels = u64::from(width) * u64::from(height);
     decoder.set_limits(limits(pixels.saturating_mul(BYTES_PER_PIXEL).saturating_add(WORKING_MEMORY))).map_err(wrap)?;
 
     // Metadata that cannot be read is no reason to refuse a picture that can.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let icc = decoder.icc_profile().ok().flatten();
-    let color_type = decoder.color_type();
     let (model, has_alpha) = match color_type.channel_count() {
         1 => (Model::Grey, false),
         2 => (Model::Grey, true),
@@ -324,19 +383,42 @@ mod tests {
         }
     }
 
+    fn admitted(height: u64, width: u64, max_pixels: u64) -> Result<(), String> {
+        let sides = Sides { height, width, bytes: 3, has_alpha: false };
+        sides.admit(Path::new("a.png"), max_pixels).map_err(|refusal| match refusal {
+            Refusal::Picture(cause) => cause,
+            Refusal::Memory(error) => error.to_string(),
+        })
+    }
+
     #[test]
     fn the_smallest_side_is_admitted_and_one_less_is_not() {
         let side = SMALLEST_SIDE as u64;
-        assert!(Sides { height: side, width: side }.admit(side * side).is_ok());
-        assert!(Sides { height: side - 1, width: 100 }.admit(1 << 20).unwrap_err().contains("too small"));
-        assert!(Sides { height: 100, width: 1 }.admit(1 << 20).unwrap_err().contains("1 × 100"));
+        assert!(admitted(side, side, side * side).is_ok());
+        assert!(admitted(side - 1, 100, 1 << 20).unwrap_err().contains("too small"));
+        assert!(admitted(100, 1, 1 << 20).unwrap_err().contains("1 × 100"));
         assert!(check_sides(Path::new("a.png"), 16, 15).unwrap_err().to_string().starts_with("a.png: 15 × 16"));
     }
 
     #[test]
     fn too_many_pixels_names_the_option_and_the_value_that_would_do() {
-        let cause = Sides { height: 1000, width: 300 }.admit(299_999).unwrap_err();
+        let cause = admitted(1000, 300, 299_999).unwrap_err();
         assert!(cause.contains("--max-pixels 300000"), "{cause}");
-        assert!(Sides { height: u32::MAX.into(), width: u32::MAX.into() }.admit(u64::MAX).is_ok());
+    }
+
+    #[test]
+    fn more_pixels_than_there_is_memory_for_are_refused_whatever_the_limit() {
+        let cause = admitted(u32::MAX.into(), u32::MAX.into(), u64::MAX).unwrap_err();
+        assert!(cause.starts_with("a.png: reading") && cause.contains("TB of memory"), "{cause}");
+        let sides = |bytes, has_alpha| Sides { height: 10, width: 20, bytes, has_alpha }.needed();
+        assert_eq!((sides(3, false), sides(4, true), sides(16, true)), (200 * 15, 200 * 20, 200 * 32));
+    }
+
+    #[test]
+    fn samples_are_turned_as_the_pictures_of_them_would_be() {
+        let samples = Samples::Sixteen((0..24).collect());
+        let turned = samples.upright((2, 4, 3), Orientation::Rotate90);
+        let Samples::Sixteen(turned) = turned else { panic!("the samples' type is kept") };
+        assert_eq!(turned[..9], [12, 13, 14, 0, 1, 2, 15, 16, 17]);
     }
 }

@@ -14,30 +14,32 @@ use zune_jpeg::errors::DecodeErrors;
 use image::metadata::Orientation;
 
 use super::color::Model;
-use super::decode::{Raster, Samples, Sides};
+use super::decode::{Raster, Refusal, Samples, Sides};
 
 /// Decodes a whole JPEG file; `admit` judges its sides before any pixel is decoded.
-pub(super) fn decode(file: &[u8], admit: impl FnOnce(Sides) -> Result<(), String>) -> Result<Raster, String> {
+pub(super) fn decode(file: &[u8], admit: impl FnOnce(&Sides) -> Result<(), Refusal>) -> Result<Raster, Refusal> {
     // Headers leniently (stray bytes between segments hurt nobody), pixels strictly.
     let lenient = DecoderOptions::default().set_strict_mode(false).set_max_width(65_535).set_max_height(65_535);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(file), lenient);
     decoder.decode_headers().map_err(damaged)?;
-    let (width, height) = decoder.dimensions().ok_or("a JPEG without a size")?;
-    admit(Sides { height: height as u64, width: width as u64 })?;
-
-    let stored = decoder.input_colorspace().ok_or("a JPEG without a colour space")?;
+    let without = |what: &str| format!("the JPEG file is damaged (no {what}): copy it again from its source");
+    let (width, height) = decoder.dimensions().ok_or_else(|| without("size"))?;
+    let stored = decoder.input_colorspace().ok_or_else(|| without("colour space"))?;
     let (wanted, model) = match stored {
         ColorSpace::Luma => (ColorSpace::Luma, Model::Grey),
         ColorSpace::CMYK => (ColorSpace::CMYK, Model::Cmyk),
         ColorSpace::YCCK => (ColorSpace::YCCK, Model::Cmyk),
         _ => (ColorSpace::RGB, Model::Rgb),
     };
+    let bytes = model.channels() as u64;
+    admit(&Sides { height: height as u64, width: width as u64, bytes, has_alpha: false })?;
     let strict = lenient.set_strict_mode(true).jpeg_set_out_colorspace(wanted);
     decoder.set_options(strict);
     let mut pixels = super::decode::buffer(width as u64 * height as u64 * model.channels() as u64)?;
     decoder.decode_into(&mut pixels).map_err(damaged)?;
     if !reaches_its_end(file) {
-        return Err("the JPEG file is truncated (it stops before its end marker): copy it again from its source".into());
+        let cause = "the JPEG file is truncated (it stops before its end marker): copy it again from its source";
+        return Err(cause.to_owned().into());
     }
     match stored {
         ColorSpace::CMYK => pixels.iter_mut().for_each(|v| *v = 255 - *v),

@@ -7,9 +7,9 @@
 //! nobody sees do not bleed into the ones around them.
 
 use fast_image_resize::images::{TypedImage, TypedImageRef};
-use fast_image_resize::pixels::{F32x3, F32x4};
+use fast_image_resize::pixels::{F32, F32x3};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
-use ndarray::{Array2, Array3, Zip};
+use ndarray::{Array2, Array3, Axis, Zip};
 
 use super::Picture;
 use super::color::unit;
@@ -66,24 +66,18 @@ impl Picture {
     /// Where nothing is seen `rgb` stays: the network looks there all the same.
     fn resize_visible(&self, alpha: &Array2<f32>, rgb: &mut Array3<f32>) -> Array2<f32> {
         let (height, width, _) = rgb.dim();
-        let mut premultiplied = Array3::zeros((self.height(), self.width(), 4));
-        Zip::from(premultiplied.lanes_mut(ndarray::Axis(2))).and(self.rgb.lanes(ndarray::Axis(2))).and(alpha).for_each(
-            |mut out, colour, &a| {
-                (0..3).for_each(|c| out[c] = colour[c] * a);
-                out[3] = a;
-            },
-        );
-        let resized = resample(&premultiplied, height, width);
-        let mut alpha = Array2::zeros((height, width));
-        Zip::from(rgb.lanes_mut(ndarray::Axis(2))).and(resized.lanes(ndarray::Axis(2))).and(&mut alpha).for_each(
-            |mut colour, seen, a| {
-                *a = unit(seen[3]);
-                if *a > FAINTEST {
-                    (0..3).for_each(|c| colour[c] = unit(seen[c] / *a));
+        let plane = |values: Array2<f32>| resample(&values.insert_axis(Axis(2)), height, width).remove_axis(Axis(2));
+        let opacity = plane(alpha.clone()).mapv_into(unit);
+        // One colour after the other: a large picture has no room for a second of all.
+        for (mut colour, own) in rgb.axis_iter_mut(Axis(2)).zip(self.rgb.axis_iter(Axis(2))) {
+            let seen = plane(&own * alpha);
+            Zip::from(&mut colour).and(&seen).and(&opacity).for_each(|colour, &seen, &a| {
+                if a > FAINTEST {
+                    *colour = unit(seen / a);
                 }
-            },
-        );
-        alpha
+            });
+        }
+        opacity
     }
 }
 
@@ -117,13 +111,13 @@ fn resample(map: &Array3<f32>, height: usize, width: usize) -> Array3<f32> {
     convolve(&convolve(map, from_height, width, horizontal), height, width, vertical)
 }
 
-/// (H × W × 3 or 4) → (`height` × `width` × same).
+/// (H × W × 1 or 3) → (`height` × `width` × same).
 fn convolve(map: &Array3<f32>, height: usize, width: usize, filter: FilterType) -> Array3<f32> {
     assert!(height > 0 && width > 0, "cannot resize to {height} × {width}");
     match map.dim().2 {
         3 => convolve_pixels::<F32x3>(map, height, width, filter),
-        4 => convolve_pixels::<F32x4>(map, height, width, filter),
-        _ => panic!("a map to resize has 3 or 4 channels, not {:?}", map.dim()),
+        1 => convolve_pixels::<F32>(map, height, width, filter),
+        _ => panic!("a map to resize has 1 or 3 channels, not {:?}", map.dim()),
     }
 }
 

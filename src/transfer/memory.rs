@@ -11,10 +11,10 @@ use crate::vgg::network::{map_bytes, scratch_bytes, weight_bytes};
 use crate::vgg::{Layer, Stage};
 
 /// Everything that grows neither with the picture nor with the threads: the program and its embedded weights.
-const FIXED: u64 = 84 << 20;
+const FIXED: u64 = 100 << 20;
 
 /// Of each thread, beside the convolutions' scratch: its stack, panels of Gram matrices, what its allocations leave.
-const THREAD: u64 = 3 << 20;
+const THREAD: u64 = 2 << 20;
 
 /// Bytes of a pixel of a picture in memory, without opacity.
 const PIXEL: u64 = 3 * 4;

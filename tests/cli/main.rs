@@ -3,6 +3,7 @@
 mod checkpoints;
 mod interruption;
 mod machine;
+mod memory;
 mod refusals;
 mod results;
 mod support;

@@ -184,19 +184,6 @@ fn a_layer_the_network_does_not_have() {
 }
 
 #[test]
-fn a_run_that_does_not_fit_in_memory() {
-    let folder = Folder::new();
-    let mut run = folder.stylize("rgb.png", "o.png");
-    refused(run.args(["--size=60000", "--trace=t"]).assert(), 5, &["memory", "--size"]);
-    assert!(folder.names().is_empty());
-    // Nor is an earlier trace taken away.
-    folder.file("t", "earlier");
-    refused(run.assert(), 5, &["memory"]);
-    assert_eq!(std::fs::read_to_string(folder.path("t")).unwrap(), "earlier");
-    assert_eq!(folder.names(), ["t"]);
-}
-
-#[test]
 fn a_run_that_diverges_keeps_the_last_finite_picture() {
     let folder = Folder::new();
     // Beyond f32's range, so that the first gradient overflows.

@@ -176,6 +176,7 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels;
 
     fn weight(out: usize, input: usize) -> Array4<f32> {
         Array4::from_shape_fn((out, input, 3, 3), |(o, c, u, v)| ((o * 7 + c * 5 + u * 3 + v) % 17) as f32 / 17.0 - 0.5)
@@ -219,6 +220,37 @@ mod tests {
         let filter = Filter::new(weight(256, 256), Some(Algorithm::Winograd));
         let packed = (0..64).into_par_iter().map(|_| std::ptr::from_ref(filter.packed(Direction::Forward)) as usize);
         assert!(packed.collect::<Vec<_>>().windows(2).all(|pair| pair[0] == pair[1]), "one of them is kept");
+    }
+
+    #[test]
+    fn scratch_is_what_was_planned() {
+        let shapes = [(9, 200, 3, 64), (40, 30, 64, 64), (17, 70, 16, 48), (20, 20, 256, 256), (64, 60, 256, 512)];
+        for (algorithm, (height, width, input, out)) in Algorithm::ALL.into_iter().flat_map(|a| shapes.map(|s| (a, s)))
+        {
+            if algorithm == Algorithm::Reference || !algorithm.available() {
+                continue;
+            }
+            for threads in [1, 3] {
+                let filter = Filter::new(weight(out, input), Some(algorithm));
+                let [x, d_y] = [input, out].map(|channels| FeatureMap::zeros(height, width, channels));
+                let [mut y, mut d_x] = [out, input].map(|channels| FeatureMap::<f32>::zeros(height, width, channels));
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| {
+                    super::super::forward(&x, &filter, 1, Epilogue::Scaled(0.0), &mut y);
+                    super::super::backward_input::<f32, f32>(&d_y, None, &filter, 1, 0.0, &mut d_x);
+                });
+                let shape = filter.shape(height, width, 1);
+                let planned = [shape, shape.reversed()].map(|shape| scratch(algorithm, &shape, threads));
+                let planned = planned[0].max(planned[1]);
+                let kept: usize = pool.broadcast(|_| kernels::scratch::kept()).into_iter().sum();
+                let most = planned.own * threads + planned.shared;
+                // A thread may have come too late, and only what is masked, or bf16, is copied.
+                assert!(
+                    kept <= most && 2 * kept >= planned.own,
+                    "{algorithm:?} {shape:?} {threads}: {kept} of {planned:?}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -1,0 +1,87 @@
+//! What does not fit is refused from what is known beforehand: the header of a picture, the plan of a run.
+
+use std::process::{Command, Output, Stdio};
+
+use crate::support::{Folder, PROGRAM, impasto, picture, refused};
+
+/// The program behind a shell that may take so many kB of address space.
+fn limited(kilobytes: u64, folder: &Folder, arguments: &[&str]) -> Output {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(format!("ulimit -v {kilobytes}; exec {PROGRAM} \"$@\"")).arg("sh").args(arguments);
+    command.current_dir(folder.path("")).stdin(Stdio::null()).output().unwrap()
+}
+
+/// A GIF of one pixel whose header says that it is on a canvas of so many.
+fn boasting_gif(folder: &Folder, side: u16) {
+    let mut bytes = Vec::new();
+    let pixel = image::RgbaImage::from_pixel(1, 1, image::Rgba([9, 9, 9, 255]));
+    let mut encoder = image::codecs::gif::GifEncoder::new(&mut bytes);
+    encoder.encode_frame(image::Frame::new(pixel)).unwrap();
+    drop(encoder);
+    bytes[6..8].copy_from_slice(&side.to_le_bytes());
+    bytes[8..10].copy_from_slice(&side.to_le_bytes());
+    folder.file("boasting.gif", bytes);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_header_that_promises_more_than_there_is_memory_for_is_refused_before_it_is_decoded() {
+    let folder = Folder::new();
+    boasting_gif(&folder, 10_000);
+    let style = picture("colour.bmp");
+    // Half of what it would take, whatever that limit is made of.
+    let output = limited(1_000_000, &folder, &["stylize", "boasting.gif", style.to_str().unwrap(), "-o", "o.png"]);
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(5), "{message}");
+    assert!(message.starts_with("error: boasting.gif: reading 10000 × 10000 pixels needs about 2.0 GB"), "{message}");
+    assert!(message.trim_end().ends_with("left by ulimit; use a smaller picture"), "{message}");
+    assert_eq!(folder.names(), ["boasting.gif"]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn under_ulimit_a_run_is_made_or_refused_and_never_aborted() {
+    let folder = Folder::new();
+    let pictures = ["rgb.png", "colour.bmp"].map(picture);
+    let mut codes = Vec::new();
+    // From hardly more than the program itself to more than the run needs.
+    for kilobytes in [120_000, 200_000, 400_000, 700_000, 1_000_000, 2_000_000, 4_000_000] {
+        let [content, style] = pictures.each_ref().map(|path| path.to_str().unwrap());
+        let flags =
+            ["--preset=paper", "--size=256", "--iterations=1", "--threads=2", "-o", "o.png", "--overwrite", "-q"];
+        let output = limited(kilobytes, &folder, &[&["stylize", content, style], &flags[..]].concat());
+        let message = String::from_utf8(output.stderr).unwrap();
+        match output.status.code() {
+            Some(0) => assert!(message.is_empty(), "{message}"),
+            Some(5) => assert!(message.contains("memory"), "{kilobytes}: {message}"),
+            code => panic!("{kilobytes} kB: {code:?} {message}"),
+        }
+        codes.push(output.status.code());
+    }
+    assert_eq!(codes.last(), Some(&Some(0)));
+    assert!(codes.contains(&Some(5)), "{codes:?}");
+}
+
+#[test]
+fn a_benchmark_that_does_not_fit_is_refused() {
+    let words = ["needs about", "of memory", "give a smaller"];
+    refused(impasto(["bench", "--only=step", "--size=256,60000"]).assert(), 5, &words);
+    refused(impasto(["bench", "--only=layers", "--layer-size=60000"]).assert(), 5, &words);
+}
+
+#[test]
+fn a_run_that_does_not_fit_in_memory() {
+    let folder = Folder::new();
+    let mut run = folder.stylize("rgb.png", "o.png");
+    refused(
+        run.args(["--size=60000", "--trace=t"]).assert(),
+        5,
+        &["60000×45000 picture", "of memory", "smaller --size"],
+    );
+    assert!(folder.names().is_empty());
+    // Nor is an earlier trace taken away.
+    folder.file("t", "earlier");
+    refused(run.assert(), 5, &["memory"]);
+    assert_eq!(std::fs::read_to_string(folder.path("t")).unwrap(), "earlier");
+    assert_eq!(folder.names(), ["t"]);
+}
