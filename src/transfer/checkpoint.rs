@@ -10,6 +10,7 @@
 //! interrupted. Elsewhere another kernel rounds otherwise, and the picture is as good, but another.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -170,9 +171,14 @@ impl Checkpoint {
                 .cloned()
                 .ok_or_else(|| wrong("not a checkpoint; give one that --checkpoint wrote".into()))
         };
-        let header = serde_json::from_str(&note("impasto")?).map_err(|error| {
-            wrong(format!("another version of Impasto made it ({error}); go on with that one, or begin anew"))
-        })?;
+        let another = |what: &dyn Display| {
+            wrong(format!("another version of Impasto made it ({what}); go on with that one, or begin anew"))
+        };
+        let header: Header = serde_json::from_str(&note("impasto")?).map_err(|error| another(&error))?;
+        header.config.validate().map_err(|error| another(&error))?;
+        if header.scales.is_empty() || !header.scales.iter().all(Scale::usable) {
+            return Err(another(&"a scale that none has"));
+        }
         Ok(Checkpoint { path: path.to_owned(), header, program: note("program")?, found })
     }
 

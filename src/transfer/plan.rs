@@ -32,6 +32,9 @@ use crate::tensor::Dtype;
 use crate::vgg::network::{Options, choices};
 use crate::vgg::{Architecture, Layer, SMALLEST_SIDE};
 
+/// The longest side that a picture may have anywhere: no format here states more.
+const LARGEST_SIDE: usize = u32::MAX as usize;
+
 /// What is known of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Machine {
@@ -76,7 +79,16 @@ impl Scale {
     /// M, the pixels of the picture.
     #[must_use]
     pub fn pixels(&self) -> usize {
-        self.height * self.width
+        self.height.saturating_mul(self.width)
+    }
+
+    /// Whether a run could go through it: what a rule makes does, what a file says may not.
+    #[must_use]
+    pub fn usable(&self) -> bool {
+        let sides = [self.height, self.width, self.style.0, self.style.1];
+        sides.iter().all(|side| (SMALLEST_SIDE..=LARGEST_SIDE).contains(side))
+            && self.iterations > 0
+            && [self.rate_end, self.content_weight].iter().all(|factor| factor.is_finite() && *factor >= 0.0)
     }
 }
 
