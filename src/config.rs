@@ -275,6 +275,8 @@ impl Config {
             ))),
             _ => Ok(()),
         };
+        // First, since a size may be the last of them.
+        self.scales.validate()?;
         side("--size", self.size)?;
         side("--style-size", self.style_size.unwrap_or(0))?;
         for (flag, weight) in [
@@ -298,7 +300,6 @@ impl Config {
         if self.iterations == Some(0) {
             return Err(Error::Usage("--iterations 0: give at least 1".into()));
         }
-        self.scales.validate()?;
         for (flag, value, most) in [
             ("--detail", self.detail, 10.0),
             ("--schedule", self.schedule.end, 1.0),

@@ -85,6 +85,15 @@ pub fn remove_abandoned(folder: &Path) {
     }
 }
 
+/// The folder that a file at `path`, or where its links lead, would be in.
+///
+/// # Errors
+/// That there is none.
+pub fn check_folder(path: &Path) -> Result<PathBuf, String> {
+    let folder = folder(&target(path));
+    if folder.is_dir() { Ok(folder) } else { Err(format!("there is no folder {}: create it first", folder.display())) }
+}
+
 /// Checks, before any work is done, that a file can be written to `path`: its folder exists and takes files, and what is
 /// there, if anything is, is a file that may be replaced. What dead programs left in the folder is removed.
 ///
@@ -95,10 +104,7 @@ pub fn check_place(path: &Path) -> Result<(), String> {
         return Err("is a directory: name a file".into());
     }
     let target = target(path);
-    let folder = folder(&target);
-    if !folder.is_dir() {
-        return Err(format!("there is no folder {}: create it first", folder.display()));
-    }
+    let folder = check_folder(path)?;
     match fs::metadata(&target) {
         Ok(existing) if !existing.is_file() => {
             return Err("is neither a file nor a link to one: choose another name".into());

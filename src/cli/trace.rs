@@ -104,6 +104,9 @@ impl Trace {
     /// # Errors
     /// [`Error::Usage`].
     pub fn check(path: &Path, output: &Path, inputs: &[&Path]) -> Result<()> {
+        if let Err(cause) = files::check_folder(path) {
+            return Err(Error::Usage(format!("--trace {}: {cause}", path.display())));
+        }
         let what = if same_file(path, output) {
             "the output picture"
         } else if inputs.iter().any(|input| same_file(path, input)) {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Folder, PROGRAM, SMALL_RUN, impasto, picture, refused, send, stylize_after, trace};
+use crate::support::{Folder, PROGRAM, SMALL_RUN, impasto, picture, random, refused, send, stylize_after, trace};
 
 /// Far beyond what a slow machine needs; only a hang gets here.
 const CAP: Duration = Duration::from_secs(120);
@@ -48,17 +48,6 @@ fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     while !done() {
         assert!(start.elapsed() < CAP, "no {what} in {CAP:?}");
         std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// Numbers that look random, the same in every run.
-fn random() -> impl FnMut() -> u64 {
-    let mut state = 0x2545_f491_4f6c_dd1du64;
-    move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state >> 11
     }
 }
 

@@ -101,3 +101,14 @@ pub fn stylize_after(first: &str, folder: &Folder, flags: &[&str]) -> std::proce
     command.current_dir(folder.path(""));
     command
 }
+
+/// Numbers that look random, the same in every run.
+pub fn random() -> impl FnMut() -> u64 {
+    let mut state = 0x2545_f491_4f6c_dd1du64;
+    move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state >> 11
+    }
+}

@@ -1,0 +1,153 @@
+//! Every error that a user can meet, in one table: the exit code, the cause and the remedy, in one line.
+//!
+//! What only a fault of the machine brings about is elsewhere: a disk that fills up (`faults`), memory that is refused
+//! (`memory`), a kernel that computes something else (the library's `Error::Kernel`). What the parser of options refuses
+//! is in its own words, and in `refusals`.
+
+use std::collections::BTreeSet;
+
+use crate::support::{Folder, SMALL_RUN, impasto, picture, refused};
+
+/// Arguments, of which `@` stands for a small run to o.png; the exit code; parts of the message: cause and remedy.
+type Row = (&'static str, i32, &'static str, &'static str);
+
+const ERRORS: &[Row] = &[
+    // Options that make no sense.
+    ("@ --size=5", 2, "--size 5", "give at least 16 pixels"),
+    ("@ --style-size=5", 2, "--style-size 5", "give at least 16 pixels"),
+    ("@ --iterations=0", 2, "--iterations 0", "give at least 1"),
+    ("@ --content-weight=-1", 2, "--content-weight -1", "give a number of at least 0"),
+    ("@ --style-weight=inf", 2, "--style-weight inf", "give a number of at least 0"),
+    ("@ --tv-weight=NaN", 2, "--tv-weight NaN", "give a number of at least 0"),
+    ("@ --content-weight=0 --style-weight=0 --tv-weight=0", 2, "nothing to optimise", "all three loss weights are 0"),
+    ("@ --learning-rate=0", 2, "--learning-rate 0", "give a number above 0"),
+    ("@ --average=1", 2, "--average 1", "at least 0 and below 1"),
+    ("@ --detail=11", 2, "--detail 11", "a number from 0 to 10"),
+    ("@ --schedule=2", 2, "--schedule 2", "a number from 0 to 1"),
+    ("@ --largest-gain=0.5", 2, "--largest-gain 0.5", "at least 1"),
+    ("@ --calm=8", 2, "--calm 8", "give 0 to 7"),
+    ("@ --refresh=0", 2, "--refresh 0", "give at least 1"),
+    ("@ --lbfgs-history=0", 2, "--lbfgs-history 0", "give at least 1"),
+    ("stylize good.png style.bmp -o o.png --scales=8:10", 2, "--scales", "sizes of at least 16 pixels"),
+    ("@ --style-layer=relu1_1 --style-layer=relu1_1", 2, "relu1_1 is named twice", "--style-layer"),
+    ("@ --style-layer=relu3_4", 2, "relu3_4 is not a layer of VGG16", "choose a shallower layer"),
+    ("@ --conv-algorithm=amx-bf16", 2, "--conv-algorithm amx-bf16", "leave it out"),
+    ("stylize scroll.png style.bmp -o o.png --size=64", 2, "the result would be 64×3 pixels", "a --size that leaves"),
+    ("stylize good.png scroll.png -o o.png --style-size=64", 2, "the style picture would be 64×3", "a --style-size"),
+    ("bench --size=8", 2, "--size 8", "give at least 16 pixels"),
+    ("bench --layer-size=8", 2, "--layer-size 8", "give at least 16 pixels"),
+    ("bench --repeats=0", 2, "--repeats 0", "give at least 1"),
+    ("bench --deepest=relu3_4", 2, "relu3_4 is not a layer of VGG16", "choose a shallower layer"),
+    ("bench --compare=letter.png", 2, "letter.png is no report", "give a file that `impasto bench --format json`"),
+    ("bench --compare=nowhere.json", 2, "--compare nowhere.json: cannot be read", "give a file that `impasto bench"),
+    // Places that cannot be written to.
+    ("stylize good.png style.bmp -o o.xyz", 2, "o.xyz", "must end in .png, .jpg"),
+    ("stylize good.png style.bmp -o o.jpg --bits=16", 2, "8 bits per channel", "write a .png or .tiff"),
+    ("stylize good.png style.bmp -o o.webp --size=20000", 2, "beyond the format's 16384", "write a .png or .tiff"),
+    ("stylize good.png style.bmp -o nowhere/o.png", 2, "there is no folder nowhere", "create it first"),
+    ("stylize good.png style.bmp -o good.png", 2, "is the input picture good.png", "choose another name"),
+    ("stylize good.png style.bmp -o /proc/o.png", 2, "no file can be made in /proc", "choose another folder"),
+    ("@ --trace=nowhere/t", 2, "there is no folder nowhere", "create it first"),
+    ("@ --trace=good.png", 2, "--trace good.png: this is an input", "give the trace a name of its own"),
+    ("@ --trace=o.png", 2, "this is the output picture too", "give the trace a name of its own"),
+    ("@ --checkpoint=good.png", 2, "--checkpoint good.png", "give the checkpoint a name of its own"),
+    ("@ --checkpoint=nowhere/c", 2, "there is no folder nowhere", "create it first"),
+    ("@ --checkpoint=letter.png", 2, "--checkpoint letter.png: is there already", "or begin anew with --overwrite"),
+    // Pictures.
+    ("stylize nowhere.png style.bmp", 3, "nowhere.png: no such file", "check the path"),
+    ("stylize folder style.bmp", 3, "is a directory", "give a picture file"),
+    ("stylize empty.jpg style.bmp -o o.png", 3, "empty.jpg: the file is empty", "copy it again"),
+    ("stylize letter.png style.bmp -o o.png", 3, "letter.png: is not a picture", "give a JPEG, PNG"),
+    ("stylize good.png letter.png -o o.png", 3, "letter.png: is not a picture", "give a JPEG, PNG"),
+    ("@ --init=letter.png", 3, "letter.png: is not a picture", "give a JPEG, PNG"),
+    ("stylize picture.heic style.bmp -o o.png", 3, "picture.heic: is", "JPEG, PNG, WebP"),
+    ("stylize half.jpg style.bmp -o o.png", 3, "damaged or truncated", "copy it again from its source"),
+    ("stylize half.png style.bmp -o o.png", 3, "the PNG file is damaged or truncated", "copy it again from its source"),
+    ("stylize thin.png style.bmp -o o.png", 3, "1 × 64 pixels is too small", "use a larger picture"),
+    (
+        "stylize absurd.png style.bmp -o o.png",
+        3,
+        "60000 × 60000 pixels is more than the limit",
+        "--max-pixels 3600000000",
+    ),
+    // Weights.
+    ("@ --weights=nowhere.safetensors", 4, "no such file", "check the path"),
+    ("@ --weights=letter.png", 4, "letter.png: is not a safetensors file", "give a safetensors file"),
+    ("@ --weights=empty.jpg", 4, "empty.jpg: is empty", "download or convert it again"),
+    ("@ --weights=folder", 4, "is a directory", "name the .safetensors file in it"),
+    ("weights info pickle.pth", 4, "a PyTorch .pth pickle", "convert it with"),
+    ("weights verify letter.png", 4, "is not a safetensors file", "give a safetensors file"),
+    // Memory.
+    ("@ --size=60000", 5, "of memory", "give a smaller --size"),
+    ("bench --only=step --size=60000", 5, "of memory", "give a smaller --size"),
+    // A run that goes nowhere.
+    ("@ --content-weight=1e300 -q", 6, "diverged at iteration 1", "lower --learning-rate or the weight of that loss"),
+    // Checkpoints.
+    ("resume nowhere.run", 7, "nowhere.run: cannot be read", "give a file that --checkpoint wrote"),
+    ("resume folder", 7, "folder: not a file", "give one that --checkpoint wrote"),
+    ("resume letter.png", 7, "letter.png: not a checkpoint", "give a file that --checkpoint wrote, or begin anew"),
+    ("resume half.run", 7, "half.run: it is cut short", "give a file that --checkpoint wrote, or begin anew"),
+    ("resume edited.run", 7, "edited.run: it has been changed", "begin anew with impasto stylize"),
+    ("resume other.run", 7, "other.run: the content picture has changed", "bring the earlier file back, or begin anew"),
+    ("resume whole.run --size=32", 2, "the picture has 32 pixels already", "give more"),
+];
+
+/// Files that the table names.
+fn fill(folder: &Folder) {
+    let bytes = |name: &str| std::fs::read(picture(name)).unwrap();
+    for (name, from) in [("good.png", "rgb.png"), ("style.bmp", "colour.bmp"), ("thin.png", "thin.png")] {
+        folder.file(name, bytes(from));
+    }
+    folder.file("absurd.png", bytes("absurd.png"));
+    folder.file("half.jpg", bytes("truncated.jpg"));
+    let whole = bytes("rgb.png");
+    folder.file("half.png", &whole[..whole.len() / 2]);
+    image::RgbImage::new(640, 32).save(folder.path("scroll.png")).unwrap();
+    folder.file("empty.jpg", "");
+    folder.file("letter.png", "Dear reader, this is no picture, no network and no checkpoint.");
+    folder.file("picture.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic");
+    folder.file("pickle.pth", b"PK\x03\x04 archive/data.pkl");
+    std::fs::create_dir(folder.path("folder")).unwrap();
+    let run = |content: &str, checkpoint: &str| {
+        let mut command = impasto(["stylize", content, "style.bmp", "-o", "made.png", "-q", "--overwrite"]);
+        command.args(SMALL_RUN).args(["--checkpoint", checkpoint]).current_dir(folder.path(""));
+        command.assert().success();
+    };
+    run("good.png", "whole.run");
+    folder.file("changing.png", whole);
+    run("changing.png", "other.run");
+    folder.file("changing.png", bytes("grey.png"));
+    std::fs::remove_file(folder.path("made.png")).unwrap();
+    let whole = std::fs::read(folder.path("whole.run")).unwrap();
+    folder.file("half.run", &whole[..whole.len() / 2]);
+    let mut edited = whole;
+    *edited.last_mut().unwrap() ^= 1;
+    folder.file("edited.run", edited);
+}
+
+#[test]
+fn every_error_says_in_one_line_what_is_wrong_and_what_to_do() {
+    let folder = Folder::new();
+    fill(&folder);
+    let before = folder.names();
+    let mut codes = BTreeSet::new();
+    for &(arguments, code, cause, remedy) in ERRORS {
+        let mut command = impasto::<&str>([]);
+        command.current_dir(folder.path(""));
+        for word in arguments.split(' ') {
+            match word {
+                "@" => command.args(["stylize", "good.png", "style.bmp", "-o", "o.png"]).args(SMALL_RUN),
+                word => command.arg(word),
+            };
+        }
+        println!("{arguments}");
+        refused(command.assert(), code, &[cause, remedy]);
+        if code == 6 {
+            // The last finite picture is kept.
+            std::fs::remove_file(folder.path("o.png")).unwrap();
+        }
+        assert_eq!(folder.names(), before, "{arguments}");
+        codes.insert(code);
+    }
+    assert_eq!(codes, (2..=7).collect());
+}
