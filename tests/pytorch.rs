@@ -225,8 +225,16 @@ fn losses_and_the_pictures_gradient_agree_with_both_poolings() {
             // Back and forth through ten convolutions. Like the features, a gradient's error is in proportion
             // to the whole map's size.
             let tolerance = Tolerance { atol: 1e-5 * rms, rtol: 1e-6 }.times(network_looseness(algorithm));
-            let gradient = evaluation.gradient.as_ref().unwrap();
-            tolerance.check(&format!("{name} {algorithm:?} gradient of {what}"), gradient.as_slice(), &references);
+            let (gradient, what) =
+                (evaluation.gradient.as_ref().unwrap(), format!("{name} {algorithm:?} gradient of {what}"));
+            match algorithm.and_then(turned_decisions) {
+                None => tolerance.check(&what, gradient.as_slice(), &references),
+                Some(share) => {
+                    let error = relative_rms(gradient.as_slice(), &references);
+                    println!("{what}: {error:.1e} of {share:.1e}");
+                    assert!(error <= share, "{what}: {error} of it is not within {share}");
+                }
+            }
         };
         let weights = paper(&document, algorithm);
         let whole = evaluate(weights.content_weight, weights.style_weight, weights.tv_weight);
@@ -246,17 +254,30 @@ fn losses_and_the_pictures_gradient_agree_with_both_poolings() {
     }
 }
 
+/// How much of a whole gradient may differ where operands are rounded. A feature near 0 may then pass its ReLU on one side
+/// and not on the other: in each of ten layers a share of them as large as the features' relative error. Its gradient is
+/// wholly there or wholly not, so it is squares that add up; twice their root is allowed. The other algorithms turn no
+/// such decision at the fixture's picture.
+fn turned_decisions(algorithm: Algorithm) -> Option<f64> {
+    let features = match algorithm {
+        Algorithm::AmxSplit => 3.8e-6,
+        Algorithm::AmxBf16 => 1.9e-3,
+        _ => return None,
+    };
+    Some(2.0 * f64::sqrt(10.0 * features))
+}
+
 /// How far the losses of a run may drift apart. Whether a feature near 0 passes its ReLU, or which of two nearly
 /// equal ones a pooling, decides over the gradient of a whole neighbourhood. On the fixture's pictures an error
 /// of 1e-6 is enough to turn such a decision: moving the picture by as much does so with im2col too.
 /// An error of 3e-7 is not.
 fn trajectory(requested: Option<Algorithm>) -> Tolerance {
-    let looseness = network_looseness(requested);
-    if looseness == 1.0 {
-        return LOSSES;
+    match requested {
+        Some(Algorithm::Reference | Algorithm::Im2col) => LOSSES,
+        // A tenth of every gradient points elsewhere, see `turned_decisions`.
+        Some(Algorithm::AmxBf16) => Tolerance { atol: 0.0, rtol: 0.1 },
+        _ => Tolerance { atol: 0.0, rtol: 1e-2 },
     }
-    // Where operands are rounded to 2⁻⁹, twice as far.
-    Tolerance { atol: 0.0, rtol: if looseness > 16.0 { 2e-2 } else { 1e-2 } }
 }
 
 /// The whole program but for files: the loop, Adam, the clamp and the last measurement.
@@ -281,10 +302,11 @@ fn ten_steps_of_the_paper_lead_to_the_same_losses_and_the_same_picture() {
         // f64 run.
         let found = outcome.unwrap().picture.rgb;
         let expected = Fixtures::open("steps").elements("picture");
-        if network_looseness(algorithm) == 1.0 {
+        if algorithm == Some(Algorithm::Im2col) {
             Tolerance { atol: 1e-6, rtol: 0.0 }.check("picture", found.as_slice().unwrap(), &expected);
         }
         // Ten steps of 0.02 each, some of whose values went another way.
-        assert!(relative_rms(found.as_slice().unwrap(), &expected) < 0.02, "{algorithm:?}");
+        let largest = if algorithm == Some(Algorithm::AmxBf16) { 0.1 } else { 0.02 };
+        assert!(relative_rms(found.as_slice().unwrap(), &expected) < largest, "{algorithm:?}");
     }
 }
