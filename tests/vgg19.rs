@@ -100,6 +100,13 @@ fn every_layers_features_agree() {
     }
 }
 
+/// How many times as large as F − P features are at the layer of the content loss, ½ Σ (F − P)².
+fn features_to_difference(document: &Json) -> f64 {
+    let layer = &document["features"]["relu4_4"];
+    let elements: f64 = layer["shape"].as_array().unwrap().iter().map(number).product();
+    number(&layer["rms"]) / (2.0 * number(&document["losses"]["content"]) / elements).sqrt()
+}
+
 #[test]
 fn losses_at_the_layers_that_only_vgg19_has_agree_with_their_gradients() {
     let (document, file, pictures) = (document("vgg19"), Fixtures::open("vgg19"), Fixtures::open("pictures"));
@@ -141,9 +148,12 @@ fn losses_at_the_layers_that_only_vgg19_has_agree_with_their_gradients() {
         for (part, content_weight, style_weight) in [("content", 1.0, 0.0), ("style", 0.0, 1.0)] {
             let gradient = evaluate(Goal { content_weight, style_weight, tv_weight: 0.0, ..own.clone() }).gradient;
             let (name, samples) = (format!("gradient.{part}"), file.elements(&format!("gradient.{part}")));
-            // Back and forth through up to sixteen convolutions, in proportion to the whole gradient's size.
+            // Back and forth through up to sixteen convolutions, in proportion to the whole gradient's size. Content's
+            // begins with a difference of features, which are 4e-6 off and several times as large as it is.
+            let difference = if part == "content" { 4e-6 * features_to_difference(&document) } else { 0.0 };
             let expected = (samples.as_slice(), &document["gradients"][part]);
-            check(&format!("{name} {algorithm:?}"), gradient.unwrap().as_slice(), expected, 1e-5 * looseness);
+            let tolerance = (1e-5 + difference) * looseness;
+            check(&format!("{name} {algorithm:?}"), gradient.unwrap().as_slice(), expected, tolerance);
         }
     }
 }

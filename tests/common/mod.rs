@@ -40,7 +40,7 @@ pub fn vgg16_in(precision: Dtype, deepest: Layer, pooling: Pooling, algorithm: O
 
 /// Every algorithm that this machine has: all but the oracle, which takes too long, and those whose unit is not there.
 pub fn fast_algorithms() -> impl Iterator<Item = Algorithm> {
-    Algorithm::ALL.into_iter().filter(|&algorithm| algorithm != Algorithm::Reference)
+    Algorithm::ALL.into_iter().filter(|&algorithm| algorithm != Algorithm::Reference && algorithm.available())
 }
 
 /// How many times the error of im2col an algorithm may have where it sums so many products: those of matrices are summed
