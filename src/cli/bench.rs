@@ -101,7 +101,11 @@ pub fn run(options: &Options) -> Result<u8> {
     // What cannot be compared with is refused before the minutes it takes to measure.
     let old = options.compare.as_ref().map(|path| {
         let name = path.display().to_string();
-        let json = std::fs::read(path).map_err(|cause| Error::Usage(format!("--compare {name}: {cause}")))?;
+        let json = std::fs::read(path).map_err(|cause| {
+            Error::Usage(format!(
+                "--compare {name}: cannot be read ({cause}); give a file that `impasto bench --format json` wrote"
+            ))
+        })?;
         compare::read(&name, &json)
     });
     let old = old.transpose()?;

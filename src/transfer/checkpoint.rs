@@ -159,7 +159,8 @@ impl Checkpoint {
         if path.metadata().is_ok_and(|there| !there.is_file()) {
             return Err(wrong("not a file; give one that --checkpoint wrote".into()));
         }
-        let bytes = std::fs::read(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+        let bytes = std::fs::read(path)
+            .map_err(|error| wrong(format!("cannot be read ({error}); give a file that --checkpoint wrote")))?;
         let found = Found::parse(bytes).map_err(|cause| {
             wrong(format!("{cause}; give a file that --checkpoint wrote, or begin anew with impasto stylize"))
         })?;
