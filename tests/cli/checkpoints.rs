@@ -24,7 +24,7 @@ fn stylize(folder: &Folder, flags: &[&str]) -> Command {
     let mut command = program(folder, &["stylize"]);
     // --scales says the size itself.
     let scales = flags.iter().any(|flag| flag.starts_with("--scales"));
-    let small = SMALL_RUN.into_iter().filter(|flag| !(scales && flag.starts_with("--size")));
+    let small = SMALL_RUN.iter().filter(|flag| !(scales && flag.starts_with("--size")));
     command.args([picture("rgb.png"), picture("colour.bmp")]).args(small).args(flags);
     command
 }

@@ -2,8 +2,11 @@
 
 mod checkpoints;
 mod interruption;
+#[cfg(feature = "embedded-weights")]
 mod machine;
 mod refusals;
 mod results;
 mod support;
+#[cfg(not(feature = "embedded-weights"))]
+mod weightless;
 mod words;
