@@ -7,10 +7,14 @@
 
 mod common;
 
+use std::iter;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use common::{Fixtures, Tolerance, fixtures, relative_rms, vgg16, weights_file};
+use common::{
+    Fixtures, Tolerance, chosen, fast_algorithms, fixtures, looseness, network_looseness, relative_rms, rms, vgg16,
+    weights_file,
+};
 use impasto::autograd::{Tape, Value, Var};
 use impasto::config::{Config, Precision, Preset, Tone};
 use impasto::kernels::conv::Algorithm;
@@ -76,7 +80,7 @@ fn conv2d_and_its_three_gradients_agree_in_every_algorithm() {
         let b = tape.variable(Value::Tensor(file.tensor(&tensor("bias"))));
         let y = conv2d(&mut tape, x, w, b, 1);
         let name = format!("{case} {algorithm:?}");
-        let sums = SUMS.times(looseness(algorithm));
+        let sums = SUMS.times(looseness(algorithm, 9 * 17));
         sums.check(&name, tape.map(y).as_slice(), &file.elements(&tensor("out")));
         let mut gradients = tape.backward_from(y, Value::Map(file.map(&tensor("d_out"))));
         for (var, what) in [(x, "d_x"), (w, "d_weight"), (b, "d_bias")] {
@@ -116,7 +120,7 @@ fn features_agree_at_every_layer_with_both_poolings() {
     let (document, file) = (fixtures(), Fixtures::open("features"));
     let content = Fixtures::open("pictures").map("content");
     let stride = document["sample_stride"].as_u64().unwrap() as usize;
-    for ((name, pooling), algorithm) in POOLINGS.into_iter().flat_map(|p| FAST.map(|a| (p, a))) {
+    for ((name, pooling), algorithm) in POOLINGS.into_iter().flat_map(|p| runs().map(move |a| (p, a))) {
         let vgg = vgg16(Layer::relu(5, 3), pooling, algorithm);
         let mut pool = Pool::new();
         let mut tape = Tape::new(&mut pool);
@@ -134,10 +138,12 @@ fn features_agree_at_every_layer_with_both_poolings() {
             let picks: Vec<f32> = (0..samples.len()).map(|k| values[k * stride % values.len()]).collect();
             // Sums of up to 4608 products, one after another through 13 layers; errors of a layer are in
             // proportion to its map's size, not to the single feature's.
-            Tolerance { atol: 4e-6 * rms, rtol: 1e-6 }.times(looseness(algorithm)).check(&what, &picks, &samples);
+            Tolerance { atol: 4e-6 * rms, rtol: 1e-6 }
+                .times(network_looseness(algorithm))
+                .check(&what, &picks, &samples);
 
             // Whole maps: single errors average out.
-            let whole = Tolerance { atol: 0.0, rtol: 1e-6 }.times(looseness(algorithm));
+            let whole = Tolerance { atol: 0.0, rtol: 1e-6 }.times(network_looseness(algorithm));
             let mean =
                 |f: &dyn Fn(f64) -> f64| values.iter().map(|&v| f(f64::from(v))).sum::<f64>() / values.len() as f64;
             whole.check_scalar(&format!("{what} mean"), mean(&|v| v), expected["mean"].as_f64().unwrap());
@@ -148,32 +154,23 @@ fn features_agree_at_every_layer_with_both_poolings() {
     }
 }
 
-/// How many times the error of a direct convolution in f32 an algorithm may have. The tolerances below are a
-/// direct convolution's.
-fn looseness(algorithm: Algorithm) -> f64 {
-    match algorithm {
-        Algorithm::Reference | Algorithm::Im2col | Algorithm::Direct => 1.0,
-        // In random maps of 512 channels F(4×4) has a relative RMS error of 1.9e-6 where a direct sum has 8e-7;
-        // its largest errors, which are what is compared here, stand out further,
-        // and where multiply and add round separately they are larger. Four bits in all.
-        Algorithm::Winograd => 16.0,
-        // 3.8e-6 and 1.9e-3 in the same maps, and the largest of many stands out further.
-        Algorithm::AmxSplit => 16.0,
-        Algorithm::AmxBf16 => 16_000.0,
-    }
+/// How a whole run is tried: as the program does it, which takes another algorithm for the first layer than for the
+/// others, and with each algorithm in all of them.
+fn runs() -> impl Iterator<Item = Option<Algorithm>> {
+    iter::once(None).chain(fast_algorithms().map(Some))
 }
 
-/// The algorithms a whole run is tried with.
-const FAST: [Algorithm; 2] = [Algorithm::Im2col, Algorithm::Winograd];
-
-impl Tolerance {
-    fn times(self, factor: f64) -> Self {
-        Tolerance { atol: factor * self.atol, rtol: factor * self.rtol }
-    }
+#[test]
+fn the_program_as_it_comes_is_among_the_runs_and_takes_more_than_one_algorithm() {
+    assert_eq!(runs().next(), Some(None));
+    assert_eq!(Preset::ALL.map(|preset| preset.config().conv_algorithm), [None; Preset::ALL.len()]);
+    let mut taken: Vec<Algorithm> = chosen(None).collect();
+    taken.dedup();
+    assert!(taken.len() > 1 && taken.iter().all(|algorithm| runs().any(|run| run == Some(*algorithm))), "{taken:?}");
 }
 
 /// The preset `paper` with the fixtures' weights and pictures as they are.
-fn paper(document: &serde_json::Value, algorithm: Algorithm) -> Config {
+fn paper(document: &serde_json::Value, conv_algorithm: Option<Algorithm>) -> Config {
     let number = |name: &str| document["paper"][name].as_f64().unwrap();
     Config {
         size: 0,
@@ -186,7 +183,7 @@ fn paper(document: &serde_json::Value, algorithm: Algorithm) -> Config {
         weights: Some(weights_file()),
         tone: Tone::Off,
         precision: Precision::F32,
-        conv_algorithm: Some(algorithm),
+        conv_algorithm,
         ..Preset::Paper.config()
     }
 }
@@ -215,7 +212,7 @@ fn check_losses(
 fn losses_and_the_pictures_gradient_agree_with_both_poolings() {
     let (document, file, pictures) = (fixtures(), Fixtures::open("losses"), Fixtures::open("pictures"));
     let (content, style, start) = (pictures.map("content"), pictures.map("style"), pictures.map("start"));
-    for ((name, pooling), algorithm) in POOLINGS.into_iter().flat_map(|p| FAST.map(|a| (p, a))) {
+    for ((name, pooling), algorithm) in POOLINGS.into_iter().flat_map(|p| runs().map(move |a| (p, a))) {
         let vgg = Arc::new(vgg16(Layer::relu(4, 3), pooling, algorithm));
         let evaluate = |content_weight: f64, style_weight: f64, tv_weight: f64| -> Evaluation {
             let config = Config { content_weight, style_weight, tv_weight, ..paper(&document, algorithm) };
@@ -224,18 +221,32 @@ fn losses_and_the_pictures_gradient_agree_with_both_poolings() {
         };
         let check = |what: &str, reference: &str, evaluation: &Evaluation| {
             let references = file.elements(reference);
-            let rms = (references.iter().map(|&r| f64::from(r).powi(2)).sum::<f64>() / references.len() as f64).sqrt();
+            let rms = rms(&references);
             // Back and forth through ten convolutions. Like the features, a gradient's error is in proportion
             // to the whole map's size.
-            let tolerance = Tolerance { atol: 1e-5 * rms, rtol: 1e-6 }.times(looseness(algorithm));
-            let gradient = evaluation.gradient.as_ref().unwrap();
-            tolerance.check(&format!("{name} {algorithm:?} gradient of {what}"), gradient.as_slice(), &references);
+            let tolerance = Tolerance { atol: 1e-5 * rms, rtol: 1e-6 }.times(network_looseness(algorithm));
+            let (gradient, what) =
+                (evaluation.gradient.as_ref().unwrap(), format!("{name} {algorithm:?} gradient of {what}"));
+            match algorithm.and_then(turned_decisions) {
+                None => tolerance.check(&what, gradient.as_slice(), &references),
+                Some(share) => {
+                    let error = relative_rms(gradient.as_slice(), &references);
+                    println!("{what}: {error:.1e} of {share:.1e}");
+                    assert!(error <= share, "{what}: {error} of it is not within {share}");
+                }
+            }
         };
         let weights = paper(&document, algorithm);
         let whole = evaluate(weights.content_weight, weights.style_weight, weights.tv_weight);
         let Evaluation { content, style, tv, total, .. } = whole;
         let losses = [("content", content), ("style", style), ("tv", tv), ("total", total)];
-        check_losses(name, LOSSES.times(looseness(algorithm)), losses, &whole.layers, &document["losses"][name]);
+        check_losses(
+            name,
+            LOSSES.times(network_looseness(algorithm)),
+            losses,
+            &whole.layers,
+            &document["losses"][name],
+        );
         check("total", &format!("{name}.total"), &whole);
         check("content", &format!("{name}.content"), &evaluate(1.0, 0.0, 0.0));
         check("style", &format!("{name}.style"), &evaluate(0.0, 1.0, 0.0));
@@ -243,15 +254,29 @@ fn losses_and_the_pictures_gradient_agree_with_both_poolings() {
     }
 }
 
+/// How much of a whole gradient may differ where operands are rounded. A feature near 0 may then pass its ReLU on one side
+/// and not on the other: in each of ten layers a share of them as large as the features' relative error. Its gradient is
+/// wholly there or wholly not, so it is squares that add up; twice their root is allowed. The other algorithms turn no
+/// such decision at the fixture's picture.
+fn turned_decisions(algorithm: Algorithm) -> Option<f64> {
+    let features = match algorithm {
+        Algorithm::AmxSplit => 3.8e-6,
+        Algorithm::AmxBf16 => 1.9e-3,
+        _ => return None,
+    };
+    Some(2.0 * f64::sqrt(10.0 * features))
+}
+
 /// How far the losses of a run may drift apart. Whether a feature near 0 passes its ReLU, or which of two nearly
 /// equal ones a pooling, decides over the gradient of a whole neighbourhood. On the fixture's pictures an error
-/// of 1e-6 is enough to turn such a decision: moving the picture by as much does so in the direct convolution too.
+/// of 1e-6 is enough to turn such a decision: moving the picture by as much does so with im2col too.
 /// An error of 3e-7 is not.
-fn trajectory(algorithm: Algorithm) -> Tolerance {
-    match algorithm {
-        Algorithm::Reference | Algorithm::Im2col | Algorithm::Direct => LOSSES,
-        Algorithm::Winograd | Algorithm::AmxSplit => Tolerance { atol: 0.0, rtol: 1e-2 },
-        Algorithm::AmxBf16 => Tolerance { atol: 0.0, rtol: 2e-2 },
+fn trajectory(requested: Option<Algorithm>) -> Tolerance {
+    match requested {
+        Some(Algorithm::Reference | Algorithm::Im2col) => LOSSES,
+        // A tenth of every gradient points elsewhere, see `turned_decisions`.
+        Some(Algorithm::AmxBf16) => Tolerance { atol: 0.0, rtol: 0.1 },
+        _ => Tolerance { atol: 0.0, rtol: 1e-2 },
     }
 }
 
@@ -260,7 +285,7 @@ fn trajectory(algorithm: Algorithm) -> Tolerance {
 fn ten_steps_of_the_paper_lead_to_the_same_losses_and_the_same_picture() {
     let (document, pictures) = (fixtures(), Fixtures::open("pictures"));
     let picture = |name: &str| Picture::from_rgb(pictures.map(name).into_array());
-    for algorithm in FAST {
+    for algorithm in runs() {
         let mut lines = document["steps"].as_array().unwrap().iter();
         let config = paper(&document, algorithm);
         let outcome = stylize(&config, &picture("content"), &picture("style"), |step| {
@@ -277,10 +302,11 @@ fn ten_steps_of_the_paper_lead_to_the_same_losses_and_the_same_picture() {
         // f64 run.
         let found = outcome.unwrap().picture.rgb;
         let expected = Fixtures::open("steps").elements("picture");
-        if algorithm == Algorithm::Im2col {
+        if algorithm == Some(Algorithm::Im2col) {
             Tolerance { atol: 1e-6, rtol: 0.0 }.check("picture", found.as_slice().unwrap(), &expected);
         }
         // Ten steps of 0.02 each, some of whose values went another way.
-        assert!(relative_rms(found.as_slice().unwrap(), &expected) < 0.02, "{algorithm:?}");
+        let largest = if algorithm == Some(Algorithm::AmxBf16) { 0.1 } else { 0.02 };
+        assert!(relative_rms(found.as_slice().unwrap(), &expected) < largest, "{algorithm:?}");
     }
 }

@@ -21,7 +21,8 @@ fixtures.json also says how far PyTorch's own f32 run is from its f64 run for th
 steps, which is what tolerances can be argued from: Adam's first updates are nearly
 the sign of the gradient, and where that is close to zero two roundings may part.
 
-Needs: torch, numpy, safetensors. The same PyTorch gives the same files.
+Needs: torch, numpy, safetensors. The same PyTorch gives the same files, but for `steps_f32_deviation`, which also
+depends on the processor.
 
   tools/make_fixtures.py [--seed 7] [--output tests/data/pytorch]
 """
@@ -143,18 +144,22 @@ def ops(random):
     return tensors, cases
 
 
+def summary(feature_map):
+    """Samples of a map, and its shape, mean and root mean square."""
+    flat = feature_map[0].permute(1, 2, 0).flatten()
+    picks = torch.arange(min(SAMPLES, len(flat))) * STRIDE % len(flat)
+    _, channels, height, width = feature_map.shape
+    whole = rounded({"mean": flat.mean().item(), "rms": flat.square().mean().sqrt().item()})
+    return flat[picks].float(), {"shape": [height, width, channels]} | whole
+
+
 def layer_samples(content, weights):
     """Samples of every layer as tensors; shape, mean and root mean square of the whole maps as scalars."""
     tensors, scalars = {}, {}
     for pooling in POOLINGS:
         scalars[pooling] = {}
         for name, feature_map in features(content, weights, LAYERS, pooling).items():
-            flat = feature_map[0].permute(1, 2, 0).flatten()
-            picks = torch.arange(min(SAMPLES, len(flat))) * STRIDE % len(flat)
-            tensors[f"{pooling}.{name}"] = flat[picks].float()
-            _, channels, height, width = feature_map.shape
-            summary = rounded({"mean": flat.mean().item(), "rms": flat.square().mean().sqrt().item()})
-            scalars[pooling][name] = {"shape": [height, width, channels]} | summary
+            tensors[f"{pooling}.{name}"], scalars[pooling][name] = summary(feature_map)
     return tensors, scalars
 
 

@@ -39,9 +39,16 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 
-# Convolutions in each of VGG16's five blocks; a pooling stands before every block but the first.
-BLOCKS = (2, 2, 3, 3, 3)
-LAYERS = tuple(f"relu{b}_{i}" for b, count in enumerate(BLOCKS, 1) for i in range(1, count + 1))
+# Convolutions in each of the five blocks; a pooling stands before every block but the first.
+VGG16, VGG19 = (2, 2, 3, 3, 3), (2, 2, 4, 4, 4)
+
+
+def layer_names(blocks):
+    """relu1_1, relu1_2, ... in the network's order."""
+    return tuple(f"relu{b}_{i}" for b, count in enumerate(blocks, 1) for i in range(1, count + 1))
+
+
+LAYERS = layer_names(VGG16)
 
 
 @dataclass(frozen=True)
@@ -85,14 +92,16 @@ POOLINGS = {
 def features(picture, weights, wanted, pooling="max", border="zero"):
     """{layer name: feature map (1, N, H, W)} of a picture (1, 3, H, W), no deeper than needed.
 
-    The network runs in the weights' precision, whatever the picture's. `border` is what the first
-    convolution sees beyond the edge: "zero", or "replicate" for the nearest pixel once more.
+    The network runs in the weights' precision, whatever the picture's; that of sixteen convolutions is VGG19.
+    `border` is what the first convolution sees beyond the edge: "zero", or "replicate" for the nearest pixel
+    once more.
     """
     pool = POOLINGS[pooling]
     channel = lambda values: torch.tensor(values, dtype=picture.dtype).view(1, 3, 1, 1)
     x = ((picture - channel(MEAN)) / channel(STD)).to(weights[0][0].dtype)
-    maps, deepest = {}, max(LAYERS.index(name) for name in wanted)
-    for name, (weight, bias) in zip(LAYERS[: deepest + 1], weights):
+    names = layer_names(VGG19 if len(weights) == sum(VGG19) else VGG16)
+    maps, deepest = {}, max(names.index(name) for name in wanted)
+    for name, (weight, bias) in zip(names[: deepest + 1], weights):
         padding = 1
         if name == "relu1_1" and border == "replicate":
             x, padding = F.pad(x, (1, 1, 1, 1), "replicate"), 0

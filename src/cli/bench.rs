@@ -102,8 +102,9 @@ pub fn run(options: &Options) -> Result<u8> {
     let old = options.compare.as_ref().map(|path| {
         let name = path.display().to_string();
         let json = std::fs::read(path).map_err(|cause| {
-            let remedy = "give a file that `impasto bench --format json` wrote";
-            Error::Usage(format!("--compare {name}: cannot be read ({cause}); {remedy}"))
+            Error::Usage(format!(
+                "--compare {name}: cannot be read ({cause}); give a file that `impasto bench --format json` wrote"
+            ))
         })?;
         compare::read(&name, &json)
     });

@@ -37,7 +37,7 @@ pub fn run(options: &Options) -> Result<u8> {
 }
 
 fn not_written(path: &Path, cause: &std::io::Error) -> Error {
-    Error::Output { path: path.to_owned(), cause: cause.to_string() }
+    Error::Output { path: path.to_owned(), cause: format!("{cause}; name a folder you may write to") }
 }
 
 /// The page of `command` and those of its subcommands, each with its file name.

@@ -130,7 +130,7 @@ impl Trace {
             })
             .map_err(|cause| {
                 Error::Usage(format!(
-                    "--trace {}: cannot be created: {cause}; name a file in a folder you may write to",
+                    "--trace {}: cannot be created: {cause}; name a file in a folder with room, which you may write to",
                     path.display()
                 ))
             })
@@ -178,7 +178,10 @@ impl Trace {
             Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
             Ok(there) if !there.is_file() => {
                 // A pipe that nobody reads is refused here; where it could be opened, it can be again, and waited for.
-                let _reader = without_waiting().open(&target)?;
+                let _reader = without_waiting().open(&target).map_err(|cause| match cause.raw_os_error() {
+                    Some(libc::ENXIO) => io::Error::other("nobody reads this pipe"),
+                    _ => cause,
+                })?;
                 let file = File::options().write(true).open(&target)?;
                 Ok(Trace { path: target, file, temporary: None })
             }

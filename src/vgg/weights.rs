@@ -100,7 +100,9 @@ impl Weights {
     /// [`Error::Weights`] if this build has none (feature `embedded-weights`).
     #[cfg(not(feature = "embedded-weights"))]
     pub fn embedded() -> Result<Self> {
-        let cause = format!("this build of impasto carries none: give --weights FILE ({WHICH_FILES})");
+        let cause = format!(
+            "this build of impasto carries none: give --weights FILE ({WHICH_FILES}), or build it with its default features"
+        );
         Err(Error::Weights { weights: EMBEDDED.to_owned(), cause })
     }
 

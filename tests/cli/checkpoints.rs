@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Folder, PROGRAM, SMALL_RUN, impasto, picture, random, refused, send, stylize_after, trace};
+use crate::support::{
+    Folder, PROGRAM, SMALL_RUN, impasto, misunderstood, picture, random, refused, send, stylize_after, trace,
+};
 
 /// Far beyond what a slow machine needs; only a hang gets here.
 const CAP: Duration = Duration::from_secs(120);
@@ -22,7 +24,7 @@ fn stylize(folder: &Folder, flags: &[&str]) -> Command {
     let mut command = program(folder, &["stylize"]);
     // --scales says the size itself.
     let scales = flags.iter().any(|flag| flag.starts_with("--scales"));
-    let small = SMALL_RUN.into_iter().filter(|flag| !(scales && flag.starts_with("--size")));
+    let small = SMALL_RUN.iter().filter(|flag| !(scales && flag.starts_with("--size")));
     command.args([picture("rgb.png"), picture("colour.bmp")]).args(small).args(flags);
     command
 }
@@ -132,7 +134,7 @@ fn a_finished_run_says_so_and_goes_further_if_asked() {
     assert_eq!(image::image_dimensions(folder.path("o.png")).unwrap(), (48, 36));
     let resume = |flag: &str| impasto(["resume", "c", flag]).current_dir(folder.path("")).assert();
     refused(resume("--size=48"), 2, &["--size 48", "48 pixels already"]);
-    resume("--iterations=0").code(2);
+    misunderstood(resume("--iterations=0"), &["'0'", "--iterations", "not in 1.."]);
 }
 
 #[test]
@@ -149,11 +151,11 @@ fn a_checkpoint_replaces_nothing_that_is_not_its_own() {
         let flag = format!("--checkpoint={name}");
         refused(run(&["-oo.png", "--trace=t", &flag, "--overwrite"]), 2, &["--checkpoint", "a name of its own"]);
     }
-    refused(run(&["-oo.png", "--checkpoint=nowhere/c"]), 2, &["--checkpoint", "nowhere"]);
-    refused(run(&["-oo.png", "--checkpoint=/dev/null"]), 2, &["--checkpoint", "neither a file"]);
-    run(&["-oo.png", "--checkpoint-every=5"]).code(2);
+    refused(run(&["-oo.png", "--checkpoint=nowhere/c"]), 2, &["--checkpoint", "no folder nowhere", "create it first"]);
+    refused(run(&["-oo.png", "--checkpoint=/dev/null"]), 2, &["--checkpoint", "neither a file", "choose another"]);
+    misunderstood(run(&["-oo.png", "--checkpoint-every=5"]), &["not provided", "--checkpoint <FILE>"]);
     run(&["-oo.png", "--checkpoint=c"]).success();
-    refused(run(&["-oo.png", "--checkpoint=c"]), 2, &["c", "impasto resume c", "--overwrite"]);
+    refused(run(&["-oo.png", "--checkpoint=c"]), 2, &["is there already", "impasto resume c", "--overwrite"]);
     run(&["-oo.png", "--checkpoint=c", "--overwrite"]).success();
     assert_eq!(folder.names(), ["c", "in.png", "link", "o.png"]);
 }
@@ -172,18 +174,18 @@ fn what_is_no_checkpoint_or_of_another_run_is_refused() {
     let mut edited = whole.clone();
     *edited.last_mut().unwrap() ^= 1;
     folder.file("edited", edited);
-    refused(resume("edited"), 7, &["edited", "changed"]);
+    refused(resume("edited"), 7, &["edited", "changed", "begin anew"]);
     folder.file("empty", "");
-    refused(resume("empty"), 7, &["empty"]);
-    refused(resume("in.png"), 7, &["in.png", "not a checkpoint"]);
-    refused(resume("nowhere"), 7, &["nowhere"]);
-    refused(resume("."), 7, &["not a file"]);
+    refused(resume("empty"), 7, &["empty", "not a checkpoint", "begin anew"]);
+    refused(resume("in.png"), 7, &["in.png", "not a checkpoint", "begin anew"]);
+    refused(resume("nowhere"), 7, &["nowhere", "No such file", "a file that --checkpoint wrote"]);
+    refused(resume("."), 7, &["not a file", "give one that --checkpoint wrote"]);
     std::fs::copy(picture("grey.png"), folder.path("in.png")).unwrap();
-    refused(resume("c"), 7, &["the content picture has changed"]);
+    refused(resume("c"), 7, &["the content picture has changed", "bring the earlier file back"]);
     std::fs::copy(picture("rgb.png"), folder.path("in.png")).unwrap();
     let mut elsewhere = impasto(["resume", "c", "--iterations=1"]);
     elsewhere.current_dir(folder.path("")).env("IMPASTO_ISA", "scalar");
-    refused(elsewhere.assert(), 7, &["instructions", "--anyway"]);
+    refused(elsewhere.assert(), 7, &["instructions", "go on with --anyway"]);
     elsewhere.arg("--anyway").assert().success();
 }
 

@@ -44,7 +44,8 @@ fn stops_with(signal: &str, name: &str, code: i32) {
     assert_eq!(output.status.code(), Some(code), "{noted}");
     assert!(noted.contains(&format!("stopped by {name} after")) && noted.contains("o.png"), "{noted}");
     assert!(said.contains("o.png  32×24"), "{said}");
-    image::open(folder.path("o.png")).unwrap();
+    let pixels = |path: &Path| image::open(path).unwrap().to_rgb8();
+    assert!(pixels(&folder.path("o.png")) != pixels(&picture("rgb.png")), "the start is not the picture so far");
     assert_eq!(folder.names(), ["o.png", "t"]);
     assert!(trace(&folder.path("t")).iter().all(|line| line.get("final").is_none()));
 }

@@ -4,7 +4,7 @@ use impasto::kernels::conv::Algorithm;
 use impasto::kernels::simd::Isa;
 use serde_json::Value;
 
-use crate::support::{Folder, impasto, printed, refused};
+use crate::support::{Folder, impasto, misunderstood, printed, refused};
 
 /// Content, style and tv of steps 1 and 2 as PyTorch computes them: `tools/bench_pytorch.py --size 64 --json
 /// --content-weight 1e-7 --style-weight 2 --tv-weight 1e-6`.
@@ -100,13 +100,21 @@ fn bench_forces_algorithms_one_after_the_other() {
 
 #[test]
 fn bench_refuses_what_it_cannot_measure_before_measuring() {
-    refused(impasto(["bench", "--size=8"]).assert(), 2, &["--size 8", "16"]);
-    refused(impasto(["bench", "--deepest=relu3_4"]).assert(), 2, &["relu3_4"]);
-    refused(impasto(["bench", "--compare=nowhere.json"]).assert(), 2, &["nowhere.json"]);
+    refused(impasto(["bench", "--size=8"]).assert(), 2, &["--size 8", "at least 16"]);
+    refused(
+        impasto(["bench", "--deepest=relu3_4"]).assert(),
+        2,
+        &["relu3_4 is not a layer", "choose a shallower layer"],
+    );
+    refused(
+        impasto(["bench", "--compare=nowhere.json"]).assert(),
+        2,
+        &["nowhere.json", "No such file", "--format json"],
+    );
     let folder = Folder::new();
     let file = folder.file("other.json", "{}");
-    refused(impasto(["bench", "--compare"]).arg(file).assert(), 2, &["other.json", "--format json"]);
-    impasto(["bench", "--conv-algorithm=fft"]).assert().code(2);
+    refused(impasto(["bench", "--compare"]).arg(file).assert(), 2, &["other.json", "no report", "--format json"]);
+    misunderstood(impasto(["bench", "--conv-algorithm=fft"]).assert(), &["'fft'", "possible values: reference"]);
 }
 
 #[test]
@@ -121,7 +129,7 @@ fn the_environment_overrides_the_algorithm_and_an_option_overrides_the_environme
     let text = doctor(&["--conv-algorithm", "direct"]);
     assert!(text.contains("direct") && !text.contains("im2col"), "{text}");
     let mut wrong = impasto(["doctor"]);
-    wrong.env("IMPASTO_CONV_ALGORITHM", "fft").assert().code(2);
+    misunderstood(wrong.env("IMPASTO_CONV_ALGORITHM", "fft").assert(), &["'fft'", "possible values: reference"]);
 }
 
 #[test]

@@ -4,9 +4,12 @@ mod checkpoints;
 mod errors;
 mod faults;
 mod interruption;
+#[cfg(feature = "embedded-weights")]
 mod machine;
 mod memory;
 mod refusals;
 mod results;
 mod support;
+#[cfg(not(feature = "embedded-weights"))]
+mod weightless;
 mod words;

@@ -11,10 +11,28 @@ use tempfile::TempDir;
 /// The built program.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_impasto");
 
+/// The repository's weights.
+pub const WEIGHTS_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/weights/vgg16-imagenet.safetensors");
+
+/// What a build without weights of its own is told in every run.
+pub const WEIGHTS: &[&str] = &[
+    #[cfg(not(feature = "embedded-weights"))]
+    concat!("--weights=", env!("CARGO_MANIFEST_DIR"), "/weights/vgg16-imagenet.safetensors"),
+];
+
 /// A run that takes a fraction of a second on pictures of 32×24: the options
 /// every test starts from.
-pub const SMALL_RUN: [&str; 7] =
-    ["--preset=paper", "--size=0", "--style-size=0", "--iterations=2", "--seed=1", "--threads=1", "--tone=off"];
+pub const SMALL_RUN: &[&str] = &[
+    "--preset=paper",
+    "--size=0",
+    "--style-size=0",
+    "--iterations=2",
+    "--seed=1",
+    "--threads=1",
+    "--tone=off",
+    #[cfg(not(feature = "embedded-weights"))]
+    WEIGHTS[0],
+];
 
 /// A small picture from the tests' data.
 pub fn picture(name: &str) -> PathBuf {
@@ -64,15 +82,29 @@ impl Folder {
     }
 }
 
-/// Checks that the program ended with `code` and one line of error that has all of `words`.
+/// Checks that the program ended with `code` and one line of error that has all of `words`: the cause, and the remedy.
 pub fn refused(assert: Assert, code: i32, words: &[&str]) {
     let output = assert.code(code).get_output().clone();
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(message.starts_with("error: ") && message.trim_end().lines().count() == 1, "{message}");
+    has_all(&message, words);
+    assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// Checks that the parser refused the command line, on several lines, with all of `words`.
+pub fn misunderstood(assert: Assert, words: &[&str]) {
+    let output = assert.code(2).get_output().clone();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.starts_with("error: ") && message.contains("try '--help'"), "{message}");
+    has_all(&message, words);
+    assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+fn has_all(message: &str, words: &[&str]) {
+    assert!(!words.is_empty(), "a refusal has a cause and a remedy to look for: {message}");
     for word in words {
         assert!(message.contains(word), "'{word}' is missing: {message}");
     }
-    assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
 /// Standard output of a run that succeeded.

@@ -4,15 +4,18 @@ use std::process::{Command as StdCommand, Stdio};
 
 use impasto::config::Preset;
 
-use crate::support::{Folder, PROGRAM, impasto, printed};
+use crate::support::{Folder, PROGRAM, WEIGHTS_FILE, impasto, misunderstood, printed, refused};
 
-const EXIT_CODES: [&str; 9] = ["0", "1", "2", "3", "4", "5", "6", "130", "143"];
+const EXIT_CODES: [&str; 11] = ["0", "1", "2", "3", "4", "5", "6", "7", "129", "130", "143"];
 
 /// Every option of `stylize`.
-const OPTIONS: [&str; 39] = [
+const OPTIONS: [&str; 42] = [
     "--output",
     "--bits",
+    "--overwrite",
     "--save-every",
+    "--checkpoint",
+    "--checkpoint-every",
     "--size",
     "--style-size",
     "--max-pixels",
@@ -57,6 +60,13 @@ fn help_has_every_option_the_presets_and_the_exit_codes() {
     for option in OPTIONS {
         assert!(help.contains(&format!("{option} ")) || help.contains(&format!("{option}\n")), "{option}");
     }
+    let listed = help.lines().filter_map(|line| {
+        let words = line.split_whitespace().find(|word| word.starts_with('-') && !word.ends_with(','))?;
+        (line.starts_with("  -") || line.starts_with("      --")).then_some(words)
+    });
+    for option in listed {
+        assert!(OPTIONS.contains(&option), "{option} is not in the list above");
+    }
     for heading in ["Output:", "Size:", "Look:", "Optimisation:", "Machine:", "Reporting:", "Exit codes:"] {
         assert!(help.lines().any(|line| line == heading), "{heading}");
     }
@@ -77,7 +87,7 @@ fn presets_are_shown_all_together_or_one_by_one() {
         assert!(one.contains(preset.summary()) && one.contains("statistic") && !one.contains("fast, "), "{one}");
         assert!(one.contains(preset.differs().unwrap_or_default()), "{one}");
     }
-    impasto(["presets", "papyrus"]).assert().code(2);
+    misunderstood(impasto(["presets", "papyrus"]).assert(), &["'papyrus'", "possible values: fast", "'paper'"]);
 }
 
 #[test]
@@ -95,6 +105,7 @@ fn man_pages_are_printed_or_written_into_a_folder() {
     let pages = [
         "impasto.1",
         "impasto-stylize.1",
+        "impasto-resume.1",
         "impasto-presets.1",
         "impasto-weights.1",
         "impasto-man.1",
@@ -117,7 +128,8 @@ fn man_pages_are_printed_or_written_into_a_folder() {
 fn man_pages_that_cannot_be_written_exit_1() {
     let folder = Folder::new();
     let file = folder.file("file", "");
-    impasto(["man"]).arg(file.join("man1")).assert().code(1);
+    let words = ["file/man1", "cannot be written", "name a folder"];
+    refused(impasto(["man"]).arg(file.join("man1")).assert(), 1, &words);
 }
 
 #[test]
@@ -126,13 +138,14 @@ fn every_shell_gets_completions() {
         let script = printed(impasto(["completions", shell]));
         assert!(script.contains("style-weight") && script.contains("verify"), "{shell}");
     }
-    impasto(["completions", "abacus"]).assert().code(2);
+    misunderstood(impasto(["completions", "abacus"]).assert(), &["'abacus'", "possible values: bash"]);
 }
 
 #[test]
 fn a_reader_who_leaves_is_no_error() {
-    for arguments in [["man", ""], ["completions", "bash"], ["stylize", "--help"], ["weights", "info"]] {
-        let arguments = arguments.iter().filter(|argument| !argument.is_empty());
+    for arguments in
+        [["man"].as_slice(), &["completions", "bash"], &["stylize", "--help"], &["weights", "info", WEIGHTS_FILE]]
+    {
         let mut command = StdCommand::new(PROGRAM);
         command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -143,7 +156,7 @@ fn a_reader_who_leaves_is_no_error() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "embedded-weights"))]
 fn a_full_disk_is_an_error() {
     let bench = ["bench", "--only", "step", "--size", "32", "--repeats", "1"];
     for arguments in
@@ -173,12 +186,12 @@ fn names_with_control_characters_do_not_reach_the_terminal() {
 }
 
 #[test]
+#[cfg(feature = "embedded-weights")]
 fn the_embedded_weights_are_sound_and_described() {
     let verdict = printed(impasto(["weights", "verify"]));
     assert!(verdict.contains("VGG16") && verdict.contains("26 tensors"), "{verdict}");
     let info = printed(impasto(["weights", "info"]));
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/weights/vgg16-imagenet.safetensors");
-    let same = printed(impasto(["weights", "info", file]));
+    let same = printed(impasto(["weights", "info", WEIGHTS_FILE]));
     // Only the name on the first line differs.
     assert_eq!(info.split_once('\n').unwrap().1, same.split_once('\n').unwrap().1);
     assert!(info.contains("features.28.weight") && info.contains("512×512×3×3"), "{info}");
@@ -188,8 +201,7 @@ fn the_embedded_weights_are_sound_and_described() {
 fn quiet_says_nothing_but_errors() {
     let folder = Folder::new();
     folder.stylize("rgb.png", "o.png").arg("-q").assert().success().stdout("").stderr("");
-    let refused = folder.stylize("thin.png", "o.png").arg("-q").assert().code(3);
-    assert!(refused.get_output().stderr.starts_with(b"error: "));
+    refused(folder.stylize("thin.png", "o.png").arg("-q").assert(), 3, &["thin.png", "larger"]);
 }
 
 #[test]

@@ -8,10 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use impasto::autograd::Value;
-use impasto::kernels::conv::{Algorithm, Filter};
+use impasto::kernels::conv::{Algorithm, Cpu, Filter};
 use impasto::tensor::{Dtype, FeatureMap};
-use impasto::vgg::network::Options;
-use impasto::vgg::{Border, Layer, Pooling, Vgg, Weights};
+use impasto::vgg::network::{Options, choices};
+use impasto::vgg::{Architecture, Border, Layer, Pooling, Vgg, Weights};
 use ndarray::{Array1, Array4, ArrayD};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -27,15 +27,50 @@ pub fn weights_file() -> PathBuf {
     repository("weights/vgg16-imagenet.safetensors")
 }
 
-/// VGG16 down to `deepest`, zeros beyond the edge, computed by `algorithm`.
-pub fn vgg16(deepest: Layer, pooling: Pooling, algorithm: Algorithm) -> Vgg {
-    vgg16_in(Dtype::F32, deepest, pooling, Some(algorithm))
+/// VGG16 down to `deepest`, zeros beyond the edge, computed by `algorithm`, or as the program chooses.
+pub fn vgg16(deepest: Layer, pooling: Pooling, algorithm: Option<Algorithm>) -> Vgg {
+    vgg16_in(Dtype::F32, deepest, pooling, algorithm)
 }
 
 /// [`vgg16`] with maps of some type.
 pub fn vgg16_in(precision: Dtype, deepest: Layer, pooling: Pooling, algorithm: Option<Algorithm>) -> Vgg {
     let weights = Weights::open(weights_file()).unwrap();
     Vgg::new(&weights, deepest, Options { pooling, border: Border::Zero, precision, algorithm }).unwrap()
+}
+
+/// Every algorithm that this machine has: all but the oracle, which takes too long, and those whose unit is not there.
+pub fn fast_algorithms() -> impl Iterator<Item = Algorithm> {
+    Algorithm::ALL.into_iter().filter(|&algorithm| algorithm != Algorithm::Reference && algorithm.available())
+}
+
+/// How many times the error of im2col an algorithm may have where it sums so many products: those of matrices are summed
+/// in blocks of 256, the blocks after that.
+pub fn looseness(algorithm: Algorithm, products: usize) -> f64 {
+    match algorithm {
+        Algorithm::Reference | Algorithm::Im2col => 1.0,
+        // One running sum: independent errors grow with the root of their number.
+        Algorithm::Direct => (products as f64 / (256.0 + products as f64 / 256.0)).sqrt().max(1.0),
+        // In random maps of 512 channels F(4×4) has a relative RMS error of 1.9e-6 where a direct sum has 8e-7;
+        // its largest errors, which are what is compared here, stand out further,
+        // and where multiply and add round separately they are larger. Four bits in all.
+        Algorithm::Winograd => 16.0,
+        // 3.8e-6 and 1.9e-3 in the same maps, twice and a thousand times Winograd's.
+        Algorithm::AmxSplit => 32.0,
+        Algorithm::AmxBf16 => 16_000.0,
+    }
+}
+
+/// How many times the error of a network with im2col in every layer another may have: that of its loosest layer.
+/// `requested` is the algorithm of all layers; without one, they are those that the program takes.
+pub fn network_looseness(requested: Option<Algorithm>) -> f64 {
+    let largest_sum = 9 * 512;
+    chosen(requested).map(|algorithm| looseness(algorithm, largest_sum)).fold(0.0, f64::max)
+}
+
+/// The algorithms of VGG's layers in `f32`, each forward and backward.
+pub fn chosen(requested: Option<Algorithm>) -> impl Iterator<Item = Algorithm> {
+    let choices = choices(Architecture::Vgg19.stages(), Dtype::F32, Cpu::detect(), requested);
+    choices.into_iter().flat_map(|(_, choice)| [choice.forward, choice.backward_input])
 }
 
 /// Numbers uniform in [−1, 1].
@@ -59,6 +94,11 @@ pub fn dirty_map((height, width, channels): (usize, usize, usize)) -> FeatureMap
     FeatureMap::from_vec(height, width, channels, vec![f32::NAN; height * width * channels])
 }
 
+/// The root mean square of some numbers.
+pub fn rms(numbers: &[f32]) -> f64 {
+    (numbers.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / numbers.len() as f64).sqrt()
+}
+
 /// The root mean square of a − b relative to that of b; NaN if either holds one.
 pub fn relative_rms(a: &[f32], b: &[f32]) -> f64 {
     assert_eq!(a.len(), b.len(), "as many numbers as expected");
@@ -79,6 +119,11 @@ pub struct Tolerance {
 }
 
 impl Tolerance {
+    /// So many times as far.
+    pub fn times(self, factor: f64) -> Self {
+        Tolerance { atol: factor * self.atol, rtol: factor * self.rtol }
+    }
+
     /// The part of the tolerance that is used up; above 1 is too far, and so is a NaN.
     fn used(self, number: f64, reference: f64) -> f64 {
         let difference = (number - reference).abs();
@@ -139,10 +184,16 @@ impl Fixtures {
     }
 }
 
-/// `tests/data/pytorch/fixtures.json`: how the files were made, the cases of each op, every scalar.
-pub fn fixtures() -> serde_json::Value {
-    let file = fs::read(repository("tests/data/pytorch/fixtures.json")).unwrap();
+/// `tests/data/pytorch/{name}.json`: how the files of that name were made, and every scalar.
+pub fn document(name: &str) -> serde_json::Value {
+    let path = repository("tests/data/pytorch").join(name).with_extension("json");
+    let file = fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     serde_json::from_slice(&file).unwrap()
+}
+
+/// `fixtures.json`, with the cases of each op.
+pub fn fixtures() -> serde_json::Value {
+    document("fixtures")
 }
 
 /// A bias of zeros.

@@ -313,9 +313,3 @@ fn the_embedded_weights_are_torchvisions_vgg16() {
     let readme = include_str!("../../../weights/README.md");
     assert!(readme.contains(&info.sha256), "weights/README.md records another hash than {}", info.sha256);
 }
-
-#[cfg(not(feature = "embedded-weights"))]
-#[test]
-fn a_build_without_weights_says_how_to_give_some() {
-    names(&complaint(Weights::embedded(), super::EMBEDDED), &["--weights FILE"]);
-}
