@@ -53,7 +53,7 @@ fn on_a_small_disk() {
     }
     let flags = ["--preset=default", "--iterations=150", "--scales=24:1,32:2", "-q"];
     let start = |output: &Path, keep: &[&str]| {
-        let small = SMALL_RUN.into_iter().filter(|flag| !flag.starts_with("--size"));
+        let small = SMALL_RUN.iter().filter(|flag| !flag.starts_with("--size"));
         let mut command = Command::new(PROGRAM);
         command.args(["stylize", "rgb.png", "colour.bmp"]).args(small).args(flags).arg("-o").arg(output).args(keep);
         command.current_dir(folder.path("")).stderr(Stdio::piped()).spawn().unwrap()
@@ -75,14 +75,14 @@ fn on_a_small_disk() {
     let (mut full, mut refused) = (0, 0);
     for _ in 0..ROUNDS {
         std::thread::sleep(Duration::from_micros(random() % 1_000_000));
-        let fills = random() % 3 == 0;
+        let fills = random().is_multiple_of(3);
         if fills {
             fill(&disk);
             full += 1;
             std::thread::sleep(Duration::from_micros(random() % 300_000));
         }
-        end(&mut child, random() % 4 == 0);
-        if fills && random() % 2 == 0 {
+        end(&mut child, random().is_multiple_of(4));
+        if fills && random().is_multiple_of(2) {
             // A resumed run asks for room beforehand, and says that there is none.
             let output = resume().wait_with_output().unwrap();
             let text = String::from_utf8_lossy(&output.stderr).into_owned();
