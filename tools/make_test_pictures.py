@@ -109,11 +109,11 @@ def chunk(name, data):
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def png(width, height, depth, kind, rows, *before):
+def png(width, height, depth, kind, rows, *before, after=b""):
     """A PNG of any depth: Pillow cannot write 16-bit colour, nor headers that lie."""
     raw = b"".join(b"\0" + row for row in rows)
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0))
-    body = b"".join(before) + chunk(b"IDAT", zlib.compress(raw, 9)) + chunk(b"IEND", b"")
+    body = b"".join(before) + chunk(b"IDAT", zlib.compress(raw, 9)) + after + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + header + body
 
 
@@ -160,6 +160,57 @@ def save_tagged(name, image, icc, within, **options):
     else:
         seen = ImageCms.profileToProfile(stored, source, ImageCms.createProfile("sRGB"), intent, "RGB")
     record(name, seen, within)
+
+
+# --- orientation, where writers put it differently ---------------------------------
+
+
+def exif_of(value, kind=3):
+    """EXIF with nothing but an orientation, of TIFF's field type `kind`: 3 is the SHORT it should be, 9 an SLONG."""
+    return b"II*\0" + struct.pack("<IHHHI", 8, 1, 274, kind, 1) + struct.pack("<II", value, 0)
+
+
+def xmp_of(value):
+    return (
+        '<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
+        f'xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="{value}"/></rdf:RDF></x:xmpmeta>'
+    ).encode()
+
+
+def itxt_of(value):
+    return chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp_of(value))
+
+
+def jpeg_with(image, *segments):
+    """A JPEG with metadata segments of our own behind its first marker."""
+    out = io.BytesIO()
+    image.save(out, "jpeg", quality=95, subsampling=0)
+    app1 = b"".join(b"\xff\xe1" + struct.pack(">H", len(s) + 2) + s for s in segments)
+    return b"\xff\xd8" + app1 + out.getvalue()[2:]
+
+
+def save_oddly_turned(image):
+    """Files that all ask for a quarter turn to the right, each in its own way; the answer is by definition."""
+    exif, xmp = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
+    rows = [row.tobytes() for row in np.asarray(image)]
+    files = {
+        "exif-slong.jpg": jpeg_with(image, exif + exif_of(6, 9)),
+        "xmp-orientation.jpg": jpeg_with(image, xmp + xmp_of(6)),
+        "exif-over-xmp.jpg": jpeg_with(image, xmp + xmp_of(3), exif + exif_of(6)),
+        "exif-late.png": png(*image.size, 8, 2, rows, after=chunk(b"eXIf", exif_of(6))),
+        "xmp-orientation.png": png(*image.size, 8, 2, rows, itxt_of(6)),
+        "xmp-late.png": png(*image.size, 8, 2, rows, after=itxt_of(6)),
+    }
+    # Pillow takes one prefix away.
+    webps = {"exif-prefix.webp": {"exif": exif + exif + exif_of(6)}, "xmp-orientation.webp": {"xmp": xmp_of(6)}}
+    for name, options in webps.items():
+        out = io.BytesIO()
+        image.save(out, "webp", lossless=True, **options)
+        files[name] = out.getvalue()
+    for name, data in files.items():
+        (OUT / name).write_bytes(data)
+        record(name, image.transpose(Image.Transpose.ROTATE_270), 2.0 if name.endswith("jpg") else 1.0)
 
 
 def main():
@@ -211,6 +262,7 @@ def main():
     save("orientation-6.png", rgb, exif=exif)
     save("orientation-6.webp", rgb, lossless=True, exif=exif)
     save("orientation-6.tiff", rgb, tiffinfo={274: 6})
+    save_oddly_turned(rgb)
 
     # Sixteen bits: levels between those of eight.
     levels = patches(RGB).astype(np.uint32) * 251 + 77

@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use super::Picture;
 use super::color::{Model, ToSrgb, unit};
 use super::contain::contain;
-use super::jpeg;
+use super::{jpeg, orientation};
 use crate::error::{Error, Result};
 use crate::vgg::SMALLEST_SIDE;
 
@@ -232,7 +232,7 @@ fn decode(file: Vec<u8>, max_pixels: u64) -> Result<Raster, String> {
         return jpeg::decode(&file, |sides| sides.admit(max_pixels));
     }
     let wrap = |error| undecodable(format, &error);
-    let mut reader = ImageReader::with_format(Cursor::new(file), format);
+    let mut reader = ImageReader::with_format(Cursor::new(&file[..]), format);
     reader.limits(limits(WORKING_MEMORY));
     let mut decoder = reader.into_decoder().map_err(wrap)?;
     let (width, height) = decoder.dimensions();
@@ -241,7 +241,15 @@ fn decode(file: Vec<u8>, max_pixels: u64) -> Result<Raster, String> {
     decoder.set_limits(limits(pixels.saturating_mul(BYTES_PER_PIXEL).saturating_add(WORKING_MEMORY))).map_err(wrap)?;
 
     // Metadata that cannot be read is no reason to refuse a picture that can.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let block = |read: image::ImageResult<Option<Vec<u8>>>| read.ok().flatten();
+    let orientation = match format {
+        ImageFormat::Png => orientation::of_png(&file),
+        ImageFormat::Tiff => decoder.orientation().unwrap_or(Orientation::NoTransforms),
+        _ => {
+            let (exif, xmp) = (block(decoder.exif_metadata()), block(decoder.xmp_metadata()));
+            orientation::of(exif.as_deref(), xmp.as_deref())
+        }
+    };
     let icc = decoder.icc_profile().ok().flatten();
     let color_type = decoder.color_type();
     let (model, has_alpha) = match color_type.channel_count() {

@@ -11,10 +11,9 @@ use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
 
-use image::metadata::Orientation;
-
 use super::color::Model;
 use super::decode::{Raster, Samples, Sides};
+use super::orientation;
 
 /// Decodes a whole JPEG file; `admit` judges its sides before any pixel is decoded.
 pub(super) fn decode(file: &[u8], admit: impl FnOnce(Sides) -> Result<(), String>) -> Result<Raster, String> {
@@ -44,7 +43,7 @@ pub(super) fn decode(file: &[u8], admit: impl FnOnce(Sides) -> Result<(), String
         ColorSpace::YCCK => pixels.chunks_exact_mut(4).for_each(inks_of_ycck),
         _ => {}
     }
-    let orientation = decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif));
+    let orientation = orientation::of(decoder.exif().map(Vec::as_slice), decoder.xmp().map(Vec::as_slice));
     Ok(Raster {
         height,
         width,
@@ -52,7 +51,7 @@ pub(super) fn decode(file: &[u8], admit: impl FnOnce(Sides) -> Result<(), String
         has_alpha: false,
         samples: Samples::Eight(pixels),
         icc: decoder.icc_profile(),
-        orientation: orientation.unwrap_or(Orientation::NoTransforms),
+        orientation,
     })
 }
 

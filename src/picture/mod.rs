@@ -15,8 +15,10 @@
 mod color;
 mod contain;
 mod decode;
+mod directory;
 mod encode;
 mod jpeg;
+mod orientation;
 mod output;
 pub mod palette;
 mod resize;
