@@ -94,6 +94,7 @@ fn a_bad_input_is_refused_with_its_cause_and_a_remedy() {
     holds(&file("photo.heic", b"\0\0\0\x20ftypheic\0\0\0\0mif1heic"), "not a picture", "JPEG");
     holds(&file("icon.png", &[0, 0, 1, 0, 1, 0, 16, 16, 0, 0, 1, 0, 32, 0, 0, 0]), "Ico", "convert");
     holds(&data("truncated.jpg"), "truncated", "copy");
+    holds(&data("arithmetic.jpg"), "arithmetic-coded JPEG", "convert it to PNG");
     holds(&data("thin.png"), "1 × 64", "larger");
     holds(&data("absurd.png"), "60000 × 60000", "--max-pixels 3600000000");
     let over = picture::load(&data("rgb.png"), 32 * 24 - 1).unwrap_err().to_string();

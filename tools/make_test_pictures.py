@@ -231,6 +231,9 @@ def main():
     save("grey.jpg", grey, 2.0, quality=95)
     save("subsampled.jpg", rgb, 3.0, quality=95, subsampling=2)
     save("progressive.jpg", rgb, 2.0, quality=95, subsampling=0, progressive=True)
+    whole = (OUT / "subsampled.jpg").read_bytes()
+    (OUT / "no-end-marker.jpg").write_bytes(whole[:-2])
+    expected["no-end-marker.jpg"] = expected["subsampled.jpg"]
     save("cmyk.jpg", ink, 2.0, quality=95)
     save("cmyk-subsampled.jpg", ink, 3.0, quality=95, subsampling=2)
 
@@ -274,6 +277,8 @@ def main():
     (OUT / "thin.png").write_bytes(png(1, 64, 8, 2, [b"\x80" * 3] * 64))
     whole = (OUT / "progressive.jpg").read_bytes()
     (OUT / "truncated.jpg").write_bytes(whole[: len(whole) * 3 // 4])
+    # Arithmetic coding, said by the header alone: SOF9 in place of SOF2.
+    (OUT / "arithmetic.jpg").write_bytes(whole.replace(b"\xff\xc2", b"\xff\xc9"))
 
     (OUT / "expected.json").write_text(json.dumps(expected, separators=(",", ":")) + "\n")
 
