@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use super::Picture;
 use super::color::{Model, ToSrgb, unit};
 use super::contain::contain;
-use super::{jpeg, orientation};
+use super::{jpeg, orientation, tiff};
 use crate::error::{Error, Result};
 use crate::vgg::SMALLEST_SIDE;
 
@@ -26,6 +26,11 @@ const WORKING_MEMORY: u64 = 256 << 20;
 
 /// The most bytes one pixel takes in a decoder: four 32-bit channels.
 const BYTES_PER_PIXEL: u64 = 16;
+
+/// The most bytes a decoder may take for a picture of so many pixels.
+pub(super) fn memory_for(pixels: u64) -> u64 {
+    pixels.saturating_mul(BYTES_PER_PIXEL).saturating_add(WORKING_MEMORY)
+}
 
 const FORMATS: &str = "JPEG, PNG, WebP, TIFF, BMP, GIF, QOI or PNM";
 
@@ -199,7 +204,7 @@ fn read(path: &Path, max_pixels: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     file.by_ref().take(16).read_to_end(&mut bytes).map_err(unreadable)?;
     format_of(&bytes)?;
-    let most = max_pixels.saturating_mul(BYTES_PER_PIXEL).saturating_add(WORKING_MEMORY);
+    let most = memory_for(max_pixels);
     file.take(most).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 >= most {
         return Err(format!("the file is larger than {most} bytes: use a smaller picture, or raise --max-pixels"));
@@ -217,6 +222,8 @@ fn unreadable(error: std::io::Error) -> String {
 
 fn format_of(start: &[u8]) -> Result<ImageFormat, String> {
     match image::guess_format(start) {
+        // BigTIFF, which `image` does not know by its first bytes.
+        _ if start.starts_with(b"II\x2b\0") || start.starts_with(b"MM\0\x2b") => Ok(ImageFormat::Tiff),
         _ if start.is_empty() => Err("the file is empty: copy it again from its source".into()),
         Ok(format) if format.reading_enabled() => Ok(format),
         Ok(format) => {
@@ -231,6 +238,9 @@ fn decode(file: Vec<u8>, max_pixels: u64) -> Result<Raster, String> {
     if format == ImageFormat::Jpeg {
         return jpeg::decode(&file, |sides| sides.admit(max_pixels));
     }
+    if format == ImageFormat::Tiff {
+        return tiff::decode(&file, |sides| sides.admit(max_pixels));
+    }
     let wrap = |error| undecodable(format, &error);
     let mut reader = ImageReader::with_format(Cursor::new(&file[..]), format);
     reader.limits(limits(WORKING_MEMORY));
@@ -238,13 +248,12 @@ fn decode(file: Vec<u8>, max_pixels: u64) -> Result<Raster, String> {
     let (width, height) = decoder.dimensions();
     Sides { height: height.into(), width: width.into() }.admit(max_pixels)?;
     let pixels = u64::from(width) * u64::from(height);
-    decoder.set_limits(limits(pixels.saturating_mul(BYTES_PER_PIXEL).saturating_add(WORKING_MEMORY))).map_err(wrap)?;
+    decoder.set_limits(limits(memory_for(pixels))).map_err(wrap)?;
 
     // Metadata that cannot be read is no reason to refuse a picture that can.
     let block = |read: image::ImageResult<Option<Vec<u8>>>| read.ok().flatten();
     let orientation = match format {
         ImageFormat::Png => orientation::of_png(&file),
-        ImageFormat::Tiff => decoder.orientation().unwrap_or(Orientation::NoTransforms),
         _ => {
             let (exif, xmp) = (block(decoder.exif_metadata()), block(decoder.xmp_metadata()));
             orientation::of(exif.as_deref(), xmp.as_deref())

@@ -1,14 +1,16 @@
 //! Directories of TIFF: numbered tags, each with a typed list of values.
 //!
 //! A TIFF file begins with one, and so does EXIF, wherever it is embedded. The
-//! `tiff` library reads them only together with a picture, insists on the type a
-//! tag should have, and `image` on a SHORT; writers are not so careful, so here a
-//! number is a number whatever its type.
+//! `tiff` library reads one only together with the picture it describes, and
+//! `image` an orientation only of the type it should have; writers are not so
+//! careful, so here a number is a number whatever its type.
 //!
 //! Nothing is copied before it is asked for, and a list is never longer than the
 //! file it must lie in: a hostile count costs nothing.
 
 use std::collections::BTreeMap;
+
+use tiff::tags::Tag;
 
 /// The first directory of a file in TIFF's structure, classic or Big.
 pub(super) struct Directory<'a> {
@@ -90,14 +92,14 @@ impl<'a> Directory<'a> {
     }
 
     /// The bytes of a tag, of whatever type.
-    pub(super) fn bytes(&self, tag: u16) -> Option<&'a [u8]> {
-        let entry = self.entries.get(&tag)?;
+    pub(super) fn bytes(&self, tag: Tag) -> Option<&'a [u8]> {
+        let entry = self.entries.get(&tag.to_u16())?;
         Some(&self.file[entry.at..entry.at + entry.bytes])
     }
 
     /// The values of a tag; `None` if one is not a whole number of zero or more.
-    pub(super) fn integers(&self, tag: u16) -> Option<Vec<u64>> {
-        let entry = *self.entries.get(&tag)?;
+    pub(super) fn integers(&self, tag: Tag) -> Option<Vec<u64>> {
+        let entry = *self.entries.get(&tag.to_u16())?;
         let signed = matches!(entry.kind, 6 | 8 | 9 | 17);
         if !signed && !matches!(entry.kind, 1 | 3 | 4 | 13 | 16 | 18) {
             return None;
@@ -108,13 +110,13 @@ impl<'a> Directory<'a> {
     }
 
     /// The first value of a tag, if it is a whole number of zero or more.
-    pub(super) fn integer(&self, tag: u16) -> Option<u64> {
+    pub(super) fn integer(&self, tag: Tag) -> Option<u64> {
         self.integers(tag)?.first().copied()
     }
 
     /// The values of a tag that holds fractions.
-    pub(super) fn fractions(&self, tag: u16) -> Option<Vec<f64>> {
-        let entry = *self.entries.get(&tag)?;
+    pub(super) fn fractions(&self, tag: Tag) -> Option<Vec<f64>> {
+        let entry = *self.entries.get(&tag.to_u16())?;
         let half = |at| self.unsigned(at, 4);
         let value = |at| match entry.kind {
             5 => Some(half(at)? as f64 / half(at + 4)? as f64),
@@ -131,6 +133,8 @@ impl<'a> Directory<'a> {
 mod tests {
     use super::*;
 
+    const SEVEN: Tag = Tag::Unknown(7);
+
     /// A little-endian directory of one tag, 7, whose value field is `field`, followed by `after`.
     fn one(kind: u16, count: u32, field: [u8; 4], after: &[u8]) -> Vec<u8> {
         let mut file = b"II*\0\x08\0\0\0\x01\0\x07\0".to_vec();
@@ -145,35 +149,40 @@ mod tests {
     #[test]
     fn a_number_is_a_number_whatever_its_type() {
         for kind in [1, 3, 4, 6, 8, 9, 13] {
-            assert_eq!(Directory::read(&one(kind, 1, [6, 0, 0, 0], &[])).unwrap().integer(7), Some(6), "type {kind}");
+            assert_eq!(
+                Directory::read(&one(kind, 1, [6, 0, 0, 0], &[])).unwrap().integer(SEVEN),
+                Some(6),
+                "type {kind}"
+            );
         }
         for kind in [2, 5, 11, 99] {
-            assert_eq!(Directory::read(&one(kind, 1, [6, 0, 0, 0], &[])).unwrap().integer(7), None, "type {kind}");
+            assert_eq!(Directory::read(&one(kind, 1, [6, 0, 0, 0], &[])).unwrap().integer(SEVEN), None, "type {kind}");
         }
-        assert_eq!(Directory::read(&one(9, 1, [0xff; 4], &[])).unwrap().integer(7), None, "minus one");
+        assert_eq!(Directory::read(&one(9, 1, [0xff; 4], &[])).unwrap().integer(SEVEN), None, "minus one");
     }
 
     #[test]
     fn longer_lists_lie_elsewhere_in_either_byte_order() {
         let file = one(3, 3, [26, 0, 0, 0], &[1, 0, 2, 0, 3, 1]);
-        assert_eq!(Directory::read(&file).unwrap().integers(7), Some(vec![1, 2, 259]));
+        assert_eq!(Directory::read(&file).unwrap().integers(SEVEN), Some(vec![1, 2, 259]));
         let fraction = one(5, 1, [26, 0, 0, 0], &[3, 0, 0, 0, 4, 0, 0, 0]);
-        assert_eq!(Directory::read(&fraction).unwrap().fractions(7), Some(vec![0.75]));
-        let big = b"MM\0\x2b\0\x08\0\0\0\0\0\0\0\0\0\x10\0\0\0\0\0\0\0\x01\0\x07\0\x03\0\0\0\0\0\0\0\x03\0\x01\0\x02\x01\x03\0\0";
-        assert_eq!(Directory::read(big).unwrap().integers(7), Some(vec![1, 2, 259]));
+        assert_eq!(Directory::read(&fraction).unwrap().fractions(SEVEN), Some(vec![0.75]));
+        let header = b"MM\0\x2b\0\x08\0\0\0\0\0\0\0\0\0\x10\0\0\0\0\0\0\0\x01";
+        let big = [&header[..], b"\0\x07\0\x03\0\0\0\0\0\0\0\x03\0\x01\0\x02\x01\x03\0\0"].concat();
+        assert_eq!(Directory::read(&big).unwrap().integers(SEVEN), Some(vec![1, 2, 259]));
     }
 
     #[test]
     fn what_is_not_in_the_file_is_not_there() {
-        assert!(Directory::read(&one(4, u32::MAX, [8, 0, 0, 0], &[])).unwrap().bytes(7).is_none());
-        assert!(Directory::read(&one(4, 2, [0xff; 4], &[])).unwrap().bytes(7).is_none());
+        assert!(Directory::read(&one(4, u32::MAX, [8, 0, 0, 0], &[])).unwrap().bytes(SEVEN).is_none());
+        assert!(Directory::read(&one(4, 2, [0xff; 4], &[])).unwrap().bytes(SEVEN).is_none());
         let whole = one(4, 1, [6, 0, 0, 0], &[]);
         for length in 0..whole.len() {
             if let Some(directory) = Directory::read(&whole[..length]) {
-                assert!(directory.integer(7).is_none_or(|v| v == 6));
+                assert!(directory.integer(SEVEN).is_none_or(|v| v == 6));
             }
         }
         let endless = b"II\x2b\0\x08\0\0\0\x10\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff";
-        assert!(Directory::read(endless).unwrap().integer(7).is_none());
+        assert!(Directory::read(endless).unwrap().integer(SEVEN).is_none());
     }
 }

@@ -19,24 +19,15 @@ use super::orientation;
 
 /// Decodes a whole JPEG file; `admit` judges its sides before any pixel is decoded.
 pub(super) fn decode(file: &[u8], admit: impl FnOnce(Sides) -> Result<(), String>) -> Result<Raster, String> {
-    if let Some(kind) = segments::rare_kind(file) {
-        return Err(format!("{kind} JPEG, a kind that cannot be read: convert it to PNG"));
-    }
-    // Headers leniently (stray bytes between segments hurt nobody), pixels strictly.
-    let lenient = DecoderOptions::default().set_strict_mode(false).set_max_width(65_535).set_max_height(65_535);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(file), lenient);
-    decoder.decode_headers().map_err(damaged)?;
-    let (width, height) = decoder.dimensions().ok_or("a JPEG without a size")?;
-    admit(Sides { height: height as u64, width: width as u64 })?;
-
-    let stored = decoder.input_colorspace().ok_or("a JPEG without a colour space")?;
+    let (decoder, sides, stored) = headers(file)?;
+    admit(sides)?;
     let (wanted, model) = match stored {
         ColorSpace::Luma => (ColorSpace::Luma, Model::Grey),
         ColorSpace::CMYK => (ColorSpace::CMYK, Model::Cmyk),
         ColorSpace::YCCK => (ColorSpace::YCCK, Model::Cmyk),
         _ => (ColorSpace::RGB, Model::Rgb),
     };
-    let options = lenient.jpeg_set_out_colorspace(wanted);
+    let options = lenient().jpeg_set_out_colorspace(wanted);
     let mut pixels =
         if segments::reaches_its_end(file) { pixels(file, options)? } else { pixels_without_end(file, options)? };
     match stored {
@@ -45,14 +36,41 @@ pub(super) fn decode(file: &[u8], admit: impl FnOnce(Sides) -> Result<(), String
         _ => {}
     }
     Ok(Raster {
-        height,
-        width,
+        height: sides.height as usize,
+        width: sides.width as usize,
         model,
         has_alpha: false,
         samples: Samples::Eight(pixels),
         icc: decoder.icc_profile(),
         orientation: orientation::of(decoder.exif().map(Vec::as_slice), decoder.xmp().map(Vec::as_slice)),
     })
+}
+
+/// The components of a JPEG stream within another format, which says what they mean; `admit` judges sides and number.
+pub(super) fn components(
+    stream: &[u8],
+    admit: impl FnOnce(Sides, usize) -> Result<(), String>,
+) -> Result<Vec<u8>, String> {
+    let (_, sides, stored) = headers(stream)?;
+    admit(sides, stored.num_components())?;
+    pixels(stream, lenient().jpeg_set_out_colorspace(stored))
+}
+
+/// Headers are read leniently: stray bytes between segments hurt nobody.
+fn lenient() -> DecoderOptions {
+    DecoderOptions::default().set_strict_mode(false).set_max_width(65_535).set_max_height(65_535)
+}
+
+/// What stands before the pixels.
+fn headers(file: &[u8]) -> Result<(JpegDecoder<ZCursor<&[u8]>>, Sides, ColorSpace), String> {
+    if let Some(kind) = segments::rare_kind(file) {
+        return Err(format!("{kind} JPEG, a kind that cannot be read: convert it to PNG"));
+    }
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(file), lenient());
+    decoder.decode_headers().map_err(damaged)?;
+    let (width, height) = decoder.dimensions().ok_or("a JPEG without a size")?;
+    let stored = decoder.input_colorspace().ok_or("a JPEG without a colour space")?;
+    Ok((decoder, Sides { height: height as u64, width: width as u64 }, stored))
 }
 
 /// Decodes the pixels, and accepts no damage in them.
@@ -107,6 +125,8 @@ fn inks_of_ycck(pixel: &mut [u8]) {
 }
 
 fn damaged(error: DecodeErrors) -> String {
+    // Some of the decoder's reasons have several lines.
+    let error = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
     format!("the JPEG file is damaged or truncated ({error}): copy it again from its source")
 }
 

@@ -22,6 +22,7 @@ mod orientation;
 mod output;
 pub mod palette;
 mod resize;
+mod tiff;
 pub mod tone;
 
 use ndarray::{Array2, Array3};

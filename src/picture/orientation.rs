@@ -5,11 +5,9 @@
 //! Metadata that cannot be read says nothing, and is no reason to refuse a picture.
 
 use image::metadata::Orientation;
+use tiff::tags::Tag;
 
 use super::directory::Directory;
-
-/// EXIF's tag, which is TIFF's: 1 upright, 2 to 8 mirrored and turned.
-const TAG: u16 = 274;
 
 /// The orientation that a block of EXIF and a packet of XMP, whichever there are, ask for.
 pub(super) fn of(exif: Option<&[u8]>, xmp: Option<&[u8]>) -> Orientation {
@@ -39,7 +37,7 @@ pub(super) fn of_png(file: &[u8]) -> Orientation {
 /// EXIF is a TIFF file of metadata; some writers of WebP and PNG leave JPEG's prefix before it.
 fn of_exif(block: &[u8]) -> Option<Orientation> {
     let directory = Directory::read(block.strip_prefix(b"Exif\0\0").unwrap_or(block))?;
-    directory.integer(TAG).and_then(known)
+    directory.integer(Tag::Orientation).and_then(known)
 }
 
 /// XMP is XML, with the value in an attribute or an element; neither needs a parser to be found.
