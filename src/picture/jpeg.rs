@@ -61,12 +61,14 @@ fn lenient() -> DecoderOptions {
     DecoderOptions::default().set_strict_mode(false).set_max_width(65_535).set_max_height(65_535)
 }
 
+type Decoder<'a> = JpegDecoder<ZCursor<&'a [u8]>>;
+
 /// What stands before the pixels.
-fn headers(file: &[u8]) -> Result<(JpegDecoder<ZCursor<&[u8]>>, Sides, ColorSpace), String> {
+fn headers(file: &[u8]) -> Result<(Decoder<'_>, Sides, ColorSpace), String> {
     if let Some(kind) = segments::rare_kind(file) {
         return Err(format!("{kind} JPEG, a kind that cannot be read: convert it to PNG"));
     }
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(file), lenient());
+    let mut decoder = Decoder::new_with_options(ZCursor::new(file), lenient());
     decoder.decode_headers().map_err(damaged)?;
     let (width, height) = decoder.dimensions().ok_or("a JPEG without a size")?;
     let stored = decoder.input_colorspace().ok_or("a JPEG without a colour space")?;
@@ -75,7 +77,7 @@ fn headers(file: &[u8]) -> Result<(JpegDecoder<ZCursor<&[u8]>>, Sides, ColorSpac
 
 /// Decodes the pixels, and accepts no damage in them.
 fn pixels(file: &[u8], options: DecoderOptions) -> Result<Vec<u8>, String> {
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(file), options);
+    let mut decoder = Decoder::new_with_options(ZCursor::new(file), options);
     decoder.decode_headers().map_err(damaged)?;
     decoder.set_options(options.set_strict_mode(true));
     let mut pixels = buffer(decoder.output_buffer_size().ok_or("a JPEG without a size")? as u64)?;

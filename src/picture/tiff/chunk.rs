@@ -44,20 +44,25 @@ impl<'a> Coding<'a> {
         let number = directory.integer(Tag::Compression).unwrap_or(1);
         let compression = CompressionMethod::from_u16_exhaustive(u16::try_from(number).unwrap_or(u16::MAX));
         let eight = layout.bits == 8 && !layout.float;
-        let predictor = match directory.integer(Tag::Predictor).unwrap_or(1) {
-            2 if layout.bits % 8 == 0 && layout.subsampling == (1, 1) => Predictor::Horizontal,
-            3 if layout.float => Predictor::Float,
-            1 => Predictor::None,
-            other => {
+        // What is not compressed by one of these two has no differences, whatever the tag says: so does libtiff.
+        let differs =
+            matches!(compression, CompressionMethod::LZW | CompressionMethod::Deflate | CompressionMethod::OldDeflate);
+        let predictor = match directory.integer(Tag::Predictor) {
+            Some(2) if differs && layout.bits.is_multiple_of(8) && layout.subsampling == (1, 1) => {
+                Predictor::Horizontal
+            }
+            Some(3) if differs && layout.float => Predictor::Float,
+            Some(kind @ 2..) if differs => {
                 return Err(unsupported(&format!(
-                    "differences of kind {other} between samples of {} bits",
+                    "differences of kind {kind} between samples of {} bits",
                     layout.bits
                 )));
             }
+            _ => Predictor::None,
         };
         match compression {
+            _ if differs => {}
             CompressionMethod::None | CompressionMethod::PackBits => {}
-            CompressionMethod::LZW | CompressionMethod::Deflate | CompressionMethod::OldDeflate => {}
             CompressionMethod::Fax4 if layout.bits == 1 && layout.samples == 1 => {}
             CompressionMethod::ModernJPEG if eight => {}
             _ => return Err(unsupported(&format!("compression {number}"))),
