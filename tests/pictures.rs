@@ -94,8 +94,12 @@ fn a_bad_input_is_refused_with_its_cause_and_a_remedy() {
     holds(&file("photo.heic", b"\0\0\0\x20ftypheic\0\0\0\0mif1heic"), "not a picture", "JPEG");
     holds(&file("icon.png", &[0, 0, 1, 0, 1, 0, 16, 16, 0, 0, 1, 0, 32, 0, 0, 0]), "Ico", "convert");
     holds(&data("truncated.jpg"), "truncated", "copy");
+    holds(&data("arithmetic.jpg"), "arithmetic-coded JPEG", "convert it to PNG");
     holds(&data("thin.png"), "1 × 64", "larger");
     holds(&data("absurd.png"), "60000 × 60000", "--max-pixels 3600000000");
+    holds(&data("absurd.tiff"), "60000 × 60000", "--max-pixels 3600000000");
+    holds(&data("absurd-tile.tiff"), "larger than the picture", "copy");
+    holds(&data("text-for-width.tiff"), "no size", "copy");
     let over = picture::load(&data("rgb.png"), 32 * 24 - 1).unwrap_err().to_string();
     assert!(over.contains("--max-pixels 768"), "{over}");
     assert!(picture::load(&data("rgb.png"), 32 * 24).is_ok());
@@ -113,9 +117,21 @@ fn the_content_decides_the_format_not_the_name() {
 fn a_file_cut_in_half_is_refused_in_every_format() {
     let folder = tempfile::tempdir().unwrap();
     // BMP, PNM and TIFF store rows plainly; the others pack these flat squares so small that half is header.
-    for name in
-        ["rgb.png", "grey.jpg", "cmyk.jpg", "lossless.webp", "lzw.tiff", "colour.bmp", "colour.ppm", "animated.gif"]
-    {
+    for name in [
+        "rgb.png",
+        "grey.jpg",
+        "cmyk.jpg",
+        "lossless.webp",
+        "lzw.tiff",
+        "planar.tiff",
+        "bigtiff.tiff",
+        "packbits.tiff",
+        "fill-order-2-group4.tiff",
+        "ycbcr-jpeg.tiff",
+        "colour.bmp",
+        "colour.ppm",
+        "animated.gif",
+    ] {
         let whole = fs::read(data(name)).unwrap();
         let length = if name == "animated.gif" { whole.len() / 4 } else { whole.len() / 2 };
         let path = folder.path().join(name);

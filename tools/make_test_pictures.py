@@ -109,11 +109,11 @@ def chunk(name, data):
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def png(width, height, depth, kind, rows, *before):
+def png(width, height, depth, kind, rows, *before, after=b""):
     """A PNG of any depth: Pillow cannot write 16-bit colour, nor headers that lie."""
     raw = b"".join(b"\0" + row for row in rows)
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0))
-    body = b"".join(before) + chunk(b"IDAT", zlib.compress(raw, 9)) + chunk(b"IEND", b"")
+    body = b"".join(before) + chunk(b"IDAT", zlib.compress(raw, 9)) + after + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + header + body
 
 
@@ -162,6 +162,240 @@ def save_tagged(name, image, icc, within, **options):
     record(name, seen, within)
 
 
+# --- orientation, where writers put it differently ---------------------------------
+
+
+def exif_of(value, kind=3):
+    """EXIF with nothing but an orientation, of TIFF's field type `kind`: 3 is the SHORT it should be, 9 an SLONG."""
+    return b"II*\0" + struct.pack("<IHHHI", 8, 1, 274, kind, 1) + struct.pack("<II", value, 0)
+
+
+def xmp_of(value):
+    return (
+        '<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
+        f'xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="{value}"/></rdf:RDF></x:xmpmeta>'
+    ).encode()
+
+
+def itxt_of(value):
+    return chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp_of(value))
+
+
+def jpeg_with(image, *segments):
+    """A JPEG with metadata segments of our own behind its first marker."""
+    out = io.BytesIO()
+    image.save(out, "jpeg", quality=95, subsampling=0)
+    app1 = b"".join(b"\xff\xe1" + struct.pack(">H", len(s) + 2) + s for s in segments)
+    return b"\xff\xd8" + app1 + out.getvalue()[2:]
+
+
+def save_oddly_turned(image):
+    """Files that all ask for a quarter turn to the right, each in its own way; the answer is by definition."""
+    exif, xmp = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
+    rows = [row.tobytes() for row in np.asarray(image)]
+    files = {
+        "exif-slong.jpg": jpeg_with(image, exif + exif_of(6, 9)),
+        "xmp-orientation.jpg": jpeg_with(image, xmp + xmp_of(6)),
+        "exif-over-xmp.jpg": jpeg_with(image, xmp + xmp_of(3), exif + exif_of(6)),
+        "exif-late.png": png(*image.size, 8, 2, rows, after=chunk(b"eXIf", exif_of(6))),
+        "xmp-orientation.png": png(*image.size, 8, 2, rows, itxt_of(6)),
+        "xmp-late.png": png(*image.size, 8, 2, rows, after=itxt_of(6)),
+    }
+    # Pillow takes one prefix away.
+    webps = {"exif-prefix.webp": {"exif": exif + exif + exif_of(6)}, "xmp-orientation.webp": {"xmp": xmp_of(6)}}
+    for name, options in webps.items():
+        out = io.BytesIO()
+        image.save(out, "webp", lossless=True, **options)
+        files[name] = out.getvalue()
+    for name, data in files.items():
+        (OUT / name).write_bytes(data)
+        record(name, image.transpose(Image.Transpose.ROTATE_270), 2.0 if name.endswith("jpg") else 1.0)
+
+
+# --- TIFF, of every kind that Pillow cannot write ------------------------------------
+
+WIDTHS = {1: "B", 2: "B", 3: "H", 4: "I", 5: "I", 7: "B", 12: "d", 16: "Q"}
+
+
+def tiff(chunks, tags, order="<", big=False):
+    """Strips or tiles and the directory that says so; a tag is (type, values), and a tag of the offsets is filled in."""
+    long, count = ("Q", "Q") if big else ("I", "H")
+    head = (b"II" if order == "<" else b"MM") + struct.pack(order + "H", 43 if big else 42)
+    head += struct.pack(order + "HHQ", 8, 0, 16) if big else struct.pack(order + "I", 8)
+    offsets = 324 if 322 in tags else 273
+    tags = tags | {offsets: (4, [0] * len(chunks)), offsets + (1 if offsets == 324 else 6): (4, [len(c) for c in chunks])}
+    directory_size = struct.calcsize(order + count) + len(tags) * (20 if big else 12) + struct.calcsize(order + long)
+
+    def packed(kind, values):
+        return struct.pack(f"{order}{len(values)}{WIDTHS[kind]}", *values)
+
+    def lengthy(kind, values):
+        data = packed(kind, values)
+        return data if len(data) > struct.calcsize(long) else b""
+
+    start = len(head) + directory_size + sum(len(lengthy(*tag)) for tag in tags.values())
+    tags[offsets] = (4, [start + sum(len(c) for c in chunks[:i]) for i in range(len(chunks))])
+    directory, after = struct.pack(order + count, len(tags)), b""
+    for number, (kind, values) in sorted(tags.items()):
+        data, held = packed(kind, values), len(values) // (2 if kind == 5 else 1)
+        directory += struct.pack(order + "HH" + long, number, kind, held)
+        if lengthy(kind, values):
+            directory += struct.pack(order + long, len(head) + directory_size + len(after))
+            after += data
+        else:
+            directory += data.ljust(struct.calcsize(long), b"\0")
+    return head + directory + struct.pack(order + long, 0) + after + b"".join(chunks)
+
+
+def picture_tags(pixels, bits, photometric, **others):
+    """What every directory has; `pixels` is height × width × samples."""
+    height, width, samples = pixels.shape
+    return {256: (4, [width]), 257: (4, [height]), 258: (3, [bits] * samples), 262: (3, [photometric]),
+            277: (3, [samples])} | {int(tag[1:]): value for tag, value in others.items()}
+
+
+def packed_rows(pixels, bits):
+    """Rows of samples of few bits, the first in the highest, each row from a byte of its own."""
+    rows = pixels.reshape(pixels.shape[0], -1)
+    digits = (rows[..., None] >> np.arange(bits - 1, -1, -1)) & 1
+    return np.packbits(digits.reshape(rows.shape[0], -1).astype(np.uint8), axis=1)
+
+
+def reversed_bits(data):
+    return np.packbits(np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")).tobytes()
+
+
+def lzw(data):
+    """LZW as libtiff writes it."""
+    out = io.BytesIO()
+    Image.frombytes("L", (len(data), 1), data).save(out, "tiff", compression="tiff_lzw")
+    written = Image.open(out)
+    (offset,), (length,) = written.tag_v2[273], written.tag_v2[279]
+    return out.getvalue()[offset : offset + length]
+
+
+def save_tiff(name, chunks, tags, seen, within=1.0, **options):
+    """Writes a file and records what it shows by definition: RGB or RGBA in steps of 8 bits."""
+    (OUT / name).write_bytes(tiff(chunks, tags, **options))
+    record(name, seen, within)
+
+
+def save_tiff_greys():
+    levels = (np.arange(12).reshape(3, 4).repeat(8, 0).repeat(8, 1))[..., None]
+    for bits in (1, 2, 4, 6, 12):
+        pixels = levels * 977 % (1 << bits)
+        seen = (pixels / ((1 << bits) - 1) * 255).repeat(3, 2)
+        save_tiff(f"grey-{bits}.tiff", [packed_rows(pixels, bits).tobytes()], picture_tags(pixels, bits, 1), seen, 0.01)
+    pixels = levels * 977 % 16
+    packed = packed_rows(pixels, 4).tobytes()
+    white_is_zero = (255 - pixels * 17).repeat(3, 2)
+    save_tiff("white-is-zero-4.tiff", [packed], picture_tags(pixels, 4, 0), white_is_zero, 0.01)
+    tags = picture_tags(pixels, 4, 0, t266=(3, [2]), t259=(3, [5]))
+    save_tiff("fill-order-2-lzw.tiff", [reversed_bits(lzw(packed))], tags, white_is_zero, 0.01)
+    # Half-precision floats, last byte last, as differences byte by byte with the first bytes first.
+    halves = np.linspace(0, 1, 12).reshape(3, 4).repeat(8, 0).repeat(8, 1).astype(">f2")
+    apart = np.frombuffer(halves.tobytes(), np.uint8).reshape(24, 32, 2).transpose(0, 2, 1).reshape(24, 64)
+    apart = np.diff(apart, axis=1, prepend=np.uint8(0))
+    tags = picture_tags(halves[..., None], 16, 1, t259=(3, [8]), t317=(3, [3]), t339=(3, [3]))
+    seen = halves.astype(float)[..., None].repeat(3, 2) * 255
+    save_tiff("float-16.tiff", [zlib.compress(apart.tobytes(), 9)], tags, seen, 0.01, order=">")
+
+
+def save_tiff_opacity(rgb, grey):
+    steps = np.array([255, 250, 240, 230, 220, 210, 200, 190, 180, 170, 160, 0]).reshape(3, 4)
+    alpha = steps.repeat(8, 0).repeat(8, 1)[..., None]
+    # In sixteen bits nothing that can be seen is lost by multiplication.
+    multiplied = np.round(rgb / 255 * alpha / 255 * 65535)
+    pixels = np.concatenate([multiplied, alpha * 257], 2).astype(int)
+    seen = np.concatenate([np.where(alpha > 0, rgb, 0), alpha], 2)
+    data = pixels.astype("<u2").tobytes()
+    save_tiff("associated-alpha.tiff", [data], picture_tags(pixels, 16, 2, t338=(3, [1])), seen, 0.01)
+    pixels = np.concatenate([rgb, alpha], 2).astype(np.uint8)
+    opaque, clear = rgb, np.concatenate([rgb, alpha], 2)
+    for name, extra, seen in [("unspecified", {"t338": (3, [0])}, opaque), ("unassociated", {"t338": (3, [2])}, clear),
+                              ("unmentioned", {}, clear)]:
+        tags = picture_tags(pixels, 8, 2, **extra)
+        save_tiff(f"{name}-extra.tiff", [pixels.tobytes()], tags, seen, 0.01)
+    # Opacity behind another extra sample, and differences between pixels of five.
+    pixels = np.concatenate([rgb, 255 - alpha, alpha], 2).astype(np.uint8)
+    tags = picture_tags(pixels, 8, 2, t259=(3, [5]), t317=(3, [2]), t338=(3, [0, 2]))
+    differences = np.diff(pixels, axis=1, prepend=np.uint8(0))
+    save_tiff("second-extra.tiff", [lzw(differences.tobytes())], tags, clear, 0.01)
+    pixels = np.concatenate([grey[..., None], alpha], 2).astype(np.uint8)
+    seen = np.concatenate([grey[..., None].repeat(3, 2), alpha], 2)
+    save_tiff("grey-alpha.tiff", [pixels.tobytes()], picture_tags(pixels, 8, 1, t338=(3, [2])), seen, 0.01)
+
+
+def save_tiff_layouts(rgb):
+    tags = picture_tags(rgb, 8, 2, t278=(3, [10]))
+    strips = [rgb[y : y + 10].tobytes() for y in range(0, 24, 10)]
+    save_tiff("bigtiff.tiff", strips, tags, rgb, 0.01, big=True)
+    wide = [(rgb[y : y + 10].astype(">u2") * 257).astype(">u2").tobytes() for y in range(0, 24, 10)]
+    save_tiff("bigtiff-16.tiff", wide, tags | {258: (3, [16] * 3)}, rgb, 0.01, big=True, order=">")
+    reverse = picture_tags(rgb, 8, 2, t266=(3, [2]))
+    save_tiff("fill-order-2.tiff", [reversed_bits(rgb.tobytes())], reverse, rgb, 0.01)
+    planes = [plane.tobytes() for plane in rgb.transpose(2, 0, 1)]
+    save_tiff("planar.tiff", planes, picture_tags(rgb, 8, 2, t284=(3, [2])), rgb, 0.01)
+    # Tiles of 16 × 16 reach beyond 24 rows.
+    padded = np.pad(rgb, ((0, 8), (0, 0), (0, 0)))
+    tiles = [lzw(padded[y : y + 16, x : x + 16].tobytes()) for y in (0, 16) for x in (0, 16)]
+    tags = picture_tags(rgb, 8, 2, t259=(3, [5]), t322=(3, [16]), t323=(3, [16]))
+    save_tiff("tiled.tiff", tiles, tags, rgb, 0.01)
+
+
+def save_tiff_colours(rgb, image, ink):
+    indices = np.arange(12).reshape(3, 4).repeat(8, 0).repeat(8, 1)[..., None]
+    entries = np.pad(np.array(RGB), ((0, 4), (0, 0))).T
+    for name, scale in [("palette-4.tiff", 257), ("palette-of-8-bits.tiff", 1)]:
+        tags = picture_tags(indices, 4, 3, t320=(3, (entries * scale).ravel().tolist()))
+        save_tiff(name, [packed_rows(indices, 4).tobytes()], tags, rgb, 0.01)
+    # Pillow fills in the upper eight bits.
+    save("palette.tiff", image.quantize(12), 0.01)
+    # The inks' samples come through; Pillow's own conversion is the plain formula too.
+    save("cmyk.tiff", ink, 2.0)
+    save_tagged("cmyk-profile.tiff", ink, ink_profile(), 3.0)
+
+    ycbcr = np.asarray(image.convert("YCbCr"))
+    save_tiff("ycbcr.tiff", [ycbcr.tobytes()], picture_tags(ycbcr, 8, 6, t530=(3, [1, 1])), rgb, 2.0)
+    # Four pixels share their colour, which is the default, under levels of black and white as in video.
+    video = np.round(ycbcr * np.array([219, 224, 224]) / 255 + np.array([16, 16, 16])).astype(np.uint8)
+    bright = video[..., 0].reshape(12, 2, 16, 2).transpose(0, 2, 1, 3).reshape(12, 16, 4)
+    blocks = np.concatenate([bright, video[::2, ::2, 1:]], 2)
+    levels = (5, [16, 1, 235, 1, 128, 1, 240, 1, 128, 1, 240, 1])
+    tags = picture_tags(ycbcr, 8, 6, t532=levels, t259=(3, [8]))
+    save_tiff("ycbcr-subsampled.tiff", [zlib.compress(blocks.tobytes(), 9)], tags, rgb, 3.0)
+    save("ycbcr-jpeg.tiff", image, 3.0, compression="jpeg", quality=95)
+    save("group4.tiff", image.convert("1", dither=0), compression="group4")
+    written = Image.open(OUT / "group4.tiff")
+    strip = (OUT / "group4.tiff").read_bytes()[written.tag_v2[273][0] :][: written.tag_v2[279][0]]
+    tags = picture_tags(np.zeros((24, 32, 1)), 1, written.tag_v2[262], t259=(3, [4]), t266=(3, [2]))
+    save_tiff("fill-order-2-group4.tiff", [reversed_bits(strip)], tags, written.convert("RGB"), 0.01)
+    save("packbits.tiff", image, compression="packbits")
+
+
+def save_tiffs(image, ink):
+    rgb, grey = np.asarray(image), np.asarray(image.convert("L"))
+    save_tiff_greys()
+    save_tiff_opacity(rgb, grey)
+    save_tiff_layouts(rgb)
+    save_tiff_colours(rgb, image, ink)
+    # XMP alone says that it is to be turned.
+    tags = picture_tags(rgb, 8, 2, t700=(1, xmp_of(6)))
+    save_tiff("xmp-orientation.tiff", [rgb.tobytes()], tags, np.rot90(rgb, -1), 0.01)
+    # A tag of text whose length nobody has room for, where the width is looked for and where the profile is.
+    whole = tiff([rgb.tobytes()], picture_tags(rgb, 8, 2, t34675=(7, [0] * 8)))
+    for name, tag in [("text-for-width.tiff", 256), ("text-for-profile.tiff", 34675)]:
+        at = whole.index(struct.pack("<H", tag), 8)
+        (OUT / name).write_bytes(whole[: at + 2] + struct.pack("<HI", 2, 0x7FFFFFFF) + whole[at + 8 :])
+    record("text-for-profile.tiff", rgb, 0.01)
+    # Sizes that nobody has room for, of the picture and of a tile.
+    deflated, huge = {259: (3, [8])}, {256: (4, [60000]), 257: (4, [60000])}
+    (OUT / "absurd.tiff").write_bytes(tiff([b""], picture_tags(rgb, 8, 2) | deflated | huge))
+    tile = {322: (4, [60000]), 323: (4, [60000])}
+    (OUT / "absurd-tile.tiff").write_bytes(tiff([b""], picture_tags(rgb, 8, 2) | deflated | tile))
+
+
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
     rgb, ink = Image.fromarray(patches(RGB)), Image.fromarray(patches(INK), "CMYK")
@@ -180,6 +414,9 @@ def main():
     save("grey.jpg", grey, 2.0, quality=95)
     save("subsampled.jpg", rgb, 3.0, quality=95, subsampling=2)
     save("progressive.jpg", rgb, 2.0, quality=95, subsampling=0, progressive=True)
+    whole = (OUT / "subsampled.jpg").read_bytes()
+    (OUT / "no-end-marker.jpg").write_bytes(whole[:-2])
+    expected["no-end-marker.jpg"] = expected["subsampled.jpg"]
     save("cmyk.jpg", ink, 2.0, quality=95)
     save("cmyk-subsampled.jpg", ink, 3.0, quality=95, subsampling=2)
 
@@ -211,6 +448,9 @@ def main():
     save("orientation-6.png", rgb, exif=exif)
     save("orientation-6.webp", rgb, lossless=True, exif=exif)
     save("orientation-6.tiff", rgb, tiffinfo={274: 6})
+    save_oddly_turned(rgb)
+
+    save_tiffs(rgb, ink)
 
     # Sixteen bits: levels between those of eight.
     levels = patches(RGB).astype(np.uint32) * 251 + 77
@@ -222,6 +462,8 @@ def main():
     (OUT / "thin.png").write_bytes(png(1, 64, 8, 2, [b"\x80" * 3] * 64))
     whole = (OUT / "progressive.jpg").read_bytes()
     (OUT / "truncated.jpg").write_bytes(whole[: len(whole) * 3 // 4])
+    # Arithmetic coding, said by the header alone: SOF9 in place of SOF2.
+    (OUT / "arithmetic.jpg").write_bytes(whole.replace(b"\xff\xc2", b"\xff\xc9"))
 
     (OUT / "expected.json").write_text(json.dumps(expected, separators=(",", ":")) + "\n")
 

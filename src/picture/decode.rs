@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use super::Picture;
 use super::color::{Model, ToSrgb, unit};
 use super::contain::contain;
-use super::jpeg;
+use super::{jpeg, orientation, tiff};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::vgg::SMALLEST_SIDE;
@@ -27,6 +27,11 @@ const WORKING_MEMORY: u64 = 256 << 20;
 
 /// The most bytes one pixel takes in a decoder: four 32-bit channels.
 const BYTES_PER_PIXEL: u64 = 16;
+
+/// The most bytes a decoder may take for a picture of so many pixels.
+pub(super) fn memory_for(pixels: u64) -> u64 {
+    pixels.saturating_mul(BYTES_PER_PIXEL).saturating_add(WORKING_MEMORY)
+}
 
 const FORMATS: &str = "JPEG, PNG, WebP, TIFF, BMP, GIF, QOI or PNM";
 
@@ -48,8 +53,8 @@ pub fn load(path: &Path, max_pixels: u64) -> Result<Picture> {
         Refusal::Memory(error) => error,
     };
     let file = read(path, max_pixels).map_err(|cause| wrap(cause.into()))?;
-    let admit = |sides: &Sides| sides.admit(path, max_pixels);
-    contain(|| decode(file, admit)?.into_picture().map_err(Refusal::from))
+    let bounds = Bounds { path, max_pixels };
+    contain(|| decode(file, &bounds)?.into_picture().map_err(Refusal::from))
         .unwrap_or_else(|panic| {
             let cause =
                 format!("the decoder gave up on this file ({panic}): open it in an image editor and save it again");
@@ -92,41 +97,57 @@ fn too_small(height: u64, width: u64) -> Option<String> {
     })
 }
 
-/// What a file's header states.
+/// Height and width as a file's header states them.
 #[derive(Clone, Copy)]
 pub(super) struct Sides {
     pub(super) height: u64,
     pub(super) width: u64,
-    /// Bytes of a pixel as the decoder delivers it.
-    pub(super) bytes: u64,
-    /// Whether opacity is among them.
-    pub(super) has_alpha: bool,
+}
+
+/// What a picture may take, and from which file.
+pub(super) struct Bounds<'a> {
+    path: &'a Path,
+    max_pixels: u64,
+}
+
+impl Bounds<'_> {
+    /// Anything goes.
+    #[cfg(test)]
+    pub(super) fn none() -> Bounds<'static> {
+        Bounds { path: Path::new(""), max_pixels: u64::MAX }
+    }
+
+    /// Judges a size, as soon as it is known.
+    pub(super) fn sides(&self, Sides { height, width }: Sides) -> Result<(), String> {
+        if let Some(cause) = too_small(height, width) {
+            return Err(cause);
+        }
+        // Formats state sides in 32 bits at most.
+        if height * width > self.max_pixels {
+            return Err(format!(
+                "{width} × {height} pixels is more than the limit of {}: \
+                 use a smaller picture, or raise the limit with --max-pixels {}",
+                self.max_pixels,
+                height * width
+            ));
+        }
+        Ok(())
+    }
+
+    /// Judges what decoding takes, before it does, if so many bytes of a pixel are delivered, with opacity or without.
+    pub(super) fn memory(&self, sides: Sides, bytes: u64, has_alpha: bool) -> Result<(), Refusal> {
+        let Sides { height, width } = sides;
+        let what = format_args!("{}: reading {width} × {height} pixels", self.path.display());
+        limits::admit(sides.bytes(bytes, has_alpha), 1, what, "use a smaller picture").map_err(Refusal::Memory)
+    }
 }
 
 impl Sides {
-    fn admit(&self, path: &Path, max_pixels: u64) -> Result<(), Refusal> {
-        let Sides { height, width, .. } = *self;
-        if let Some(cause) = too_small(height, width) {
-            return Err(cause.into());
-        }
-        // Formats state sides in 32 bits at most.
-        if height * width > max_pixels {
-            let cause = format!(
-                "{width} × {height} pixels is more than the limit of {max_pixels}: \
-                 use a smaller picture, or raise the limit with --max-pixels {}",
-                height * width
-            );
-            return Err(cause.into());
-        }
-        let what = format_args!("{}: reading {width} × {height} pixels", path.display());
-        limits::admit(self.needed(), 1, what, "use a smaller picture").map_err(Refusal::Memory)
-    }
-
     /// Bytes at the fullest moment: what the decoder delivers and the picture made of it. What decoders keep for
     /// themselves is less than that picture, and gone by then.
-    fn needed(&self) -> u64 {
-        let channels = 3 + u64::from(self.has_alpha);
-        (self.height * self.width).saturating_mul(self.bytes + 4 * channels)
+    fn bytes(self, delivered: u64, has_alpha: bool) -> u64 {
+        let channels = 3 + u64::from(has_alpha);
+        (self.height * self.width).saturating_mul(delivered + 4 * channels)
     }
 }
 
@@ -257,7 +278,7 @@ fn read(path: &Path, max_pixels: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     file.by_ref().take(16).read_to_end(&mut bytes).map_err(unreadable)?;
     format_of(&bytes)?;
-    let most = max_pixels.saturating_mul(BYTES_PER_PIXEL).saturating_add(WORKING_MEMORY);
+    let most = memory_for(max_pixels);
     file.take(most).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 >= most {
         return Err(format!("the file is larger than {most} bytes: use a smaller picture, or raise --max-pixels"));
@@ -275,6 +296,8 @@ fn unreadable(error: std::io::Error) -> String {
 
 fn format_of(start: &[u8]) -> Result<ImageFormat, String> {
     match image::guess_format(start) {
+        // BigTIFF, which `image` does not know by its first bytes.
+        _ if start.starts_with(b"II\x2b\0") || start.starts_with(b"MM\0\x2b") => Ok(ImageFormat::Tiff),
         _ if start.is_empty() => Err("the file is empty: copy it again from its source".into()),
         Ok(format) if format.reading_enabled() => Ok(format),
         Ok(format) => {
@@ -284,24 +307,35 @@ fn format_of(start: &[u8]) -> Result<ImageFormat, String> {
     }
 }
 
-fn decode(file: Vec<u8>, admit: impl FnOnce(&Sides) -> Result<(), Refusal>) -> Result<Raster, Refusal> {
+fn decode(file: Vec<u8>, bounds: &Bounds<'_>) -> Result<Raster, Refusal> {
     let format = format_of(&file[..file.len().min(16)])?;
     if format == ImageFormat::Jpeg {
-        return jpeg::decode(&file, admit);
+        return jpeg::decode(&file, bounds);
+    }
+    if format == ImageFormat::Tiff {
+        return tiff::decode(&file, bounds);
     }
     let wrap = |error| undecodable(format, &error);
-    let mut reader = ImageReader::with_format(Cursor::new(file), format);
+    let mut reader = ImageReader::with_format(Cursor::new(&file[..]), format);
     reader.limits(limits(WORKING_MEMORY));
     let mut decoder = reader.into_decoder().map_err(wrap)?;
     let (width, height) = decoder.dimensions();
+    let sides = Sides { height: height.into(), width: width.into() };
+    bounds.sides(sides)?;
     let color_type = decoder.color_type();
-    let bytes = color_type.bytes_per_pixel().into();
-    admit(&Sides { height: height.into(), width: width.into(), bytes, has_alpha: color_type.has_alpha() })?;
+    bounds.memory(sides, color_type.bytes_per_pixel().into(), color_type.has_alpha())?;
     let pixels = u64::from(width) * u64::from(height);
-    decoder.set_limits(limits(pixels.saturating_mul(BYTES_PER_PIXEL).saturating_add(WORKING_MEMORY))).map_err(wrap)?;
+    decoder.set_limits(limits(memory_for(pixels))).map_err(wrap)?;
 
     // Metadata that cannot be read is no reason to refuse a picture that can.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let block = |read: image::ImageResult<Option<Vec<u8>>>| read.ok().flatten();
+    let orientation = match format {
+        ImageFormat::Png => orientation::of_png(&file),
+        _ => {
+            let (exif, xmp) = (block(decoder.exif_metadata()), block(decoder.xmp_metadata()));
+            orientation::of(exif.as_deref(), xmp.as_deref())
+        }
+    };
     let icc = decoder.icc_profile().ok().flatten();
     let (model, has_alpha) = match color_type.channel_count() {
         1 => (Model::Grey, false),
@@ -384,8 +418,9 @@ mod tests {
     }
 
     fn admitted(height: u64, width: u64, max_pixels: u64) -> Result<(), String> {
-        let sides = Sides { height, width, bytes: 3, has_alpha: false };
-        sides.admit(Path::new("a.png"), max_pixels).map_err(|refusal| match refusal {
+        let (bounds, sides) = (Bounds { path: Path::new("a.png"), max_pixels }, Sides { height, width });
+        bounds.sides(sides)?;
+        bounds.memory(sides, 3, false).map_err(|refusal| match refusal {
             Refusal::Picture(cause) => cause,
             Refusal::Memory(error) => error.to_string(),
         })
@@ -410,8 +445,8 @@ mod tests {
     fn more_pixels_than_there_is_memory_for_are_refused_whatever_the_limit() {
         let cause = admitted(u32::MAX.into(), u32::MAX.into(), u64::MAX).unwrap_err();
         assert!(cause.starts_with("a.png: reading") && cause.contains("TB of memory"), "{cause}");
-        let sides = |bytes, has_alpha| Sides { height: 10, width: 20, bytes, has_alpha }.needed();
-        assert_eq!((sides(3, false), sides(4, true), sides(16, true)), (200 * 15, 200 * 20, 200 * 32));
+        let bytes = |delivered, has_alpha| Sides { height: 10, width: 20 }.bytes(delivered, has_alpha);
+        assert_eq!((bytes(3, false), bytes(4, true), bytes(16, true)), (200 * 15, 200 * 20, 200 * 32));
     }
 
     #[test]

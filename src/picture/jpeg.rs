@@ -3,7 +3,9 @@
 //! `image` turns ink (CMYK and YCCK) into RGB with a plain formula, after which
 //! the file's ICC profile is of no use; here the inks come through. And it asks
 //! the decoder to be lenient, so that half a file becomes half a picture over
-//! grey; here a picture that is not whole is an error.
+//! grey; here a picture of which any pixel is missing is an error.
+
+mod segments;
 
 use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
@@ -11,51 +13,104 @@ use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
 
-use image::metadata::Orientation;
-
 use super::color::Model;
-use super::decode::{Raster, Refusal, Samples, Sides};
+use super::decode::{Bounds, Raster, Refusal, Samples, Sides, buffer};
+use super::orientation;
 
-/// Decodes a whole JPEG file; `admit` judges its sides before any pixel is decoded.
-pub(super) fn decode(file: &[u8], admit: impl FnOnce(&Sides) -> Result<(), Refusal>) -> Result<Raster, Refusal> {
-    // Headers leniently (stray bytes between segments hurt nobody), pixels strictly.
-    let lenient = DecoderOptions::default().set_strict_mode(false).set_max_width(65_535).set_max_height(65_535);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(file), lenient);
-    decoder.decode_headers().map_err(damaged)?;
-    let without = |what: &str| format!("the JPEG file is damaged (no {what}): copy it again from its source");
-    let (width, height) = decoder.dimensions().ok_or_else(|| without("size"))?;
-    let stored = decoder.input_colorspace().ok_or_else(|| without("colour space"))?;
+/// Decodes a whole JPEG file; its sides are judged before any pixel is decoded.
+pub(super) fn decode(file: &[u8], bounds: &Bounds<'_>) -> Result<Raster, Refusal> {
+    let (decoder, sides, stored) = headers(file)?;
+    bounds.sides(sides)?;
     let (wanted, model) = match stored {
         ColorSpace::Luma => (ColorSpace::Luma, Model::Grey),
         ColorSpace::CMYK => (ColorSpace::CMYK, Model::Cmyk),
         ColorSpace::YCCK => (ColorSpace::YCCK, Model::Cmyk),
         _ => (ColorSpace::RGB, Model::Rgb),
     };
-    let bytes = model.channels() as u64;
-    admit(&Sides { height: height as u64, width: width as u64, bytes, has_alpha: false })?;
-    let strict = lenient.set_strict_mode(true).jpeg_set_out_colorspace(wanted);
-    decoder.set_options(strict);
-    let mut pixels = super::decode::buffer(width as u64 * height as u64 * model.channels() as u64)?;
-    decoder.decode_into(&mut pixels).map_err(damaged)?;
-    if !reaches_its_end(file) {
-        let cause = "the JPEG file is truncated (it stops before its end marker): copy it again from its source";
-        return Err(cause.to_owned().into());
-    }
+    bounds.memory(sides, model.channels() as u64, false)?;
+    let options = lenient().jpeg_set_out_colorspace(wanted);
+    let mut pixels =
+        if segments::reaches_its_end(file) { pixels(file, options)? } else { pixels_without_end(file, options)? };
     match stored {
         ColorSpace::CMYK => pixels.iter_mut().for_each(|v| *v = 255 - *v),
         ColorSpace::YCCK => pixels.chunks_exact_mut(4).for_each(inks_of_ycck),
         _ => {}
     }
-    let orientation = decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif));
     Ok(Raster {
-        height,
-        width,
+        height: sides.height as usize,
+        width: sides.width as usize,
         model,
         has_alpha: false,
         samples: Samples::Eight(pixels),
         icc: decoder.icc_profile(),
-        orientation: orientation.unwrap_or(Orientation::NoTransforms),
+        orientation: orientation::of(decoder.exif().map(Vec::as_slice), decoder.xmp().map(Vec::as_slice)),
     })
+}
+
+/// The components of a JPEG stream within another format, which says what they mean; `admit` judges sides and number.
+pub(super) fn components(
+    stream: &[u8],
+    admit: impl FnOnce(Sides, usize) -> Result<(), String>,
+) -> Result<Vec<u8>, String> {
+    let (_, sides, stored) = headers(stream)?;
+    admit(sides, stored.num_components())?;
+    pixels(stream, lenient().jpeg_set_out_colorspace(stored))
+}
+
+/// Headers are read leniently: stray bytes between segments hurt nobody.
+fn lenient() -> DecoderOptions {
+    DecoderOptions::default().set_strict_mode(false).set_max_width(65_535).set_max_height(65_535)
+}
+
+type Decoder<'a> = JpegDecoder<ZCursor<&'a [u8]>>;
+
+/// What stands before the pixels.
+fn headers(file: &[u8]) -> Result<(Decoder<'_>, Sides, ColorSpace), String> {
+    if let Some(kind) = segments::rare_kind(file) {
+        return Err(format!("{kind} JPEG, a kind that cannot be read: convert it to PNG"));
+    }
+    let mut decoder = Decoder::new_with_options(ZCursor::new(file), lenient());
+    decoder.decode_headers().map_err(damaged)?;
+    let (width, height) = decoder.dimensions().ok_or_else(|| without("size"))?;
+    let stored = decoder.input_colorspace().ok_or_else(|| without("colour space"))?;
+    Ok((decoder, Sides { height: height as u64, width: width as u64 }, stored))
+}
+
+/// Decodes the pixels, and accepts no damage in them.
+fn pixels(file: &[u8], options: DecoderOptions) -> Result<Vec<u8>, String> {
+    let mut decoder = Decoder::new_with_options(ZCursor::new(file), options);
+    decoder.decode_headers().map_err(damaged)?;
+    decoder.set_options(options.set_strict_mode(true));
+    let mut pixels = buffer(decoder.output_buffer_size().ok_or_else(|| without("size"))? as u64)?;
+    decoder.decode_into(&mut pixels).map_err(damaged)?;
+    Ok(pixels)
+}
+
+/// Decodes a file that stops before its end marker, if that is all it lacks.
+///
+/// The decoder cannot tell: it makes up what is missing in the last row of
+/// blocks. So the file is completed in several ways that share no bit. Where all
+/// pixels are there none of that is looked at, and they come out the same.
+fn pixels_without_end(file: &[u8], options: DecoderOptions) -> Result<Vec<u8>, String> {
+    let truncated =
+        || "the JPEG file is truncated (pixels are missing at its end): copy it again from its source".into();
+    if !segments::has_every_scan(file) {
+        return Err(truncated());
+    }
+    // What may be left of the marker is its first byte.
+    let data = file.strip_suffix(&[0xff]).unwrap_or(file);
+    let completed = |bits: [u8; 2]| {
+        let file = [data, &bits.repeat(64), &[0xff, 0xd9]].concat();
+        pixels(&file, options).map_err(|_| truncated())
+    };
+    // 255 is followed by 0 where it is no marker.
+    let first = completed([0x00, 0x00])?;
+    for bits in [[0xff, 0x00], [0x55, 0x55], [0xaa, 0xaa]] {
+        if completed(bits)? != first {
+            return Err(truncated());
+        }
+    }
+    Ok(first)
 }
 
 /// YCCK in place to ink.
@@ -72,31 +127,14 @@ fn inks_of_ycck(pixel: &mut [u8]) {
     pixel[3] = 255 - pixel[3];
 }
 
-/// Whether an end-of-image marker follows the (first) scan.
-///
-/// The strict decoder notices data that ends early except in the last row of
-/// blocks. Only what follows the scan's header counts: a camera's preview, in
-/// a segment before it, has an end marker of its own.
-fn reaches_its_end(file: &[u8]) -> bool {
-    let mut at = 2;
-    while let Some(&[marker, high, low]) = file.get(at + 1..at + 4) {
-        match (file[at], marker) {
-            (0xff, 0xda) => return file[at..].windows(2).any(|pair| pair == [0xff, 0xd9]),
-            (0xff, 0xc0..=0xfe) => at += 2 + usize::from(u16::from_be_bytes([high, low])),
-            // Fill bytes and strays between segments.
-            _ => at += 1,
-        }
-    }
-    false
+fn without(what: &str) -> String {
+    format!("the JPEG file is damaged (it has no {what}): copy it again from its source")
 }
 
 fn damaged(error: DecodeErrors) -> String {
-    match error {
-        DecodeErrors::Unsupported(_) => format!(
-            "a kind of JPEG that cannot be read (lossless, arithmetic-coded or 12-bit: {error}): convert it to PNG"
-        ),
-        _ => format!("the JPEG file is damaged or truncated ({error}): copy it again from its source"),
-    }
+    // Some of the decoder's reasons have several lines.
+    let error = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    format!("the JPEG file is damaged or truncated ({error}): copy it again from its source")
 }
 
 #[cfg(test)]
@@ -114,8 +152,8 @@ mod tests {
         file
     }
 
-    fn pixels(file: &[u8]) -> (Raster, Vec<u8>) {
-        let raster = decode(file, |_| Ok(())).unwrap();
+    fn pixels_of(file: &[u8]) -> (Raster, Vec<u8>) {
+        let raster = decode(file, &Bounds::none()).unwrap();
         let Samples::Eight(pixels) = &raster.samples else { panic!("JPEG is 8-bit") };
         let pixels = pixels.clone();
         (raster, pixels)
@@ -131,7 +169,7 @@ mod tests {
         ] {
             for &sampling in samplings {
                 for progressive in [false, true] {
-                    let (raster, pixels) = pixels(&ink_jpeg(ink, kind, sampling, progressive));
+                    let (raster, pixels) = pixels_of(&ink_jpeg(ink, kind, sampling, progressive));
                     assert_eq!(raster.model, Model::Cmyk);
                     for pixel in pixels.chunks_exact(4) {
                         // A flat colour at quality 95 is off by quantisation alone.
@@ -143,18 +181,72 @@ mod tests {
         }
     }
 
+    /// 64 × 64 pixels of noise and of one colour, in each way of coding.
+    fn rgb_jpegs() -> Vec<Vec<u8>> {
+        let noise = (0..64 * 64 * 3).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let mut files = Vec::new();
+        for photo in [noise, vec![77; 64 * 64 * 3]] {
+            for (progressive, restart) in [(false, 0), (true, 0), (false, 3)] {
+                let mut file = Vec::new();
+                let mut encoder = Encoder::new(&mut file, 90);
+                encoder.set_progressive(progressive);
+                encoder.set_restart_interval(restart);
+                encoder.encode(&photo, 64, 64, ColorType::Rgb).unwrap();
+                files.push(file);
+            }
+        }
+        files
+    }
+
     #[test]
     fn a_jpeg_cut_anywhere_is_an_error() {
-        let photo: Vec<u8> = (0..64 * 64 * 3).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-        for progressive in [false, true] {
-            let mut file = Vec::new();
-            let mut encoder = Encoder::new(&mut file, 90);
-            encoder.set_progressive(progressive);
-            encoder.encode(&photo, 64, 64, ColorType::Rgb).unwrap();
-            assert!(decode(&file, |_| Ok(())).is_ok());
-            for length in [3, 20, 200, file.len() / 2, file.len() - 40, file.len() - 3, file.len() - 1] {
-                assert!(decode(&file[..length], |_| Ok(())).is_err(), "{length} of {} bytes", file.len());
+        for file in rgb_jpegs() {
+            assert!(decode(&file, &Bounds::none()).is_ok());
+            // The last two bytes are the end marker, without which nothing is missing.
+            for length in [3, 20, 200, file.len() / 2].into_iter().chain(file.len() - 40..file.len() - 2) {
+                assert!(decode(&file[..length], &Bounds::none()).is_err(), "{length} of {} bytes", file.len());
             }
+        }
+    }
+
+    #[test]
+    fn a_jpeg_that_lacks_only_its_end_marker_is_whole() {
+        for file in rgb_jpegs() {
+            let whole = pixels_of(&file).1;
+            for length in [file.len() - 2, file.len() - 1] {
+                assert!(pixels_of(&file[..length]).1 == whole, "{length} of {} bytes", file.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_progressive_jpeg_cut_between_scans_is_an_error() {
+        let file = &rgb_jpegs()[1];
+        let scans: Vec<usize> = (0..file.len() - 1).filter(|&i| file[i..i + 2] == [0xff, 0xda]).collect();
+        assert!(scans.len() > 2);
+        for at in &scans[1..] {
+            assert!(decode(&file[..*at], &Bounds::none()).is_err(), "{at} of {} bytes", file.len());
+        }
+    }
+
+    #[test]
+    fn a_kind_that_cannot_be_read_is_not_called_damaged() {
+        let file = &rgb_jpegs()[0];
+        let frame = file.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+        let refusal = |offset: usize, byte: u8| {
+            let mut changed = file.clone();
+            changed[frame + offset] = byte;
+            decode(&changed, &Bounds::none()).err().unwrap()
+        };
+        for (cause, kind) in [
+            (refusal(1, 0xc3), "lossless"),
+            (refusal(1, 0xc5), "hierarchical"),
+            (refusal(1, 0xc9), "arithmetic-coded"),
+            (refusal(1, 0xca), "arithmetic-coded"),
+            (refusal(4, 12), "12-bit"),
+        ] {
+            let Refusal::Picture(cause) = cause else { panic!("{cause:?}") };
+            assert!(cause.starts_with(kind) && cause.ends_with("convert it to PNG"), "{cause}");
         }
     }
 }

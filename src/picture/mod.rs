@@ -15,11 +15,14 @@
 mod color;
 mod contain;
 mod decode;
+mod directory;
 mod encode;
 mod jpeg;
+mod orientation;
 mod output;
 pub mod palette;
 mod resize;
+mod tiff;
 pub mod tone;
 
 use ndarray::{Array2, Array3};

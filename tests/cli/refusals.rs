@@ -32,6 +32,19 @@ fn a_truncated_picture() {
 }
 
 #[test]
+fn a_picture_of_a_kind_that_cannot_be_read() {
+    refused_content(&picture("arithmetic.jpg"), &["arithmetic-coded", "convert it to PNG"]);
+}
+
+#[test]
+fn a_tiff_with_a_text_of_absurd_length() {
+    // A library that is asked for such a text prints a line of its own.
+    refused_content(&picture("text-for-width.tiff"), &["damaged"]);
+    let folder = Folder::new();
+    folder.stylize("text-for-profile.tiff", "o.png").arg("--quiet").assert().success().stderr("").stdout("");
+}
+
+#[test]
 fn a_picture_one_pixel_wide() {
     refused_content(&picture("thin.png"), &["1 × 64", "at least 16", "larger picture or a larger --size"]);
 }
