@@ -61,7 +61,7 @@ const ERRORS: &[Row] = &[
     ("stylize good.png letter.png -o o.png", 3, "letter.png: is not a picture", "give a JPEG, PNG"),
     ("@ --init=letter.png", 3, "letter.png: is not a picture", "give a JPEG, PNG"),
     ("stylize picture.heic style.bmp -o o.png", 3, "picture.heic: is", "JPEG, PNG, WebP"),
-    ("stylize half.jpg style.bmp -o o.png", 3, "damaged or truncated", "copy it again from its source"),
+    ("stylize half.jpg style.bmp -o o.png", 3, "half.jpg: the JPEG file is truncated", "copy it again from its source"),
     ("stylize half.png style.bmp -o o.png", 3, "the PNG file is damaged or truncated", "copy it again from its source"),
     ("stylize thin.png style.bmp -o o.png", 3, "1 × 64 pixels is too small", "use a larger picture"),
     (

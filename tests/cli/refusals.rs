@@ -177,7 +177,7 @@ fn a_trace_that_cannot_be_created() {
     refused(
         folder.stylize("rgb.png", "o.png").arg("--trace=nowhere/t").assert(),
         2,
-        &["--trace nowhere/t", "No such", "name a file"],
+        &["--trace nowhere/t", "there is no folder nowhere", "create it first"],
     );
     assert!(folder.names().is_empty());
 }
