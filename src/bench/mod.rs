@@ -35,6 +35,7 @@ use crate::error::{Error, Result};
 use crate::kernels::conv::{Algorithm, Direction, amx};
 use crate::kernels::simd::Isa;
 use crate::tensor::Dtype;
+use crate::transfer::plan::LARGEST_SIDE;
 use crate::vgg::{Architecture, Layer, SMALLEST_SIDE};
 use gauge::Gauge;
 pub use layers::direction_name;
@@ -99,6 +100,9 @@ impl Options {
         for (flag, size) in sizes {
             if size < SMALLEST_SIDE {
                 return Err(Error::Usage(format!("{flag} {size}: give at least {SMALLEST_SIDE} pixels")));
+            }
+            if size > LARGEST_SIDE {
+                return Err(Error::Usage(format!("{flag} {size}: give at most {LARGEST_SIDE} pixels")));
             }
         }
         Architecture::Vgg16.stages_to(self.deepest)?;

@@ -32,8 +32,8 @@ use crate::tensor::Dtype;
 use crate::vgg::network::{Options, choices};
 use crate::vgg::{Architecture, Layer, SMALLEST_SIDE};
 
-/// The longest side that a picture may have anywhere: no format here states more.
-const LARGEST_SIDE: usize = u32::MAX as usize;
+/// The longest side that a run may have: what it takes can be counted in 64 bits.
+pub const LARGEST_SIDE: usize = 1 << 20;
 
 /// What is known of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,21 +207,23 @@ pub fn scales(config: &Config, content: (usize, usize), style: (usize, usize)) -
         Scales::Single(_) | Scales::Grown(_) => config.size,
     };
     let (height, width) = fit(end, content.0, content.1);
-    let large_enough = |what: &str, (height, width): (usize, usize), flag: &str| {
-        if height.min(width) >= SMALLEST_SIDE {
-            return Ok(());
+    let possible = |what: &str, (height, width): (usize, usize), flag: &str| {
+        let cause = format!("{what} would be {width}×{height} pixels; give {flag} that leaves");
+        if height.min(width) < SMALLEST_SIDE {
+            return Err(Error::Usage(format!("{cause} at least {SMALLEST_SIDE} on each side")));
         }
-        Err(Error::Usage(format!(
-            "{what} would be {width}×{height} pixels; give {flag} that leaves at least {SMALLEST_SIDE} on each side"
-        )))
+        if height.max(width) > LARGEST_SIDE {
+            return Err(Error::Usage(format!("{cause} at most {LARGEST_SIDE} on each side")));
+        }
+        Ok(())
     };
-    large_enough("the result", (height, width), "a --size")?;
+    possible("the result", (height, width), "a --size")?;
     let longest = height.max(width);
     let rules = match &config.scales {
         Scales::Single(iterations) => vec![ScaleRule { size: longest as u32, iterations: *iterations }],
         Scales::Given(given) => {
             for scale in given {
-                large_enough("a scale", fit(scale.size, content.0, content.1), "--scales")?;
+                possible("a scale", fit(scale.size, content.0, content.1), "--scales")?;
             }
             given.clone()
         }
@@ -229,7 +231,7 @@ pub fn scales(config: &Config, content: (usize, usize), style: (usize, usize)) -
     };
     let rules = shared_out(rules, config.iterations);
     let style_end = style_at_the_end(config, style, longest);
-    large_enough("the style picture", style_end, "a --style-size")?;
+    possible("the style picture", style_end, "a --style-size")?;
     let last = rules.len() - 1;
     let scale = |(i, rule): (usize, ScaleRule)| {
         let (height, width) = if i == last { (height, width) } else { fit(rule.size, content.0, content.1) };
@@ -466,6 +468,20 @@ mod tests {
         assert_eq!(style_of(Some(600), (300, 150)), ((150, 75), (600, 300)));
         // A scroll: twenty times as wide as high.
         assert_eq!(style_of(None, (50, 1000)), ((16, 320), (26, 512)));
+    }
+
+    #[test]
+    fn what_could_not_be_counted_is_refused() {
+        let refused = |size, style_size| {
+            let config = Config { size, style_size, ..Preset::Paper.config() };
+            scales(&config, (300, 400), (200, 600)).unwrap_err().to_string()
+        };
+        assert!(refused(u32::MAX, Some(64)).contains("the result would be 4294967295×"));
+        assert!(refused(64, Some(2 << 20)).contains("a --style-size that leaves at most 1048576"));
+        let machine = Machine { cpu: Cpu { amx: false }, threads: 64 };
+        let config = Config { size: 1 << 20, style_size: Some(1 << 20), ..Config::default() };
+        let plan = Plan::new(&config, (1 << 20, 1 << 20), (1 << 20, 1 << 20), Architecture::Vgg19, machine).unwrap();
+        assert!(plan.memory.total() > 1 << 48);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output, Stdio};
 
-use crate::support::{Folder, PROGRAM, impasto, picture, refused};
+use crate::support::{Folder, PROGRAM, impasto, picture, refused, send, stylize_after};
 
 /// The program behind a shell that may take so many kB of address space.
 fn limited(kilobytes: u64, folder: &Folder, arguments: &[&str]) -> Output {
@@ -60,6 +60,21 @@ fn under_ulimit_a_run_is_made_or_refused_and_never_aborted() {
     }
     assert_eq!(codes.last(), Some(&Some(0)));
     assert!(codes.contains(&Some(5)), "{codes:?}");
+}
+
+/// What a plan did not foresee ends in the runtime's abort, which no program can turn into an error: but into its code.
+#[test]
+#[cfg(target_os = "linux")]
+fn an_abort_under_ulimit_has_the_exit_code_of_a_run_that_does_not_fit() {
+    let folder = Folder::new();
+    let flags = ["-oo.png", "--iterations=100000", "--trace=t", "-q"];
+    let mut child = stylize_after("ulimit -v 6000000", &folder, &flags).spawn().unwrap();
+    while !folder.path("t").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it has begun");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    send(&child, "ABRT");
+    assert_eq!(child.wait().unwrap().code(), Some(5));
 }
 
 #[test]
