@@ -61,7 +61,7 @@ Exit codes:
     2  usage: an option, or a path to write to, cannot be used
     3  an input picture cannot be used
     4  the network's weights cannot be used
-    5  the run does not fit in memory
+    5  a run, or a picture to be read, does not fit in memory
     6  the optimisation diverged; the last finite picture was written
     7  a run cannot go on from its checkpoint
   129  stopped by SIGHUP: the terminal was closed; the picture so far was written

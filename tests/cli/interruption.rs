@@ -3,17 +3,17 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{Folder, PROGRAM, SMALL_RUN, picture, send, stylize_after, trace};
+use crate::support::{Folder, SMALL_RUN, heeding, picture, send, stylize_after, trace};
 
 /// Far beyond what a slow machine needs; only a hang gets here.
 const CAP: Duration = Duration::from_secs(120);
 
 /// A run that would take days.
 fn start(folder: &Folder, flags: &[&str]) -> Child {
-    Command::new(PROGRAM)
+    heeding()
         .arg("stylize")
         .args([picture("rgb.png"), picture("colour.bmp")])
         .args(SMALL_RUN)
@@ -107,7 +107,7 @@ fn a_quiet_run_is_stopped_without_a_word() {
 fn a_second_signal_ends_the_iteration_and_one_at_once_is_the_first_again() {
     let folder = Folder::new();
     // Of one thread and by products of matrices, an iteration takes seconds on any machine, a layer much less.
-    let mut child = Command::new(PROGRAM)
+    let mut child = heeding()
         .arg("stylize")
         .args([picture("rgb.png"), picture("colour.bmp")])
         .args(SMALL_RUN)

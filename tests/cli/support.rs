@@ -117,6 +117,20 @@ pub fn trace(path: &Path) -> Vec<Value> {
     std::fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// The program, heeding signals also where whoever runs the tests has them ignored, as `nohup` and jobs in the
+/// background do. That takes the `env` of GNU.
+#[cfg(unix)]
+pub fn heeding() -> std::process::Command {
+    let flag = "--default-signal=HUP,INT,TERM";
+    let heeds = std::process::Command::new("env").args([flag, "true"]).stderr(std::process::Stdio::null()).status();
+    if heeds.is_ok_and(|status| status.success()) {
+        let mut command = std::process::Command::new("env");
+        command.args([flag, PROGRAM]);
+        return command;
+    }
+    std::process::Command::new(PROGRAM)
+}
+
 /// Sends a signal, by the name that `kill` knows.
 #[cfg(unix)]
 pub fn send(child: &std::process::Child, signal: &str) {
