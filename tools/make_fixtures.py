@@ -70,6 +70,15 @@ def rounded(value):
     return float(f"{value:.10g}")
 
 
+def save_fixture(folder, name, document, tensors):
+    """A document and its tensors, NAME.json and NAME.safetensors, and how large they are."""
+    document_file, tensor_file = folder / f"{name}.json", folder / f"{name}.safetensors"
+    document_file.write_text(json.dumps(document, indent=1) + "\n")
+    save_file(tensors, tensor_file, {"format": "pt"})
+    for path in (document_file, tensor_file):
+        print(f"{path.stat().st_size:8} {path}")
+
+
 class Random:
     """Seeded single-precision arrays."""
 

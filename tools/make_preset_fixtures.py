@@ -35,14 +35,13 @@ Needs: torch, numpy, pillow, safetensors. The same PyTorch gives the same files.
 
 import argparse
 import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
-from make_fixtures import OUTPUT, STRIDE, chw
+from make_fixtures import OUTPUT, STRIDE, chw, save_fixture
 from make_recipe_fixtures import SAMPLES, picks, rms, rounded_all
 from recipe import Wasserstein
 from reference import WEIGHTS, features, gram_per_pixel, load_weights, total_variation
@@ -213,11 +212,7 @@ def main():
         "sample_stride": STRIDE,
         "presets": presets,
     }
-    document_file, tensor_file = arguments.output / "presets.json", arguments.output / "presets.safetensors"
-    document_file.write_text(json.dumps(document, indent=1) + "\n")
-    save_file(tensors, tensor_file, {"format": "pt"})
-    for path in (document_file, tensor_file):
-        print(f"{path.stat().st_size:8} {path}")
+    save_fixture(arguments.output, "presets", document, tensors)
 
 
 if __name__ == "__main__":

@@ -28,14 +28,13 @@ Needs: torch, numpy, pillow, safetensors. The same PyTorch gives the same files.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
-from make_fixtures import OUTPUT, STRIDE, chw, rounded, summary
+from make_fixtures import OUTPUT, STRIDE, chw, rounded, save_fixture, summary
 from reference import VGG19, Objective, Paper, features, layer_names
 
 WIDTHS = (64, 128, 256, 512, 512)
@@ -103,11 +102,7 @@ def main():
         "losses": rounded(losses.numbers()),
         "gradients": gradients,
     }
-    document_file, tensor_file = arguments.output / "vgg19.json", arguments.output / "vgg19.safetensors"
-    document_file.write_text(json.dumps(document, indent=1) + "\n")
-    save_file(tensors, tensor_file, {"format": "pt"})
-    for path in (document_file, tensor_file):
-        print(f"{path.stat().st_size:8} {path}")
+    save_fixture(arguments.output, "vgg19", document, tensors)
 
 
 if __name__ == "__main__":
