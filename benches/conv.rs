@@ -38,7 +38,7 @@ fn layers() -> Vec<(Layer, Shape)> {
     for stage in Architecture::Vgg16.stages() {
         if let Stage::Convolution { in_channels, out_channels, name, .. } = *stage {
             let side = SIDE / stride(name);
-            let shape = Shape { height: side, width: side, in_channels, out_channels, padding: 1 };
+            let shape = Shape::new((side, side), in_channels, out_channels, 1);
             if distinct.iter().all(|(_, known)| *known != shape) {
                 distinct.push((name, shape));
             }

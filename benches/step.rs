@@ -36,7 +36,7 @@ fn flops(vgg: &Vgg, side: usize) -> u64 {
             0
         }
         Stage::Convolution { in_channels, out_channels, .. } => {
-            2 * Shape { height: side, width: side, in_channels, out_channels, padding: 1 }.flops()
+            2 * Shape::new((side, side), in_channels, out_channels, 1).flops()
         }
     });
     per_stage.sum()

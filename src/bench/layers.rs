@@ -30,7 +30,7 @@ pub(super) fn convolutions(deepest: Layer, side: usize) -> Result<Vec<(Layer, Sh
         Stage::Pool => None,
         Stage::Convolution { in_channels, out_channels, name, .. } => {
             let side = side / stride(name);
-            Some((name, Shape { height: side, width: side, in_channels, out_channels, padding: 1 }))
+            Some((name, Shape::new((side, side), in_channels, out_channels, 1)))
         }
     });
     Ok(layers.collect())
@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn every_kernel_passes_its_own_gate_and_a_wrong_one_is_refused() {
-        let shape = Shape { height: 9, width: 2, in_channels: 20, out_channels: 33, padding: 1 };
+        let shape = Shape::new((9, 2), 20, 33, 1);
         for (algorithm, direction) in
             Algorithm::ALL.into_iter().flat_map(|a| [Direction::Forward, Direction::BackwardInput].map(|d| (a, d)))
         {
@@ -333,6 +333,6 @@ mod tests {
     fn layers_shrink_with_their_block() {
         let layers = convolutions(Layer::relu(3, 1), 70).unwrap();
         assert_eq!(layers.len(), 5);
-        assert_eq!(layers[4].1, Shape { height: 17, width: 17, in_channels: 128, out_channels: 256, padding: 1 });
+        assert_eq!(layers[4].1, Shape::new((17, 17), 128, 256, 1));
     }
 }

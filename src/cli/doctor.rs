@@ -103,7 +103,7 @@ fn layers(side: usize) -> impl Iterator<Item = (Layer, Shape)> {
         Stage::Pool => None,
         Stage::Convolution { in_channels, out_channels, name, .. } => {
             let side = side / stride(name);
-            Some((name, Shape { height: side, width: side, in_channels, out_channels, padding: 1 }))
+            Some((name, Shape::new((side, side), in_channels, out_channels, 1)))
         }
     })
 }

@@ -148,7 +148,7 @@ impl Choice {
     /// What [`choose`] picks for a convolution of (out, in) channels in both directions.
     #[must_use]
     pub fn new((out, input): (usize, usize), dtype: Dtype, cpu: Cpu, requested: Option<Algorithm>) -> Self {
-        let forward = Shape { height: 1, width: 1, in_channels: input, out_channels: out, padding: 1 };
+        let forward = Shape::new((1, 1), input, out, 1);
         let choose = |shape, direction| choose(&shape, direction, dtype, cpu, requested);
         Choice {
             forward: choose(forward, Direction::Forward),
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn the_choice_depends_on_channels_type_and_cpu_and_on_nothing_else() {
         let chosen = |in_channels, out_channels, dtype, amx| {
-            let shape = Shape { height: 8, width: 8, in_channels, out_channels, padding: 1 };
+            let shape = Shape::new((8, 8), in_channels, out_channels, 1);
             choose(&shape, Direction::Forward, dtype, Cpu { amx }, None)
         };
         for (dtype, amx) in [(Dtype::F32, false), (Dtype::F32, true), (Dtype::Bf16, false), (Dtype::Bf16, true)] {
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_is_chosen_and_every_choice_has_its_reason() {
-        let shape = Shape { height: 8, width: 8, in_channels: 64, out_channels: 64, padding: 1 };
+        let shape = Shape::new((8, 8), 64, 64, 1);
         for algorithm in Algorithm::ALL {
             let (dtype, cpu) = (Dtype::Bf16, Cpu { amx: true });
             assert_eq!(choose(&shape, Direction::Forward, dtype, cpu, Some(algorithm)), algorithm);

@@ -117,7 +117,7 @@ fn tested_unit() -> Result<amx::AmxTiles, Status> {
 /// blocks of channels.
 fn self_test(unit: impl TileUnit) -> bool {
     const BIAS: [f32; 40] = [0.25; 40];
-    let shape = Shape { height: 7, width: 37, in_channels: 70, out_channels: 40, padding: 1 };
+    let shape = Shape::new((7, 37), 70, 40, 1);
     // 251 numbers between −2 and 2, hardly any exact in one bf16, in an order in which a misplaced element shows.
     let number = |i: usize| (i * 7919 % 251) as f32 / 64.0 - 1.953;
     let x: Vec<f32> = (0..7 * 37 * 70).map(number).collect();

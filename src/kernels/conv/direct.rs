@@ -314,7 +314,7 @@ mod tests {
             let weight = Array4::from_shape_vec((out, input, 3, 3), numbers(9 * out * input, 613)).unwrap();
             let bias = numbers(out, 31);
             let x = FeatureMap::from_vec(19, 21, input, numbers(19 * 21 * input, 7919));
-            let shape = Shape { height: 19, width: 21, in_channels: input, out_channels: out, padding };
+            let shape = Shape::new((19, 21), input, out, padding);
             let input = Input { shape: &shape, x: x.as_slice(), mask: None };
             let zeros = || FeatureMap::zeros(shape.out_height(), shape.out_width(), out);
             let (mut exact, definition) = (zeros(), Reference.pack(&weight, Direction::Forward));

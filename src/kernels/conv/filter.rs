@@ -135,7 +135,7 @@ impl Filter {
     #[must_use]
     pub fn shape(&self, height: usize, width: usize, padding: usize) -> Shape {
         let (out_channels, in_channels) = self.channels;
-        Shape { height, width, in_channels, out_channels, padding }
+        Shape::new((height, width), in_channels, out_channels, padding)
     }
 
     /// `y ← epilogue(conv(x where the mask lets it through))`, all of it of `shape`.

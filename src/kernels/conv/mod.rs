@@ -19,6 +19,9 @@
 //!
 //! Each algorithm is a [`Method`]. What one does not do on the way, masking what
 //! is read or rectifying what is written, is done around it, in one place.
+//!
+//! A map may be convolved some rows at a time, see [`Span`]: to the byte what they
+//! are in the whole, if the rows are cut at multiples of [`GRID`].
 
 mod algorithm;
 pub mod amx;
@@ -28,6 +31,7 @@ mod filter;
 pub mod im2col;
 mod method;
 pub mod reference;
+mod span;
 pub mod winograd;
 
 use ndarray::{ArrayViewMut1, ArrayViewMut4};
@@ -38,6 +42,7 @@ pub use algorithm::{Algorithm, Choice, Cpu, choose, why};
 pub use epilogue::Epilogue;
 pub use filter::{Filter, scratch};
 pub use method::{Fits, Input, Method, Scratch};
+pub use span::{GRID, Span};
 
 use crate::kernels::mask::Mask;
 use crate::kernels::reduce::BLOCK;
@@ -65,15 +70,25 @@ pub struct Shape {
     pub in_channels: usize,
     /// Channels written.
     pub out_channels: usize,
-    /// Rows and columns of zeros on each side of the map that is read: 0, 1 or 2.
+    /// Columns of zeros on each side of the map that is read: 0, 1 or 2.
     pub padding: usize,
+    /// Rows of zeros above the map and below it: as many as columns, or fewer where other rows of a larger map have been
+    /// put in their place, or are not needed.
+    #[serde(skip)]
+    pub beyond: [usize; 2],
 }
 
 impl Shape {
+    /// Of a whole map (height × width), with so many rows and columns of zeros around it.
+    #[must_use]
+    pub fn new((height, width): (usize, usize), in_channels: usize, out_channels: usize, padding: usize) -> Self {
+        Shape { height, width, in_channels, out_channels, padding, beyond: [padding; 2] }
+    }
+
     /// Height of the map that is written.
     #[must_use]
     pub fn out_height(&self) -> usize {
-        (self.height + 2 * self.padding).saturating_sub(2)
+        (self.height + self.beyond[0] + self.beyond[1]).saturating_sub(2)
     }
 
     /// Width of the map that is written.
@@ -91,6 +106,7 @@ impl Shape {
             in_channels: self.out_channels,
             out_channels: self.in_channels,
             padding: 2 - self.padding,
+            beyond: self.beyond.map(|rows| 2 - rows),
         }
     }
 
@@ -98,7 +114,7 @@ impl Shape {
     #[must_use]
     #[inline(always)]
     pub fn row(&self, i: usize) -> Option<usize> {
-        i.checked_sub(self.padding).filter(|&row| row < self.height)
+        i.checked_sub(self.beyond[0]).filter(|&row| row < self.height)
     }
 
     /// The column of the map that is column `j` with the border counted, unless that is one of zeros.
@@ -129,10 +145,7 @@ pub fn forward<X: Element, Y: Element>(
     epilogue: Epilogue<'_>,
     y: &mut FeatureMap<Y>,
 ) {
-    let shape = filter.shape(x.height(), x.width(), padding);
-    assert_shapes(&shape, x, y);
-    epilogue.assert_shapes(shape.out_channels, y.as_slice().len());
-    filter.run(Direction::Forward, &shape, (x, None), epilogue, y);
+    run(Direction::Forward, &filter.shape(x.height(), x.width(), padding), (x, None), filter, epilogue, y);
 }
 
 /// `d_x ← β·d_x + ∂y/∂xᵀ d_y`, where the mask, if there is one, lets d_y through.
@@ -150,8 +163,25 @@ pub fn backward_input<Y: Element, X: Element>(
     d_x: &mut FeatureMap<X>,
 ) {
     let shape = filter.shape(d_x.height(), d_x.width(), padding).reversed();
-    assert_shapes(&shape, d_y, d_x);
-    filter.run(Direction::BackwardInput, &shape, (d_y, mask), Epilogue::Scaled(beta), d_x);
+    run(Direction::BackwardInput, &shape, (d_y, mask), filter, Epilogue::Scaled(beta), d_x);
+}
+
+/// [`forward`] and [`backward_input`] of the rows that a shape, seen in the direction, says: `y ← epilogue(conv(x where
+/// the mask lets it through))`.
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn run<X: Element, Y: Element>(
+    direction: Direction,
+    shape: &Shape,
+    (x, mask): (&FeatureMap<X>, Option<&Mask>),
+    filter: &Filter,
+    epilogue: Epilogue<'_>,
+    y: &mut FeatureMap<Y>,
+) {
+    assert_shapes(shape, x, y);
+    epilogue.assert_shapes(shape.out_channels, y.as_slice().len());
+    filter.run(direction, shape, (x, mask), epilogue, y);
 }
 
 /// `y ← max(0, y)`; what is no number stays so.
@@ -173,7 +203,7 @@ pub fn backward_weight(
     d_w: ArrayViewMut4<'_, f32>,
 ) {
     let (height, width, in_channels) = x.dim();
-    let shape = Shape { height, width, in_channels, out_channels: d_y.channels(), padding };
+    let shape = Shape::new((height, width), in_channels, d_y.channels(), padding);
     assert_shapes(&shape, x, d_y);
     assert_eq!(d_w.dim(), (d_y.channels(), x.channels(), 3, 3), "d_w is (out × in × 3 × 3)");
     match algorithm {
@@ -192,7 +222,7 @@ pub fn backward_bias<Y: Element>(d_y: &FeatureMap<Y>, mut d_b: ArrayViewMut1<'_,
 }
 
 fn assert_shapes<X: Element, Y: Element>(shape: &Shape, x: &FeatureMap<X>, y: &FeatureMap<Y>) {
-    assert!(shape.padding <= 2, "padding {} is not 0, 1 or 2", shape.padding);
+    assert!(shape.padding.max(shape.beyond[0]).max(shape.beyond[1]) <= 2, "padding is 0, 1 or 2, not {shape:?}");
     assert_eq!(x.dim(), (shape.height, shape.width, shape.in_channels), "map read by a convolution");
     assert_eq!(y.dim(), (shape.out_height(), shape.out_width(), shape.out_channels), "map written by a convolution");
 }

@@ -38,7 +38,7 @@ pub use filters::Packed;
 use transform::{Between, Output, Patch};
 
 /// Outputs of a tile, along each axis.
-const TILE: usize = 4;
+pub(super) const TILE: usize = 4;
 /// Inputs of a tile, along each axis.
 const PATCH: usize = 6;
 /// Numbers a tile becomes.

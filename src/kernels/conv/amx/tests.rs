@@ -45,7 +45,7 @@ fn whole<'a>(shape: &'a Shape, x: &'a FeatureMap) -> Input<'a, f32> {
 fn results(unit: impl TileUnit, case: [usize; 5], precision: Precision) -> [FeatureMap; 3] {
     let [height, width, input, output, padding] = case;
     let (amx, weight) = (Amx(precision), random_weight(output, input));
-    let forward = Shape { height, width, in_channels: input, out_channels: output, padding };
+    let forward = Shape::new((height, width), input, output, padding);
     let (out_height, out_width, backward) = (forward.out_height(), forward.out_width(), forward.reversed());
     let bias = random(output, 4);
     let (x, d_y) = (random_map(height, width, input, 1), random_map(out_height, out_width, output, 2));
@@ -67,7 +67,7 @@ fn results(unit: impl TileUnit, case: [usize; 5], precision: Precision) -> [Feat
 fn expected([height, width, input, output, padding]: [usize; 5]) -> [FeatureMap; 3] {
     let weight = random_weight(output, input);
     let (x, bias) = (random_map(height, width, input, 1), random(output, 4));
-    let forward = Shape { height, width, in_channels: input, out_channels: output, padding };
+    let forward = Shape::new((height, width), input, output, padding);
     let mut y = random_map(forward.out_height(), forward.out_width(), output, 2);
     let mut d_x = [random_map(height, width, input, 5), random_map(height, width, input, 5)];
     let packed = Reference.pack(&weight, Direction::BackwardInput);
@@ -130,7 +130,7 @@ fn the_number_of_threads_does_not_change_a_byte() {
 #[test]
 fn fused_activations_and_masks_are_the_passes_they_replace() {
     for (channels, outs) in [(48, 80), (32, 16)] {
-        let shape = Shape { height: 6, width: 19, in_channels: channels, out_channels: outs, padding: 1 };
+        let shape = Shape::new((6, 19), channels, outs, 1);
         let (x, bias) = (random_map(6, 19, channels, 1), random(outs, 4));
         let mut masks = [channels, outs, outs].map(|c| Mask::from_pool(&mut Pool::new(), 6 * 19 * c));
         masks[0].set(random_map(6, 19, channels, 7).as_slice());
