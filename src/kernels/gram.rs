@@ -119,7 +119,7 @@ pub fn reference_backward(features: &FeatureMap, map: Affine<'_>, beta: f32, d_f
 }
 
 /// How the squares of G on and above the diagonal lie in memory: panel by panel of columns, from the top down.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Triangle {
     /// Rows and columns of a square.
     width: usize,
@@ -137,15 +137,15 @@ impl Triangle {
         self.start(self.panels)
     }
 
-    /// Copies row `i` of G: a column as far as the diagonal, for G is symmetric, then a piece of each panel.
-    fn copy_row(&self, squares: &[f32], i: usize, row: &mut [f32]) {
+    /// Row `i` of G: a column as far as the diagonal, for G is symmetric, then a piece of each panel.
+    fn copy_row(&self, squares: &[f64], i: usize, row: &mut [f32]) {
         let own = i / self.width;
         let column = squares[self.start(own) + i % self.width..].iter().step_by(self.width);
-        row[..i].iter_mut().zip(column).for_each(|(g, mirrored)| *g = *mirrored);
+        row[..i].iter_mut().zip(column).for_each(|(g, mirrored)| *g = *mirrored as f32);
         for panel in own..self.panels {
             let (first, end) = (i.max(panel * self.width), row.len().min((panel + 1) * self.width));
             let from = self.start(panel) + i * self.width + first % self.width;
-            row[first..end].copy_from_slice(&squares[from..from + end - first]);
+            row[first..end].iter_mut().zip(&squares[from..]).for_each(|(g, &square)| *g = square as f32);
         }
     }
 
@@ -159,46 +159,151 @@ impl Triangle {
 
 /// FᵀF, and below it ΣF if `SUMS`.
 fn product<E: Element, const SUMS: bool>(features: &FeatureMap<E>, isa: Isa) -> Array2<f32> {
-    let (pixels, n) = (features.pixels(), features.channels());
-    let triangle = Triangle { width: isa.panel_width(), panels: n.div_ceil(isa.panel_width()) };
-    let mut g = Array2::zeros((n + usize::from(SUMS), n));
-    if pixels == 0 {
-        return g;
+    let layout = Layout::new(features.width(), features.channels(), SUMS, isa);
+    // Twice as many, for they are doubles.
+    scratch::with(2 * layout.used(), |totals| {
+        let totals: &mut [f64] = bytemuck::cast_slice_mut(totals);
+        totals.fill(NOTHING);
+        layout.add(features.as_slice(), totals);
+        layout.finish(totals)
+    })
+}
+
+/// What can be added to anything without a trace: −0 + 0 is 0, but 0 + −0 is not −0.
+const NOTHING: f64 = -0.0;
+
+/// [`gram`] or [`moments`] of a map that is not there whole: its rows come in order, some at a time. To the bit what they
+/// are of the whole.
+#[derive(Debug)]
+pub struct Sums<E> {
+    layout: Layout,
+    totals: Vec<f64>,
+    /// Rows that do not yet make a block.
+    rest: Vec<E>,
+}
+
+impl<E: Element> Sums<E> {
+    /// Of maps of so many columns and channels, FᵀF alone or with ΣF below it.
+    #[must_use]
+    pub fn new(width: usize, channels: usize, with_sums: bool) -> Self {
+        let layout = Layout::new(width, channels, with_sums, Isa::detect());
+        Sums { totals: vec![NOTHING; layout.used()], layout, rest: Vec::new() }
     }
-    let block = block(features.width(), n);
-    let blocks = pixels.div_ceil(block);
-    // A block's sums: the triangle, then those of the channels.
-    let (padded, all) = (triangle.panels * triangle.width, triangle.len() + triangle.panels * triangle.width);
-    // The result does not depend on how panels are shared out: only blocks are added up.
-    let runs = (4 * rayon::current_num_threads()).div_ceil(blocks).clamp(1, triangle.panels);
-    scratch::with(blocks * all, |sums| {
-        let mut tasks = Vec::with_capacity(blocks * runs);
-        for (features, sums) in features.as_slice().chunks(block * n).zip(sums.chunks_mut(all)) {
-            let (mut squares, mut columns) = sums.split_at_mut(triangle.len());
-            for panels in triangle.split(runs) {
-                let length = triangle.start(panels.end) - triangle.start(panels.start);
-                let own = squares.split_off_mut(..length).expect("squares of every panel");
-                let own_columns = columns.split_off_mut(..panels.len() * triangle.width).expect("sums of every panel");
-                tasks.push((features, panels, own, own_columns));
+
+    /// Takes the next rows of F in.
+    pub fn add(&mut self, mut rows: &[E]) {
+        let block = self.layout.block * self.layout.channels;
+        if !self.rest.is_empty() {
+            let (filling, others) = rows.split_at(rows.len().min(block - self.rest.len()));
+            self.rest.extend_from_slice(filling);
+            rows = others;
+            if self.rest.len() == block {
+                self.layout.add(&self.rest, &mut self.totals);
+                self.rest.clear();
             }
         }
-        tasks.into_par_iter().for_each(|(features, panels, sums, columns)| {
-            scratch::with(panels.end * (DEPTH * triangle.width + GAP), |packed| {
-                isa.dispatch(Block::<E, SUMS> { features, channels: n, panels, packed, sums, columns });
+        let (blocks, rest) = rows.split_at(rows.len() / block.max(1) * block);
+        self.layout.add(blocks, &mut self.totals);
+        self.rest.extend_from_slice(rest);
+    }
+
+    /// The sums (N × N, or N+1 × N), after the last row.
+    #[must_use]
+    pub fn finish(mut self) -> Array2<f32> {
+        self.layout.add(&self.rest, &mut self.totals);
+        self.layout.finish(&self.totals)
+    }
+
+    /// Bytes that it holds at most, of a map of `height` rows.
+    #[must_use]
+    pub fn bytes(width: usize, height: usize, channels: usize) -> usize {
+        let layout = Layout::new(width, channels, true, Isa::detect());
+        let rest = layout.block.min(width * height) * channels;
+        size_of::<f64>() * layout.used() + size_of::<E>() * rest
+    }
+}
+
+/// How the sums of a map of some width are blocked, and lie in memory: the triangle, then those of the channels.
+#[derive(Clone, Copy, Debug)]
+struct Layout {
+    isa: Isa,
+    triangle: Triangle,
+    channels: usize,
+    /// Pixels of a block.
+    block: usize,
+    /// Whether those of the channels are wanted.
+    sums: bool,
+}
+
+impl Layout {
+    fn new(width: usize, channels: usize, sums: bool, isa: Isa) -> Self {
+        let triangle = Triangle { width: isa.panel_width(), panels: channels.div_ceil(isa.panel_width()) };
+        Layout { isa, triangle, channels, block: block(width, channels), sums }
+    }
+
+    /// Elements of a block's sums.
+    fn all(&self) -> usize {
+        self.triangle.len() + self.triangle.panels * self.triangle.width
+    }
+
+    /// Those that are wanted.
+    fn used(&self) -> usize {
+        if self.sums { self.all() } else { self.triangle.len() }
+    }
+
+    /// Adds whole blocks of F, or those that end it, to the totals.
+    fn add<E: Element>(&self, features: &[E], totals: &mut [f64]) {
+        if self.sums {
+            self.add_blocks::<E, true>(features, totals);
+        } else {
+            self.add_blocks::<E, false>(features, totals);
+        }
+    }
+
+    fn add_blocks<E: Element, const SUMS: bool>(&self, features: &[E], totals: &mut [f64]) {
+        let Layout { isa, triangle, channels: n, block, .. } = *self;
+        let blocks = features.len().div_ceil((block * n).max(1));
+        if blocks == 0 {
+            return;
+        }
+        let all = self.all();
+        // The result does not depend on how panels are shared out: only blocks are added up.
+        let runs = (4 * rayon::current_num_threads()).div_ceil(blocks).clamp(1, triangle.panels);
+        scratch::with(blocks * all, |sums| {
+            let mut tasks = Vec::with_capacity(blocks * runs);
+            for (features, sums) in features.chunks(block * n).zip(sums.chunks_mut(all)) {
+                let (mut squares, mut columns) = sums.split_at_mut(triangle.len());
+                for panels in triangle.split(runs) {
+                    let length = triangle.start(panels.end) - triangle.start(panels.start);
+                    let own = squares.split_off_mut(..length).expect("squares of every panel");
+                    let own_columns =
+                        columns.split_off_mut(..panels.len() * triangle.width).expect("sums of every panel");
+                    tasks.push((features, panels, own, own_columns));
+                }
+            }
+            tasks.into_par_iter().for_each(|(features, panels, sums, columns)| {
+                scratch::with(panels.end * (DEPTH * triangle.width + GAP), |packed| {
+                    isa.dispatch(Block::<E, SUMS> { features, channels: n, panels, packed, sums, columns });
+                });
+            });
+            let sums = &*sums;
+            totals.par_chunks_mut(MERGED).enumerate().for_each(|(chunk, totals)| {
+                isa.dispatch(Merge { start: chunk * MERGED, stride: all, totals, sums });
             });
         });
-        let (total, others) = sums.split_at_mut(all);
-        let used = if SUMS { all } else { all - padded };
-        total[..used].par_chunks_mut(Merge::LENGTH).enumerate().for_each(|(chunk, total)| {
-            isa.dispatch(Merge { start: chunk * Merge::LENGTH, stride: all, total, others });
-        });
-        let rows = g.as_slice_mut().expect("a new matrix is contiguous").par_chunks_mut(n);
+    }
+
+    /// The matrix that the totals are.
+    fn finish(&self, totals: &[f64]) -> Array2<f32> {
+        let n = self.channels;
+        let mut g = Array2::zeros((n + usize::from(self.sums), n));
+        let rows = g.as_slice_mut().expect("a new matrix is contiguous").par_chunks_mut(n.max(1));
         rows.enumerate().for_each(|(i, row)| match i.checked_sub(n) {
-            None => triangle.copy_row(total, i, row),
-            Some(_) => row.copy_from_slice(&total[triangle.len()..][..n]),
+            None => self.triangle.copy_row(totals, i, row),
+            Some(_) => row.iter_mut().zip(&totals[self.triangle.len()..]).for_each(|(r, &sum)| *r = sum as f32),
         });
-    });
-    g
+        g
+    }
 }
 
 /// The sums over one block of pixels, of some panels of G.
@@ -265,17 +370,15 @@ fn pack_row<S: Simd, E: Element>(simd: S, row: &[E], count: usize, packed: &mut 
     }
 }
 
-/// Adds up, in `f64` and in order, what lies `stride` elements apart.
+/// Totals that a task adds to.
+const MERGED: usize = 1024;
+
+/// Adds to the totals, in order, what lies `stride` elements apart.
 struct Merge<'a> {
     start: usize,
     stride: usize,
-    total: &'a mut [f32],
-    others: &'a [f32],
-}
-
-impl Merge<'_> {
-    /// Sums made at a time.
-    const LENGTH: usize = 1024;
+    totals: &'a mut [f64],
+    sums: &'a [f32],
 }
 
 impl Kernel for Merge<'_> {
@@ -283,18 +386,10 @@ impl Kernel for Merge<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        let mut sums = [0.0; Self::LENGTH];
-        let sums = &mut sums[..self.total.len()];
-        for (sum, &first) in sums.iter_mut().zip(&*self.total) {
-            *sum = f64::from(first);
-        }
-        for other in self.others.chunks_exact(self.stride) {
-            for (sum, &other) in sums.iter_mut().zip(&other[self.start..]) {
-                *sum += f64::from(other);
+        for sums in self.sums.chunks_exact(self.stride) {
+            for (total, &sum) in self.totals.iter_mut().zip(&sums[self.start..]) {
+                *total += f64::from(sum);
             }
-        }
-        for (total, &sum) in self.total.iter_mut().zip(&*sums) {
-            *total = sum as f32;
         }
     }
 }

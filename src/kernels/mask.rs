@@ -24,6 +24,16 @@ impl Mask {
         Mask { bytes: pool.take(elements.div_ceil(8)), elements }
     }
 
+    /// The bits of `elements`, eight a byte.
+    ///
+    /// # Panics
+    /// If there are not as many bytes as that takes.
+    #[must_use]
+    pub fn from_buffer(bytes: Buffer<u8>, elements: usize) -> Self {
+        assert_eq!(bytes.len(), elements.div_ceil(8), "one bit per element");
+        Mask { bytes, elements }
+    }
+
     /// The buffer, for the pool.
     #[must_use]
     pub fn into_buffer(self) -> Buffer<u8> {

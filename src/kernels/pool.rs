@@ -47,7 +47,9 @@ impl Choices {
         Self::pixel_words(channels) * size_of::<u16>()
     }
 
-    const fn pixel_words(channels: usize) -> usize {
+    /// 16-bit words for each output pixel.
+    #[must_use]
+    pub const fn pixel_words(channels: usize) -> usize {
         2 * channels.div_ceil(GROUP)
     }
 
@@ -55,6 +57,12 @@ impl Choices {
     #[must_use]
     pub fn from_pool(pool: &mut Pool, (height, width, channels): (usize, usize, usize)) -> Self {
         Choices { words: pool.take(height * width * Self::pixel_words(channels)) }
+    }
+
+    /// The choices of some rows, each of whose pixels has [`Choices::pixel_words`].
+    #[must_use]
+    pub fn from_buffer(words: Buffer<u16>) -> Self {
+        Choices { words }
     }
 
     /// The buffer, for the pool.

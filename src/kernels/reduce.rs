@@ -17,6 +17,50 @@ pub fn squared_distance<E: Element>(a: &[E], b: &[E]) -> f64 {
     blocks.iter().sum()
 }
 
+/// [`squared_distance`] of what comes in order, some elements at a time: to the bit what it is of the whole.
+#[derive(Debug)]
+pub struct SquaredDistances<E> {
+    sum: f64,
+    /// Elements that do not yet make a block.
+    rest: [Vec<E>; 2],
+}
+
+impl<E: Element> Default for SquaredDistances<E> {
+    fn default() -> Self {
+        SquaredDistances { sum: 0.0, rest: [Vec::new(), Vec::new()] }
+    }
+}
+
+impl<E: Element> SquaredDistances<E> {
+    /// Takes the next elements in.
+    pub fn add<'a>(&mut self, mut a: &'a [E], mut b: &'a [E]) {
+        assert_eq!(a.len(), b.len(), "one element for each");
+        if !self.rest[0].is_empty() {
+            let filling = a.len().min(BLOCK - self.rest[0].len());
+            for (rest, elements) in self.rest.iter_mut().zip([&mut a, &mut b]) {
+                rest.extend_from_slice(elements.split_off(..filling).expect("as many as that"));
+            }
+            if self.rest[0].len() == BLOCK {
+                self.sum += squared_distance(&self.rest[0], &self.rest[1]);
+                self.rest.iter_mut().for_each(Vec::clear);
+            }
+        }
+        let whole = a.len() / BLOCK * BLOCK;
+        let isa = Isa::detect();
+        let blocks = a[..whole].par_chunks(BLOCK).zip(b[..whole].par_chunks(BLOCK));
+        let blocks: Vec<f64> = blocks.map(|(a, b)| isa.dispatch(SquaredDistance { a, b })).collect();
+        self.sum = blocks.iter().fold(self.sum, |sum, block| sum + block);
+        self.rest[0].extend_from_slice(&a[whole..]);
+        self.rest[1].extend_from_slice(&b[whole..]);
+    }
+
+    /// The sum, after the last element.
+    #[must_use]
+    pub fn finish(self) -> f64 {
+        self.sum + squared_distance(&self.rest[0], &self.rest[1])
+    }
+}
+
 /// `d ← β·d + factor·(a − b)`.
 ///
 /// # Panics
@@ -105,6 +149,16 @@ mod tests {
                 add_difference(&wide(&a), &wide(&b), 0.3, beta, &mut expected);
                 assert!(found.iter().zip(&expected).all(|(&found, &x)| found == bf16::from_f32(x)), "{length}, {beta}");
             }
+        }
+    }
+
+    #[test]
+    fn a_sum_of_some_elements_at_a_time_is_that_of_the_whole() {
+        for (length, step) in [(5, 2), (3 * BLOCK + 77, 1000), (2 * BLOCK, BLOCK), (7 * BLOCK + 3, 3 * BLOCK + 1)] {
+            let (a, b) = (numbers(length, 613), numbers(length, 31));
+            let mut distances = SquaredDistances::default();
+            a.chunks(step).zip(b.chunks(step)).for_each(|(a, b)| distances.add(a, b));
+            assert_eq!(distances.finish(), squared_distance(&a, &b), "{length} by {step}");
         }
     }
 

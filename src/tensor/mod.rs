@@ -8,12 +8,14 @@
 
 mod dtype;
 mod pool;
+mod rows;
 
 use bytemuck::Pod;
 use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut2};
 
 pub use dtype::Dtype;
 pub use pool::{Buffer, Pool};
+pub use rows::Rows;
 
 /// A feature map (H × W × C), row-major, channels innermost.
 ///
@@ -39,7 +41,9 @@ impl<E: Pod> FeatureMap<E> {
         Self::from_buffer(height, width, channels, data.into())
     }
 
-    fn from_buffer(height: usize, width: usize, channels: usize, data: Buffer<E>) -> Self {
+    /// A map over a buffer, whose length must be `height · width · channels`.
+    #[must_use]
+    pub fn from_buffer(height: usize, width: usize, channels: usize, data: Buffer<E>) -> Self {
         assert_eq!(data.len(), height * width * channels, "elements for ({height} × {width} × {channels})");
         FeatureMap { data, height, width, channels }
     }

@@ -145,3 +145,23 @@ fn panels_are_shared_out_completely_and_evenly() {
         assert!(largest <= triangle.len() / count + 2 * panels, "{panels} panels in {count}: {runs:?}");
     }
 }
+
+/// Of any rows at a time: fewer than a block's, more, and what is left at the end.
+#[test]
+fn sums_of_some_rows_at_a_time_are_those_of_the_whole() {
+    for ([h, w, n], step) in
+        [[150, 30, 20], [61, 41, 70], [5, 900, 33]].into_iter().flat_map(|s| [(s, 1), (s, 7), (s, 60)])
+    {
+        let map = map(h, w, n);
+        let narrow: FeatureMap<bf16> = convert(&map);
+        for with_sums in [false, true] {
+            let mut sums = Sums::new(w, n, with_sums);
+            let mut narrow_sums = Sums::new(w, n, with_sums);
+            map.as_slice().chunks(step * w * n).for_each(|rows| sums.add(rows));
+            narrow.as_slice().chunks(step * w * n).for_each(|rows| narrow_sums.add(rows));
+            let (whole, narrow_whole) =
+                if with_sums { (moments(&map), moments(&narrow)) } else { (gram(&map), gram(&narrow)) };
+            assert!(sums.finish() == whole && narrow_sums.finish() == narrow_whole, "({h} × {w} × {n}) by {step}");
+        }
+    }
+}
