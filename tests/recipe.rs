@@ -258,7 +258,7 @@ fn the_transport_agrees_whatever_the_ranks() {
         let mut pool = Pool::new();
         let mut tape = Tape::new(&mut pool);
         let features = tape.variable(Value::Map(x.clone()));
-        let measured = target.measure(&mut tape, features);
+        let measured = target.measure(x.pixels(), x.channels()).record(&mut tape, features);
         let distance = target.distance(tape.tensor(measured), x.pixels());
         let loss = known(&mut tape, measured, distance.value, distance.gradient);
         let d_x = tape.backward(loss).take_map(features);

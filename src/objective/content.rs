@@ -1,11 +1,6 @@
 //! Content: the same things in the same places.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
-
-use crate::autograd::{Tape, Value, Var};
-use crate::ops::{scale, squared_error};
 
 /// The distance between features F (H × W × N) and the content picture's P.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,15 +13,11 @@ pub enum ContentLoss {
 }
 
 impl ContentLoss {
-    /// Records the loss.
-    pub(super) fn record(self, tape: &mut Tape<'_>, features: Var, target: Arc<Value>) -> Var {
-        let (height, width, channels) = tape.dim(features);
-        let target = tape.constant(target);
-        let sum = squared_error(tape, features, target);
-        let factor = match self {
+    /// What `Σ (F − P)²` is multiplied by, F being of so many elements.
+    pub(super) fn factor(self, elements: usize) -> f64 {
+        match self {
             ContentLoss::Sum => 0.5,
-            ContentLoss::Mean => 1.0 / (height * width * channels) as f64,
-        };
-        scale(tape, sum, factor)
+            ContentLoss::Mean => 1.0 / elements as f64,
+        }
     }
 }

@@ -12,27 +12,29 @@
 //! Every loss is a function of statistics that are sums over pixels: ΣFᵀF, ΣF and
 //! M for style, Σ(F − P)² for content, Σ|∇x|² for denoise. Sums over parts of
 //! a picture can be added up, so the same losses can be computed piece by
-//! piece. Keep it so.
+//! piece, and are, where a picture is large: see [`strips`]. Keep it so.
 
 mod content;
 mod layer_weight;
 pub mod statistic;
+mod strips;
 mod tv;
 
 use std::sync::Arc;
 
+use ndarray::ArrayD;
 use rayon::prelude::*;
 
 use crate::autograd::{Cancel, Tape, Value, Var};
 use crate::kernels::simd::pages::prefer_huge;
-use crate::ops::{add, known, moments, scale};
+use crate::ops::{add, known, moments, scale, squared_error};
 use crate::state::{Found, Saved};
 use crate::tensor::{FeatureMap, Pool};
 use crate::vgg::{Layer, Vgg};
 pub use content::ContentLoss;
 pub use layer_weight::LayerWeight;
 pub use statistic::Statistic;
-use statistic::{Options, Sums, Target};
+use statistic::{Distance, Options, Sums, Target};
 pub use tv::Variation;
 
 /// What a picture should be like: formulas, layers, weights.
@@ -75,9 +77,28 @@ impl Goal {
 pub struct Objective {
     vgg: Arc<Vgg>,
     goal: Goal,
-    /// P (H × W × N) of each content layer.
-    content: Vec<(LayerWeight, Arc<Value>)>,
+    content: Content,
     style: Vec<(LayerWeight, Box<dyn Target>)>,
+    /// Rows that are evaluated at once, if not all.
+    rows: Option<usize>,
+}
+
+/// What content is compared with.
+enum Content {
+    /// P (H × W × N) of each layer.
+    Maps(Vec<(LayerWeight, Arc<Value>)>),
+    /// The content picture (H × W × 3), where P would not be there whole: it is looked at again in every evaluation.
+    Picture(FeatureMap),
+}
+
+/// How an evaluation is cut so that less of it has to be there at once. No number depends on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cut {
+    /// Rows of the picture that are evaluated at once, a multiple of [`GRID`](crate::kernels::conv::GRID); all of them if
+    /// it is not cut.
+    pub picture: Option<usize>,
+    /// Rows of the style picture, which is looked at once.
+    pub style: Option<usize>,
 }
 
 /// The losses at a picture, and where it should move.
@@ -101,37 +122,44 @@ impl Objective {
     /// Looks at the content and the style picture (H × W × 3 each, sRGB in [0, 1]) and remembers what it saw.
     #[must_use]
     pub fn new(vgg: Arc<Vgg>, goal: Goal, content: &FeatureMap, style: &FeatureMap) -> Self {
-        Self::heeding(vgg, goal, content, style, &Cancel::default()).expect("nobody cancels")
+        Self::cut(vgg, goal, content.clone(), style, Cut::default(), &Cancel::default()).expect("nobody cancels")
     }
 
-    /// The same, unless it is cancelled.
+    /// The same, cut into strips, unless it is cancelled.
     #[must_use]
-    pub fn heeding(
+    pub fn cut(
         vgg: Arc<Vgg>,
         goal: Goal,
-        content: &FeatureMap,
+        content: FeatureMap,
         style: &FeatureMap,
+        cut: Cut,
         cancel: &Cancel,
     ) -> Option<Self> {
         // Not the steps' pool: it would be left cut to the sizes of an evaluation without a gradient.
         let pool = &mut Pool::advised(prefer_huge);
-        let content = features(&vgg, &goal.content_layers, content, pool, cancel, |tape, features| {
-            // A copy of its own: the tape's buffer goes back to the pool.
-            Arc::new(tape.value(features).clone())
-        });
-        let sums = features(&vgg, &goal.style_layers, style, pool, cancel, |tape, features| {
-            let (height, width, _) = tape.dim(features);
-            let sums = moments(tape, features);
-            let sums = tape.tensor(sums).clone().into_dimensionality().expect("N+1 × N");
-            Sums { sums, pixels: height * width }
-        });
+        let content = match cut.picture {
+            Some(_) => Content::Picture(content),
+            None => Content::Maps(features(&vgg, &goal.content_layers, &content, pool, cancel, |tape, features| {
+                // A copy of its own: the tape's buffer goes back to the pool.
+                Arc::new(tape.value(features).clone())
+            })),
+        };
+        let sums = match cut.style {
+            Some(rows) => strips::sums(&vgg, &goal.style_layers, style, rows, pool, cancel)?,
+            None => features(&vgg, &goal.style_layers, style, pool, cancel, |tape, features| {
+                let (height, width, _) = tape.dim(features);
+                let sums = moments(tape, features);
+                let sums = tape.tensor(sums).clone().into_dimensionality().expect("N+1 × N");
+                Sums { sums, pixels: height * width }
+            }),
+        };
         if cancel.is_cancelled() {
             return None;
         }
         let options = Options { refresh: goal.refresh };
         let target = |(layer, sums): (LayerWeight, Sums)| (layer, goal.statistic.target(&sums, options));
         let style = sums.into_par_iter().map(target).collect();
-        Some(Objective { vgg, goal, content, style })
+        Some(Objective { vgg, goal, content, style, rows: cut.picture })
     }
 
     /// Keeps what the style's targets remember of earlier evaluations.
@@ -163,47 +191,46 @@ impl Objective {
     /// remembers may then be of a picture whose gradient nobody saw.
     #[must_use]
     pub fn run(&mut self, x: &FeatureMap, pool: &mut Pool, differentiate: bool, cancel: &Cancel) -> Option<Evaluation> {
+        match self.rows {
+            None => self.whole(x, pool, differentiate, cancel),
+            Some(rows) => self.in_strips(x, rows, pool, differentiate, cancel),
+        }
+    }
+
+    /// [`Objective::run`] on one tape.
+    fn whole(&mut self, x: &FeatureMap, pool: &mut Pool, differentiate: bool, cancel: &Cancel) -> Option<Evaluation> {
         let mut tape = Tape::heeding(pool, cancel.clone());
         let mut copy = tape.allocate(x.height(), x.width(), x.channels());
         copy.as_mut_slice().copy_from_slice(x.as_slice());
         let picture =
             if differentiate { tape.variable(Value::Map(copy)) } else { tape.constant(Arc::new(Value::Map(copy))) };
         let tv = self.goal.variation.record(&mut tape, picture);
-        let (mut content, mut measured) = (Vec::new(), Vec::new());
+        let Content::Maps(targets) = &self.content else { unreachable!("of a whole picture there are whole maps") };
+        let (mut errors, mut measured) = (Vec::new(), Vec::new());
         self.vgg.forward(&mut tape, picture, |tape, name, features| {
-            if let Some((layer, target)) = self.content.iter().find(|(l, _)| l.layer == name) {
-                content.push((*layer, self.goal.content_loss.record(tape, features, target.clone())));
+            let (height, width, channels) = tape.dim(features);
+            if let Some((layer, target)) = targets.iter().find(|(l, _)| l.layer == name) {
+                let target = tape.constant(target.clone());
+                errors.push((*layer, squared_error(tape, features, target), height * width * channels));
             }
             if let Some((_, target)) = self.style.iter().find(|(l, _)| l.layer == name) {
-                let (height, width, _) = tape.dim(features);
-                measured.push((name, target.measure(tape, features), height * width));
+                let measure = target.measure(height * width, channels);
+                measured.push((name, measure.record(tape, features), height * width));
             }
         });
         if tape.is_cancelled() {
             return None;
         }
-        let style = distances(&mut self.style, &mut tape, &measured);
-        let layers = style.iter().map(|(l, loss)| (l.layer, tape.scalar(*loss))).collect();
-        let content = weighted_sum(&mut tape, &content);
-        let style = weighted_sum(&mut tape, &style);
-        let terms = [(self.goal.content_weight, content), (self.goal.style_weight, style), (self.goal.tv_weight, tv)];
-        // A loss of weight 0 is measured but not differentiated.
-        let terms: Vec<Var> = terms
-            .iter()
-            .filter(|(weight, _)| *weight > 0.0)
-            .map(|&(weight, loss)| scale(&mut tape, loss, weight))
-            .collect();
-        let total = add(&mut tape, &terms);
-        let mut evaluation = Evaluation {
-            content: tape.scalar(content),
-            style: tape.scalar(style),
-            tv: tape.scalar(tv),
-            total: tape.scalar(total),
-            layers,
-            gradient: None,
-        };
+        let values = measured.iter().map(|&(name, var, pixels)| (name, tape.tensor(var), pixels)).collect();
+        let style = distances(&mut self.style, values).into_iter().map(|(layer, distance)| {
+            let at = measured.iter().find(|(name, ..)| *name == layer.layer).expect("measured above").1;
+            (layer, known(&mut tape, at, distance.value, distance.gradient))
+        });
+        let style: Vec<_> = style.collect();
+        let terms = self.goal.terms(&mut tape, &errors, &style, tv);
+        let mut evaluation = terms.evaluation(&tape);
         if differentiate {
-            let mut gradients = tape.backward(total);
+            let mut gradients = tape.backward(terms.total);
             if cancel.is_cancelled() {
                 return None;
             }
@@ -213,28 +240,72 @@ impl Objective {
     }
 }
 
-/// The distance of each style layer, in the network's order: matrices of all layers are worked on side by side.
+/// The losses on a tape.
+struct Terms {
+    content: Var,
+    style: Var,
+    tv: Var,
+    total: Var,
+    layers: Vec<(Layer, Var)>,
+}
+
+impl Goal {
+    /// Records α·content + β·style + γ·tv: of `Σ (F − P)²` of each content layer over so many elements, of each style
+    /// layer's distance, and of the variation.
+    fn terms(
+        &self,
+        tape: &mut Tape<'_>,
+        errors: &[(LayerWeight, Var, usize)],
+        style: &[(LayerWeight, Var)],
+        tv: Var,
+    ) -> Terms {
+        let layers = style.iter().map(|(layer, loss)| (layer.layer, *loss)).collect();
+        let losses = errors.iter().map(|&(layer, sum, elements)| {
+            let loss = scale(tape, sum, self.content_loss.factor(elements));
+            (layer, loss)
+        });
+        let losses: Vec<_> = losses.collect();
+        let content = weighted_sum(tape, &losses);
+        let style = weighted_sum(tape, style);
+        let terms = [(self.content_weight, content), (self.style_weight, style), (self.tv_weight, tv)];
+        // A loss of weight 0 is measured but not differentiated.
+        let terms: Vec<Var> =
+            terms.iter().filter(|(weight, _)| *weight > 0.0).map(|&(weight, loss)| scale(tape, loss, weight)).collect();
+        Terms { content, style, tv, total: add(tape, &terms), layers }
+    }
+}
+
+impl Terms {
+    /// What they are, without a gradient.
+    fn evaluation(&self, tape: &Tape<'_>) -> Evaluation {
+        Evaluation {
+            content: tape.scalar(self.content),
+            style: tape.scalar(self.style),
+            tv: tape.scalar(self.tv),
+            total: tape.scalar(self.total),
+            layers: self.layers.iter().map(|&(layer, loss)| (layer, tape.scalar(loss))).collect(),
+            gradient: None,
+        }
+    }
+}
+
+/// The distance of each style layer from what was measured over so many pixels, in the network's order: matrices of all
+/// layers are worked on side by side.
 fn distances(
     targets: &mut [(LayerWeight, Box<dyn Target>)],
-    tape: &mut Tape<'_>,
-    measured: &[(Layer, Var, usize)],
-) -> Vec<(LayerWeight, Var)> {
-    let values: Vec<_> = measured.iter().map(|&(name, var, pixels)| (name, tape.tensor(var), pixels)).collect();
+    measured: Vec<(Layer, &ArrayD<f32>, usize)>,
+) -> Vec<(LayerWeight, Distance)> {
     // The deepest layers have the largest matrices: they come first, and the others fill what time is left.
     let found: Vec<_> = targets
         .par_iter_mut()
         .rev()
         .with_max_len(1)
         .filter_map(|(layer, target)| {
-            let (_, value, pixels) = values.iter().find(|(name, ..)| *name == layer.layer)?;
+            let (_, value, pixels) = measured.iter().find(|(name, ..)| *name == layer.layer)?;
             Some((*layer, target.distance(value, *pixels)))
         })
         .collect();
-    let at = |layer: &LayerWeight| measured.iter().find(|(name, ..)| *name == layer.layer).expect("measured above").1;
-    let record = |(layer, distance): (LayerWeight, statistic::Distance)| {
-        (layer, known(tape, at(&layer), distance.value, distance.gradient))
-    };
-    found.into_iter().rev().map(record).collect()
+    found.into_iter().rev().collect()
 }
 
 /// Σ_l w_l · loss_l; 0 without layers.

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::autograd::{Tape, Var};
+use crate::kernels::variation::Neighbour;
+use crate::ops::total_variation::{four, nine};
 use crate::ops::{total_variation, total_variation9};
 
 /// Total variation of a picture (H × W × 3).
@@ -21,6 +23,14 @@ impl Variation {
         match self {
             Variation::Sum => total_variation(tape, picture),
             Variation::Mean => total_variation9(tape, picture),
+        }
+    }
+
+    /// The squared differences that it sums in a picture (H × W × 3), with their weights.
+    pub(super) fn neighbours(self, dim: (usize, usize, usize)) -> Vec<Neighbour> {
+        match self {
+            Variation::Sum => four(),
+            Variation::Mean => nine(dim),
         }
     }
 }

@@ -22,12 +22,12 @@ mod known;
 mod l2_pool2d;
 mod max_pool2d;
 mod moments;
-mod normalize;
-mod pad_replicate;
+pub(crate) mod normalize;
+pub(crate) mod pad_replicate;
 mod relu;
 mod scale;
 mod squared_error;
-mod total_variation;
+pub(crate) mod total_variation;
 
 pub use add::add;
 pub use avg_pool2d::{avg_pool2d, scaled_avg_pool2d};

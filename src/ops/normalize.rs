@@ -16,19 +16,29 @@ pub fn normalize<const C: usize>(tape: &mut Tape<'_>, x: Var, mean: [f32; C], st
     let (height, width, channels) = tape.map(x).dim();
     assert_eq!(channels, C, "one mean and deviation per channel");
     let mut y = tape.allocate(height, width, channels);
-    let pixels = tape.map(x).as_slice().as_chunks::<C>().0;
-    let blocks = y.as_mut_slice().as_chunks_mut::<C>().0.par_chunks_mut(BLOCK).zip(pixels.par_chunks(BLOCK));
+    forward(tape.map(x).as_slice(), mean, std, y.as_mut_slice());
+    tape.record(Value::Map(y), &[x], &[], move |d_out, back| {
+        let Value::Map(mut d_x) = d_out else { panic!("the gradient of a map is a map") };
+        backward(d_x.as_mut_slice(), std);
+        back.give(x, Value::Map(d_x));
+    })
+}
+
+/// [`normalize`] of some pixels.
+pub(crate) fn forward<const C: usize>(x: &[f32], mean: [f32; C], std: [f32; C], y: &mut [f32]) {
+    let pixels = x.as_chunks::<C>().0;
+    let blocks = y.as_chunks_mut::<C>().0.par_chunks_mut(BLOCK).zip(pixels.par_chunks(BLOCK));
     blocks.for_each(|(y, x)| {
         for (y, x) in y.iter_mut().zip(x) {
             *y = std::array::from_fn(|c| (x[c] - mean[c]) / std[c]);
         }
     });
-    tape.record(Value::Map(y), &[x], &[], move |d_out, back| {
-        let Value::Map(mut d_x) = d_out else { panic!("the gradient of a map is a map") };
-        let blocks = d_x.as_mut_slice().as_chunks_mut::<C>().0.par_chunks_mut(BLOCK);
-        blocks.for_each(|d| d.iter_mut().for_each(|d| *d = std::array::from_fn(|c| d[c] / std[c])));
-        back.give(x, Value::Map(d_x));
-    })
+}
+
+/// The gradient of what was normalised, written over that of the result.
+pub(crate) fn backward<const C: usize>(d: &mut [f32], std: [f32; C]) {
+    let blocks = d.as_chunks_mut::<C>().0.par_chunks_mut(BLOCK);
+    blocks.for_each(|d| d.iter_mut().for_each(|d| *d = std::array::from_fn(|c| d[c] / std[c])));
 }
 
 #[cfg(test)]

@@ -1,4 +1,7 @@
+use std::ops::Range;
+
 use crate::autograd::{Tape, Value, Var};
+use crate::tensor::FeatureMap;
 
 /// Repeats the edge pixels once on each side: `y[i,j] = x[clamp(i−1), clamp(j−1)]`.
 ///
@@ -9,30 +12,41 @@ pub fn pad_replicate(tape: &mut Tape<'_>, x: Var) -> Var {
     let dim = tape.map(x).dim();
     let (height, width, channels) = dim;
     let mut y = tape.allocate(height + 2, width + 2, channels);
-    let source = tape.map(x).as_slice();
-    for (copy, original) in copies(height, width) {
-        y.as_mut_slice()[copy * channels..][..channels].copy_from_slice(&source[original * channels..][..channels]);
-    }
+    forward(tape.map(x), 0..height + 2, y.as_mut_slice());
     tape.record(Value::Map(y), &[x], &[], move |d_out, back| {
         let Value::Map(d_y) = d_out else { panic!("the gradient of a map is a map") };
         let (mut d_x, beta) = back.gradient_of(x, dim);
         if beta == 0.0 {
             d_x.as_mut_slice().fill(0.0);
         }
-        for (copy, original) in copies(height, width) {
-            let d_y = &d_y.as_slice()[copy * channels..][..channels];
-            d_x.as_mut_slice()[original * channels..][..channels].iter_mut().zip(d_y).for_each(|(d, d_y)| *d += d_y);
-        }
+        backward(d_y.as_slice(), 0..height + 2, &mut d_x);
         back.give(x, Value::Map(d_x));
         back.recycle(Value::Map(d_y));
     })
 }
 
-/// (pixel of y, pixel of x it repeats), for every pixel of y.
-fn copies(height: usize, width: usize) -> impl Iterator<Item = (usize, usize)> {
+/// Some rows of [`pad_replicate`]'s y.
+pub(crate) fn forward(x: &FeatureMap, rows: Range<usize>, y: &mut [f32]) {
+    let (height, width, channels) = x.dim();
+    for (copy, original) in copies(height, width, rows) {
+        y[copy * channels..][..channels].copy_from_slice(&x.as_slice()[original * channels..][..channels]);
+    }
+}
+
+/// `d_x +=` what comes back from some rows of d_y.
+pub(crate) fn backward(d_y: &[f32], rows: Range<usize>, d_x: &mut FeatureMap) {
+    let (height, width, channels) = d_x.dim();
+    for (copy, original) in copies(height, width, rows) {
+        let d_y = &d_y[copy * channels..][..channels];
+        d_x.as_mut_slice()[original * channels..][..channels].iter_mut().zip(d_y).for_each(|(d, d_y)| *d += d_y);
+    }
+}
+
+/// (pixel of y, counted from the first of the rows; pixel of x it repeats), for every pixel of some rows of y.
+fn copies(height: usize, width: usize, rows: Range<usize>) -> impl Iterator<Item = (usize, usize)> {
     let clamp = |i: usize, size: usize| i.saturating_sub(1).min(size - 1);
-    (0..height + 2).flat_map(move |i| {
-        (0..width + 2).map(move |j| (i * (width + 2) + j, clamp(i, height) * width + clamp(j, width)))
+    rows.enumerate().flat_map(move |(row, i)| {
+        (0..width + 2).map(move |j| (row * (width + 2) + j, clamp(i, height) * width + clamp(j, width)))
     })
 }
 

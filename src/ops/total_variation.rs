@@ -7,7 +7,12 @@ use crate::kernels::variation::{self, Neighbour};
 /// Backward: `dx += 2 d_y · (` x minus each of its four neighbours `)`.
 /// Source: Rudin, Osher & Fatemi 1992; squared as in Mahendran & Vedaldi 2015, arXiv:1412.0035, β = 2.
 pub fn total_variation(tape: &mut Tape<'_>, x: Var) -> Var {
-    variation(tape, x, vec![(1, 0, 1.0), (0, 1, 1.0)])
+    variation(tape, x, four())
+}
+
+/// The neighbours of [`total_variation`].
+pub(crate) fn four() -> Vec<Neighbour> {
+    vec![(1, 0, 1.0), (0, 1, 1.0)]
 }
 
 /// Total variation over the nine-point stencil, as a mean:
@@ -18,10 +23,15 @@ pub fn total_variation(tape: &mut Tape<'_>, x: Var) -> Var {
 /// Backward: as [`total_variation`], with these weights.
 /// Source: the total variation of K. Crowson's style-transfer-pytorch.
 pub fn total_variation9(tape: &mut Tape<'_>, x: Var) -> Var {
-    let (height, width, channels) = tape.map(x).dim();
+    let neighbours = nine(tape.map(x).dim());
+    variation(tape, x, neighbours)
+}
+
+/// The neighbours of [`total_variation9`], for a picture (H × W × C).
+pub(crate) fn nine((height, width, channels): (usize, usize, usize)) -> Vec<Neighbour> {
     let mean = 2.0 / (height * width * channels) as f64;
     let (axis, diagonal) = (mean / 3.0, mean / 12.0);
-    variation(tape, x, vec![(1, 0, axis), (0, 1, axis), (1, 1, diagonal), (1, -1, diagonal)])
+    vec![(1, 0, axis), (0, 1, axis), (1, 1, diagonal), (1, -1, diagonal)]
 }
 
 fn variation(tape: &mut Tape<'_>, x: Var, neighbours: Vec<Neighbour>) -> Var {

@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 use crate::kernels::reduce::BLOCK;
 use crate::kernels::resample::Interpolation;
 use crate::kernels::simd::pages::prefer_huge;
-use crate::objective::{Evaluation, Goal, Objective};
+use crate::objective::{Cut, Evaluation, Goal, Objective};
 use crate::optim::{Optimizer, Told};
 use crate::picture::{self, Picture, palette, tone};
 use crate::state::{Found, Saved};
@@ -371,7 +371,7 @@ impl Pictures {
     fn objective(&self, plan: &Plan, vgg: &Arc<Vgg>, scale: &Scale, cancel: &Cancel) -> Option<Objective> {
         let [content, style] = [&self.content, &self.style].map(|picture| FeatureMap::from_array(&picture.rgb));
         let goal = Goal { content_weight: scale.content_weight, ..plan.goal.clone() };
-        Objective::heeding(vgg.clone(), goal, &content, &style, cancel)
+        Objective::cut(vgg.clone(), goal, content, &style, Cut::default(), cancel)
     }
 
     /// The photograph in the style picture's colours.

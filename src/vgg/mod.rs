@@ -15,11 +15,12 @@
 //! ```
 //!
 //! Reading order: [`Layer`] names a layer, [`layers`] is the shape of the network, [`weights`] its numbers,
-//! [`network`] its evaluation.
+//! [`network`] its evaluation, [`strips`] that of pictures too large for it.
 
 mod layer;
 pub mod layers;
 pub mod network;
+pub mod strips;
 pub mod weights;
 
 pub use layer::Layer;

@@ -154,6 +154,21 @@ impl Vgg {
         }
     }
 
+    /// Filters and bias of a convolution, by its position among them.
+    pub(super) fn convolution(&self, index: usize) -> (&Filter, &[f32]) {
+        let (weight, bias) = &self.convolutions[index];
+        match &**weight {
+            Value::Filter(filter) => (filter, bias.as_slice()),
+            other => unreachable!("filters are no {:?}", other.shape()),
+        }
+    }
+
+    /// How it is evaluated.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
     /// What the maps between the layers are stored in.
     #[must_use]
     pub fn precision(&self) -> Dtype {
@@ -228,7 +243,7 @@ pub fn scratch_bytes(
         match *stage {
             Stage::Pool => (height, width) = (height / 2, width / 2),
             Stage::Convolution { in_channels, out_channels, .. } => {
-                let shape = Shape { height, width, in_channels, out_channels, padding: 1 };
+                let shape = Shape::new((height, width), in_channels, out_channels, 1);
                 let (_, choice) = choices.next().expect("a choice for each convolution");
                 most = most.max(conv::scratch(choice.forward, &shape, threads));
                 most = most.max(conv::scratch(choice.backward_input, &shape.reversed(), threads));

@@ -5,9 +5,7 @@
 use ndarray::{Array2, ArrayD, Ix2};
 
 use super::moments::mean_error;
-use super::{Distance, Moments, Options, Sums, Target};
-use crate::autograd::{Tape, Var};
-use crate::ops;
+use super::{Distance, Measure, Moments, Options, Sums, Target};
 
 /// Added to each variance: the root has a slope everywhere.
 const EPSILON: f64 = 1e-4;
@@ -21,8 +19,8 @@ pub fn target(sums: &Sums, _: Options) -> Box<dyn Target> {
 }
 
 impl Target for MeanStd {
-    fn measure(&self, tape: &mut Tape<'_>, features: Var) -> Var {
-        ops::moments(tape, features)
+    fn measure(&self, _: usize, _: usize) -> Measure {
+        Measure::Moments
     }
 
     fn distance(&mut self, measured: &ArrayD<f32>, pixels: usize) -> Distance {

@@ -25,6 +25,7 @@ use ndarray::{Array2, ArrayD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::autograd::{Tape, Var};
+use crate::ops;
 use crate::state::{Found, Saved};
 use moments::Moments;
 
@@ -47,8 +48,8 @@ pub enum Statistic {
 
 /// A statistic of one layer of the style picture, and the distance of other features to it.
 pub trait Target: Send {
-    /// Records what the distance is a function of: sums over the pixels of F (H × W × N).
-    fn measure(&self, tape: &mut Tape<'_>, features: Var) -> Var;
+    /// What the distance is a function of, for a map of M pixels and N channels.
+    fn measure(&self, pixels: usize, channels: usize) -> Measure;
 
     /// The distance of what was measured over `pixels` pixels, and its gradient, of the measured value's shape.
     fn distance(&mut self, measured: &ArrayD<f32>, pixels: usize) -> Distance;
@@ -62,6 +63,28 @@ pub trait Target: Send {
     /// If it is not of this target.
     fn load(&mut self, _begins: &str, _found: &Found) -> Result<(), String> {
         Ok(())
+    }
+}
+
+/// What of a layer's features F (M × N) counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// FᵀF (N × N).
+    Gram,
+    /// FᵀF and below it ΣF (N+1 × N).
+    Moments,
+    /// F itself (M × N): of a map so small that this is less.
+    Features,
+}
+
+impl Measure {
+    /// Records it.
+    pub fn record(self, tape: &mut Tape<'_>, features: Var) -> Var {
+        match self {
+            Measure::Gram => ops::gram(tape, features),
+            Measure::Moments => ops::moments(tape, features),
+            Measure::Features => ops::gather(tape, features),
+        }
     }
 }
 

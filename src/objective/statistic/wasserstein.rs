@@ -21,10 +21,8 @@ use ndarray::{Array1, Array2, ArrayD, ArrayView2, Axis, Ix2};
 
 use super::moments::mean_error;
 use super::transport::{Transport, inner, root};
-use super::{Distance, Moments, Options, Sums, Target};
-use crate::autograd::{Tape, Var};
+use super::{Distance, Measure, Moments, Options, Sums, Target};
 use crate::kernels::matmul::{matmul, matmul_symmetric};
-use crate::ops;
 use crate::state::{Found, Saved};
 
 /// Added to the covariances' diagonals: a direction in which nothing varies has a root, too.
@@ -54,9 +52,8 @@ pub fn target(sums: &Sums, options: Options) -> Box<dyn Target> {
 }
 
 impl Target for Wasserstein {
-    fn measure(&self, tape: &mut Tape<'_>, features: Var) -> Var {
-        let (height, width, channels) = tape.dim(features);
-        if is_small(height * width, channels) { ops::gather(tape, features) } else { ops::moments(tape, features) }
+    fn measure(&self, pixels: usize, channels: usize) -> Measure {
+        if is_small(pixels, channels) { Measure::Features } else { Measure::Moments }
     }
 
     fn distance(&mut self, measured: &ArrayD<f32>, pixels: usize) -> Distance {

@@ -1,0 +1,354 @@
+//! The same losses and the same gradient, to the bit, of pictures so large that their maps cannot be there whole.
+//!
+//! ```text
+//!   first pass    x ──strips──▶ ΣFᵀF, ΣF ──▶ distances, and what they make of each pixel: F·S + r
+//!   second pass   x ──strips──▶ F ──▶ F·S + r + a (F − P) ──▶ dx        P: the content picture's, looked at beside it
+//! ```
+//!
+//! A style's gradient at a pixel depends on sums over all of them: so there are two passes, and the first is what an
+//! evaluation costs more. Where only losses are wanted, it is the only one.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use half::bf16;
+use ndarray::{Array2, ArrayD, Ix2, Zip, s};
+
+use super::statistic::{Measure, Sums};
+use super::{Content, Evaluation, LayerWeight, Objective, distances};
+use crate::autograd::{Cancel, MapElement, Tape, Value};
+use crate::kernels::gram::{self, Affine};
+use crate::kernels::reduce::{SquaredDistances, add_difference};
+use crate::kernels::variation;
+use crate::ops::known;
+use crate::tensor::{Dtype, FeatureMap, Pool, Rows};
+use crate::vgg::strips::Strips;
+use crate::vgg::{Layer, Vgg};
+
+/// The rows at which strips of a picture end.
+fn ends(height: usize, rows: usize) -> impl Iterator<Item = usize> {
+    (0..height).step_by(rows).map(move |start| (start + rows).min(height))
+}
+
+/// The sums that a style's targets are made of.
+pub(super) fn sums(
+    vgg: &Vgg,
+    layers: &[LayerWeight],
+    picture: &FeatureMap,
+    rows: usize,
+    pool: &mut Pool,
+    cancel: &Cancel,
+) -> Option<Vec<(LayerWeight, Sums)>> {
+    let measures = layers.iter().map(|layer| (layer.layer, Measure::Moments)).collect();
+    let measured = match vgg.precision() {
+        Dtype::F32 => measured::<f32>(vgg, measures, picture, rows, pool, cancel),
+        Dtype::Bf16 => measured::<bf16>(vgg, measures, picture, rows, pool, cancel),
+    };
+    let sums = measured?.into_iter().map(|(layer, sums, pixels)| {
+        let layer = layers.iter().find(|l| l.layer == layer).expect("measured because it is one of them");
+        (*layer, Sums { sums: sums.into_dimensionality().expect("N+1 × N"), pixels })
+    });
+    Some(sums.collect())
+}
+
+/// What counts of a layer, while its rows come.
+enum Measuring<E> {
+    Sums(gram::Sums<E>),
+    Features { rows: Vec<f32>, channels: usize },
+}
+
+impl<E: MapElement> Measuring<E> {
+    fn new(measure: Measure, (_, width, channels): (usize, usize, usize)) -> Self {
+        match measure {
+            Measure::Gram => Measuring::Sums(gram::Sums::new(width, channels, false)),
+            Measure::Moments => Measuring::Sums(gram::Sums::new(width, channels, true)),
+            Measure::Features => Measuring::Features { rows: Vec::new(), channels },
+        }
+    }
+
+    fn add(&mut self, features: &[E]) {
+        match self {
+            Measuring::Sums(sums) => sums.add(features),
+            Measuring::Features { rows, .. } => rows.extend(features.iter().map(|f| f.to_f32())),
+        }
+    }
+
+    fn finish(self) -> ArrayD<f32> {
+        match self {
+            Measuring::Sums(sums) => sums.finish().into_dyn(),
+            Measuring::Features { rows, channels } => {
+                let shape = vec![rows.len() / channels, channels];
+                ArrayD::from_shape_vec(shape, rows).expect("whole pixels")
+            }
+        }
+    }
+}
+
+/// What counts of each layer of a picture, and over how many pixels, in the network's order.
+fn measured<E: MapElement>(
+    vgg: &Vgg,
+    measures: Vec<(Layer, Measure)>,
+    picture: &FeatureMap,
+    rows: usize,
+    pool: &mut Pool,
+    cancel: &Cancel,
+) -> Option<Vec<(Layer, ArrayD<f32>, usize)>> {
+    let Some(deepest) = measures.iter().map(|(layer, _)| *layer).max() else { return Some(Vec::new()) };
+    let mut strips = Strips::<E>::new(vgg, deepest, None, picture);
+    let mut found: Vec<(Layer, Measuring<E>, usize)> = Vec::new();
+    for end in ends(picture.height(), rows) {
+        strips.forward(end, pool, cancel, |layer, _, features, _| {
+            let (_, measure) = measures.iter().find(|(name, _)| *name == layer)?;
+            let known = found.iter().position(|(name, ..)| *name == layer);
+            let at = known.unwrap_or_else(|| {
+                found.push((layer, Measuring::new(*measure, features.dim()), 0));
+                found.len() - 1
+            });
+            found[at].1.add(features.as_slice());
+            found[at].2 += features.pixels();
+            None
+        })?;
+    }
+    found.sort_by_key(|(layer, ..)| *layer);
+    Some(found.into_iter().map(|(layer, measuring, pixels)| (layer, measuring.finish(), pixels)).collect())
+}
+
+/// What the losses make of a layer's features.
+#[derive(Default)]
+struct Slope {
+    style: Option<StyleSlope>,
+    /// The factor of F − P.
+    content: Option<f32>,
+}
+
+/// What a style's distance makes of each pixel.
+enum StyleSlope {
+    /// f ↦ f·S + r.
+    Affine { s: Array2<f32>, row: Option<Vec<f32>> },
+    /// One gradient for each (M × N).
+    Each(Array2<f32>),
+}
+
+impl StyleSlope {
+    /// From the gradient of what was measured.
+    fn new(measure: Measure, d: ArrayD<f32>) -> Self {
+        let d = d.into_dimensionality::<Ix2>().expect("a matrix");
+        if measure == Measure::Features {
+            return StyleSlope::Each(d);
+        }
+        let n = d.ncols();
+        let d_gram = d.slice(s![..n, ..]);
+        let s = Zip::from(&d_gram).and(d_gram.t()).par_map_collect(|a, b| a + b);
+        StyleSlope::Affine { s, row: (d.nrows() > n).then(|| d.row(n).to_vec()) }
+    }
+
+    /// Writes the gradient of some rows of features.
+    fn write<E: MapElement>(&self, rows: &Range<usize>, features: &FeatureMap<E>, d: &mut FeatureMap<E>) {
+        match self {
+            StyleSlope::Affine { s, row } => {
+                gram::backward(features, Affine { s: s.view(), row: row.as_deref() }, 0.0, d);
+            }
+            StyleSlope::Each(all) => {
+                let first = rows.start * features.width();
+                let all = all.slice(s![first..first + features.pixels(), ..]);
+                d.as_mut_slice().iter_mut().zip(all).for_each(|(d, all)| *d = E::from_f32(*all));
+            }
+        }
+    }
+}
+
+/// Σ (F − P)² of each content layer, and over how many elements.
+type Errors<E> = HashMap<Layer, (SquaredDistances<E>, usize)>;
+
+impl Objective {
+    /// [`Objective::run`], some rows of the picture at a time.
+    pub(super) fn in_strips(
+        &mut self,
+        x: &FeatureMap,
+        rows: usize,
+        pool: &mut Pool,
+        differentiate: bool,
+        cancel: &Cancel,
+    ) -> Option<Evaluation> {
+        match self.vgg.precision() {
+            Dtype::F32 => self.in_strips_of::<f32>(x, rows, pool, differentiate, cancel),
+            Dtype::Bf16 => self.in_strips_of::<bf16>(x, rows, pool, differentiate, cancel),
+        }
+    }
+
+    fn in_strips_of<E: MapElement>(
+        &mut self,
+        x: &FeatureMap,
+        rows: usize,
+        pool: &mut Pool,
+        differentiate: bool,
+        cancel: &Cancel,
+    ) -> Option<Evaluation> {
+        let measures = |(height, width): (usize, usize)| {
+            self.style.iter().map(move |(layer, target)| {
+                let stride = crate::vgg::layers::stride(layer.layer);
+                let pixels = (height / stride) * (width / stride);
+                (layer.layer, target.measure(pixels, crate::vgg::layers::channels(layer.layer)))
+            })
+        };
+        let measures: Vec<_> = measures((x.height(), x.width())).collect();
+        let measured = measured::<E>(&self.vgg, measures.clone(), x, rows, pool, cancel)?;
+        let values = measured.iter().map(|(layer, value, pixels)| (*layer, value, *pixels)).collect();
+        let style = distances(&mut self.style, values);
+        if cancel.is_cancelled() {
+            return None;
+        }
+        let neighbours = self.goal.variation.neighbours(x.dim());
+        let tv = variation::sum(x, &neighbours);
+        let (mut gradient, mut slopes) = (None, HashMap::new());
+        if differentiate {
+            let (found, d_tv) = self.slopes(&measures, &measured, &style, x, tv);
+            slopes = found;
+            gradient = Some((FeatureMap::zeros(x.height(), x.width(), x.channels()), d_tv));
+        }
+        drop(measured);
+        let mut errors = self.errors::<E>(x, rows, &slopes, gradient.as_mut().map(|(d_x, _)| d_x), pool, cancel)?;
+        let mut tape = Tape::new(pool);
+        let mut scalar = |value| tape.constant(Arc::new(Value::Scalar(value)));
+        let errors = self.goal.content_layers.iter().filter_map(|layer| {
+            let (sum, elements) = errors.remove(&layer.layer)?;
+            Some((*layer, scalar(sum.finish()), elements))
+        });
+        let mut errors: Vec<_> = errors.collect();
+        errors.sort_by_key(|(layer, ..)| layer.layer);
+        let style: Vec<_> = style.iter().map(|(layer, distance)| (*layer, scalar(distance.value))).collect();
+        let tv = scalar(tv);
+        let mut evaluation = self.goal.terms(&mut tape, &errors, &style, tv).evaluation(&tape);
+        evaluation.gradient = gradient.map(|(mut d_x, d_tv)| {
+            if let Some(d_tv) = d_tv {
+                variation::backward(x, &neighbours, d_tv, 1.0, &mut d_x);
+            }
+            d_x
+        });
+        Some(evaluation)
+    }
+
+    /// What the losses make of each layer's features, and the gradient of the variation: on a tape of sums, since every
+    /// loss is a function of those.
+    fn slopes(
+        &self,
+        measures: &[(Layer, Measure)],
+        measured: &[(Layer, ArrayD<f32>, usize)],
+        style: &[(LayerWeight, super::Distance)],
+        x: &FeatureMap,
+        tv: f64,
+    ) -> (HashMap<Layer, Slope>, Option<f64>) {
+        let pool = &mut Pool::new();
+        let mut tape = Tape::new(pool);
+        let style = style.iter().map(|(layer, distance)| {
+            let (_, value, _) = measured.iter().find(|(name, ..)| *name == layer.layer).expect("it has a distance");
+            let sums = tape.variable(Value::Tensor(value.clone()));
+            (*layer, sums, known(&mut tape, sums, distance.value, distance.gradient.clone()))
+        });
+        let style: Vec<_> = style.collect();
+        // Its gradient does not depend on what Σ (F − P)² is.
+        let errors = self.goal.content_layers.iter().map(|layer| {
+            let stride = crate::vgg::layers::stride(layer.layer);
+            let pixels = (x.height() / stride) * (x.width() / stride);
+            (*layer, tape.variable(Value::Scalar(0.0)), pixels * crate::vgg::layers::channels(layer.layer))
+        });
+        let errors: Vec<_> = errors.collect();
+        let tv = tape.variable(Value::Scalar(tv));
+        let distances: Vec<_> = style.iter().map(|&(layer, _, loss)| (layer, loss)).collect();
+        let terms = self.goal.terms(&mut tape, &errors, &distances, tv);
+        let mut gradients = tape.backward(terms.total);
+        let mut slopes: HashMap<Layer, Slope> = HashMap::new();
+        for (layer, sums, _) in style {
+            let measure = measures.iter().find(|(name, _)| *name == layer.layer).expect("it was measured").1;
+            if let Some(Value::Tensor(d)) = gradients.take(sums) {
+                slopes.entry(layer.layer).or_default().style = Some(StyleSlope::new(measure, d));
+            }
+        }
+        for (layer, sum, _) in errors {
+            if let Some(Value::Scalar(d)) = gradients.take(sum) {
+                slopes.entry(layer.layer).or_default().content = Some(2.0 * d as f32);
+            }
+        }
+        let Some(Value::Scalar(d_tv)) = gradients.take(tv) else { return (slopes, None) };
+        (slopes, Some(d_tv))
+    }
+
+    /// The second pass: the content's errors, and the network's part of the gradient, if it is wanted.
+    fn errors<E: MapElement>(
+        &self,
+        x: &FeatureMap,
+        rows: usize,
+        slopes: &HashMap<Layer, Slope>,
+        mut d_x: Option<&mut FeatureMap>,
+        pool: &mut Pool,
+        cancel: &Cancel,
+    ) -> Option<Errors<E>> {
+        let Content::Picture(content) = &self.content else { unreachable!("a picture that is cut is looked at again") };
+        let mut errors = Errors::<E>::new();
+        let deepest_content = self.goal.content_layers.iter().map(|l| l.layer).max();
+        let turn = slopes.keys().copied().max();
+        let Some(deepest) = turn.max(deepest_content) else { return Some(errors) };
+        let mut content = deepest_content.map(|deepest| Strips::<E>::new(&self.vgg, deepest, None, content));
+        let mut strips = Strips::<E>::new(&self.vgg, deepest, turn, x);
+        let mut targets: HashMap<Layer, Rows<E>> = HashMap::new();
+        for end in ends(x.height(), rows) {
+            if let Some(content) = &mut content {
+                content.forward(end, pool, cancel, |layer, _, features, pool| {
+                    self.goal.content_layers.iter().find(|l| l.layer == layer)?;
+                    let mut copy = pool.take(features.as_slice().len());
+                    copy.copy_from_slice(features.as_slice());
+                    let row = features.width() * features.channels();
+                    targets.entry(layer).or_insert_with(|| Rows::new(row)).push(copy);
+                    None
+                })?;
+            }
+            strips.forward(end, pool, cancel, |layer, rows, features, pool| {
+                let target = targets.get_mut(&layer).map(|target| {
+                    let copy = target.copy(rows.clone(), pool);
+                    target.release(rows.end, pool);
+                    copy
+                });
+                if let Some(target) = &target {
+                    let (sum, elements) = errors.entry(layer).or_default();
+                    sum.add(features.as_slice(), target);
+                    *elements += features.as_slice().len();
+                }
+                let slope = slopes.get(&layer);
+                let given = slope.map(|slope| slope.write(&rows, features, target.as_deref(), pool));
+                target.into_iter().for_each(|target| pool.put(target));
+                given
+            })?;
+            if let Some(d_x) = &mut d_x {
+                strips.backward(d_x, pool, cancel)?;
+            }
+        }
+        if let Some(d_x) = d_x {
+            Strips::<E>::finish(d_x);
+        }
+        Some(errors)
+    }
+}
+
+impl Slope {
+    /// The gradient of some rows of features.
+    fn write<E: MapElement>(
+        &self,
+        rows: &Range<usize>,
+        features: &FeatureMap<E>,
+        target: Option<&[E]>,
+        pool: &mut Pool,
+    ) -> FeatureMap<E> {
+        let (height, width, channels) = features.dim();
+        let mut d = FeatureMap::from_pool(pool, height, width, channels);
+        if let Some(style) = &self.style {
+            style.write(rows, features, &mut d);
+        }
+        if let Some(factor) = self.content {
+            let target = target.expect("a content layer has a target");
+            let beta = if self.style.is_some() { 1.0 } else { 0.0 };
+            add_difference(features.as_slice(), target, factor, beta, d.as_mut_slice());
+        }
+        d
+    }
+}
