@@ -9,7 +9,7 @@ use common::{random_map, weights_file};
 use impasto::autograd::Cancel;
 use impasto::config::{Config, Precision, Preset};
 use impasto::kernels::conv::Algorithm;
-use impasto::objective::{Cut, Evaluation, Goal, LayerWeight, Objective, Statistic};
+use impasto::objective::{self, Cut, Evaluation, Goal, LayerWeight, Listener, Objective, Statistic};
 use impasto::tensor::{FeatureMap, Pool};
 use impasto::vgg::network::Options;
 use impasto::vgg::{Border, Layer, Pooling, Vgg, Weights};
@@ -44,8 +44,16 @@ fn evaluations(vgg: &Arc<Vgg>, goal: &Goal, size: [usize; 2], cut: Cut) -> Vec<E
     let cancel = Cancel::default();
     let mut objective = Objective::cut(vgg.clone(), goal.clone(), content, &style, cut, &cancel).unwrap();
     let mut pool = Pool::new();
-    let evaluation = |i: u64| objective.run(&picture(size, 3 + i), &mut pool, i < 2, &cancel).unwrap();
-    (0..3).map(evaluation).collect()
+    let evaluation = |i: u64| {
+        let x = picture(size, 3 + i);
+        if i < 2 { objective.evaluate(&x, &mut pool) } else { objective.measure(&x, &mut pool) }
+    };
+    let evaluations = (0..3).map(evaluation).collect();
+    if let Some(rows) = cut.picture {
+        let room = objective::room(goal, vgg.stages(), vgg.options(), (size[0], size[1]), rows);
+        assert!(pool.bytes() <= room.next_multiple_of(64), "{} bytes were taken, and {room} planned", pool.bytes());
+    }
+    evaluations
 }
 
 fn same(whole: &Evaluation, cut: &Evaluation, what: &str) {
@@ -166,6 +174,6 @@ fn a_cancelled_evaluation_has_no_result() {
     let (content, style, cancel) = (picture(ODD, 1), picture(ODD, 2), Cancel::default());
     let mut objective = Objective::cut(vgg.clone(), config.goal(), content.clone(), &style, cut, &cancel).unwrap();
     cancel.cancel();
-    assert!(objective.run(&content, &mut Pool::new(), true, &cancel).is_none());
+    assert!(objective.run(&content, None, &mut Pool::new(), &Listener::cancelling(cancel.clone())).is_none());
     assert!(Objective::cut(vgg, config.goal(), content.clone(), &content, cut, &cancel).is_none());
 }

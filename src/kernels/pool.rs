@@ -65,6 +65,12 @@ impl Choices {
         Choices { words }
     }
 
+    /// The words in memory order.
+    #[must_use]
+    pub fn words(&self) -> &[u16] {
+        &self.words
+    }
+
     /// The buffer, for the pool.
     #[must_use]
     pub fn into_buffer(self) -> Buffer<u16> {

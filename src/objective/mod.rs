@@ -35,6 +35,7 @@ pub use content::ContentLoss;
 pub use layer_weight::LayerWeight;
 pub use statistic::Statistic;
 use statistic::{Distance, Options, Sums, Target};
+pub use strips::room;
 pub use tv::Variation;
 
 /// What a picture should be like: formulas, layers, weights.
@@ -66,7 +67,13 @@ impl Goal {
         self.content_layers.iter().chain(&self.style_layers).map(|l| l.layer)
     }
 
-    /// The deepest of them.
+    /// Those whose losses have a gradient.
+    pub fn differentiated(&self) -> impl Iterator<Item = Layer> {
+        let content = self.content_layers.iter().filter(|_| self.content_weight > 0.0);
+        content.chain(self.style_layers.iter().filter(|_| self.style_weight > 0.0)).map(|l| l.layer)
+    }
+
+    /// The deepest that a loss looks at.
     #[must_use]
     pub fn deepest_layer(&self) -> Layer {
         self.layers().max().unwrap_or(Layer::relu(1, 1))
@@ -99,6 +106,32 @@ pub struct Cut {
     pub picture: Option<usize>,
     /// Rows of the style picture, which is looked at once.
     pub style: Option<usize>,
+}
+
+/// Whoever waits for an evaluation: it may end it, and is told how far it is.
+#[derive(Clone, Default)]
+pub struct Listener {
+    /// Ends it.
+    pub cancel: Cancel,
+    /// Is told of each strip, where an evaluation is cut.
+    pub strip: Option<Arc<dyn Fn(Part) + Send + Sync>>,
+}
+
+/// How much of an evaluation is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Strips done, in both passes.
+    pub done: usize,
+    /// Of so many.
+    pub of: usize,
+}
+
+impl Listener {
+    /// One that ends an evaluation.
+    #[must_use]
+    pub fn cancelling(cancel: Cancel) -> Self {
+        Listener { cancel, strip: None }
+    }
 }
 
 /// The losses at a picture, and where it should move.
@@ -178,32 +211,52 @@ impl Objective {
     /// The losses at x (H × W × 3) and their gradient.
     #[must_use]
     pub fn evaluate(&mut self, x: &FeatureMap, pool: &mut Pool) -> Evaluation {
-        self.run(x, pool, true, &Cancel::default()).expect("nobody cancels")
+        let gradient = FeatureMap::zeros(x.height(), x.width(), x.channels());
+        self.run(x, Some(gradient), pool, &Listener::default()).expect("nobody cancels")
     }
 
     /// The losses at x (H × W × 3) alone.
     #[must_use]
     pub fn measure(&mut self, x: &FeatureMap, pool: &mut Pool) -> Evaluation {
-        self.run(x, pool, false, &Cancel::default()).expect("nobody cancels")
+        self.run(x, None, pool, &Listener::default()).expect("nobody cancels")
     }
 
-    /// The losses at x (H × W × 3), and their gradient if it is wanted, unless that is cancelled. What a statistic
-    /// remembers may then be of a picture whose gradient nobody saw.
+    /// The losses at x (H × W × 3), and their gradient if there is a map to write it into, unless that is cancelled. What
+    /// a statistic remembers may then be of a picture whose gradient nobody saw.
+    ///
+    /// # Panics
+    /// If the gradient's map has not the size of x.
     #[must_use]
-    pub fn run(&mut self, x: &FeatureMap, pool: &mut Pool, differentiate: bool, cancel: &Cancel) -> Option<Evaluation> {
+    pub fn run(
+        &mut self,
+        x: &FeatureMap,
+        gradient: Option<FeatureMap>,
+        pool: &mut Pool,
+        listener: &Listener,
+    ) -> Option<Evaluation> {
+        assert!(gradient.as_ref().is_none_or(|d| d.dim() == x.dim()), "a gradient for every value");
         match self.rows {
-            None => self.whole(x, pool, differentiate, cancel),
-            Some(rows) => self.in_strips(x, rows, pool, differentiate, cancel),
+            None => self.whole(x, gradient, pool, &listener.cancel),
+            Some(rows) => self.in_strips(x, rows, gradient, pool, listener),
         }
     }
 
     /// [`Objective::run`] on one tape.
-    fn whole(&mut self, x: &FeatureMap, pool: &mut Pool, differentiate: bool, cancel: &Cancel) -> Option<Evaluation> {
+    fn whole(
+        &mut self,
+        x: &FeatureMap,
+        gradient: Option<FeatureMap>,
+        pool: &mut Pool,
+        cancel: &Cancel,
+    ) -> Option<Evaluation> {
         let mut tape = Tape::heeding(pool, cancel.clone());
         let mut copy = tape.allocate(x.height(), x.width(), x.channels());
         copy.as_mut_slice().copy_from_slice(x.as_slice());
-        let picture =
-            if differentiate { tape.variable(Value::Map(copy)) } else { tape.constant(Arc::new(Value::Map(copy))) };
+        let picture = if gradient.is_some() {
+            tape.variable(Value::Map(copy))
+        } else {
+            tape.constant(Arc::new(Value::Map(copy)))
+        };
         let tv = self.goal.variation.record(&mut tape, picture);
         let Content::Maps(targets) = &self.content else { unreachable!("of a whole picture there are whole maps") };
         let (mut errors, mut measured) = (Vec::new(), Vec::new());
@@ -229,12 +282,16 @@ impl Objective {
         let style: Vec<_> = style.collect();
         let terms = self.goal.terms(&mut tape, &errors, &style, tv);
         let mut evaluation = terms.evaluation(&tape);
-        if differentiate {
+        if let Some(mut room) = gradient {
             let mut gradients = tape.backward(terms.total);
             if cancel.is_cancelled() {
                 return None;
             }
-            evaluation.gradient = Some(gradients.take_map(picture));
+            let d = gradients.take_map(picture);
+            room.as_mut_slice().copy_from_slice(d.as_slice());
+            drop(gradients);
+            pool.put(d.into_buffer());
+            evaluation.gradient = Some(room);
         }
         Some(evaluation)
     }

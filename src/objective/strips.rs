@@ -14,21 +14,52 @@ use std::sync::Arc;
 
 use half::bf16;
 use ndarray::{Array2, ArrayD, Ix2, Zip, s};
+use rayon::prelude::*;
 
 use super::statistic::{Measure, Sums};
-use super::{Content, Evaluation, LayerWeight, Objective, distances};
+use super::{Content, Evaluation, Goal, LayerWeight, Listener, Objective, Part, distances};
 use crate::autograd::{Cancel, MapElement, Tape, Value};
+use crate::kernels::conv::GRID;
 use crate::kernels::gram::{self, Affine};
-use crate::kernels::reduce::{SquaredDistances, add_difference};
+use crate::kernels::reduce::{BLOCK, SquaredDistances, add_difference};
 use crate::kernels::variation;
 use crate::ops::known;
-use crate::tensor::{Dtype, FeatureMap, Pool, Rows};
-use crate::vgg::strips::Strips;
-use crate::vgg::{Layer, Vgg};
+use crate::tensor::{Buffer, Dtype, FeatureMap, Pool};
+use crate::vgg::layers::{channels, stride};
+use crate::vgg::network::Options;
+use crate::vgg::strips::{self, Route, Strips};
+use crate::vgg::{Layer, Stage, Vgg};
 
-/// The rows at which strips of a picture end.
-fn ends(height: usize, rows: usize) -> impl Iterator<Item = usize> {
-    (0..height).step_by(rows).map(move |start| (start + rows).min(height))
+/// Pixels and channels of a layer, of a picture of (H, W).
+fn extent(layer: Layer, (height, width): (usize, usize)) -> (usize, usize) {
+    ((height / stride(layer)) * (width / stride(layer)), channels(layer))
+}
+
+/// Bytes of the pool that an evaluation of a picture of (H, W) takes in strips of `rows` rows, with its gradient.
+pub fn room(goal: &Goal, stages: &[Stage], options: &Options, size: (usize, usize), rows: usize) -> usize {
+    let walk = |route: &Route| match options.precision {
+        Dtype::F32 => strips::bytes::<f32>(stages, options, size, route, rows),
+        Dtype::Bf16 => strips::bytes::<bf16>(stages, options, size, route, rows),
+    };
+    let deepest = |layers: &[LayerWeight]| layers.iter().map(|l| l.layer).max();
+    let there =
+        |deepest: Option<Layer>| deepest.map_or(0, |deepest| walk(&Route { deepest, turn: None, given: Vec::new() }));
+    let first = there(deepest(&goal.style_layers));
+    let beside = there(deepest(&goal.content_layers));
+    // What a strip writes of a content layer, and four rows more where the one before could not.
+    let targets = goal.content_layers.iter().map(|layer| {
+        let (stride, channels) = (stride(layer.layer), channels(layer.layer));
+        (rows.div_ceil(stride) + 2 * GRID).min(size.0 / stride + 1)
+            * (size.1 / stride)
+            * channels
+            * options.precision.bytes()
+    });
+    let given: Vec<Layer> = goal.differentiated().collect();
+    let second = match goal.layers().max() {
+        Some(deepest) => walk(&Route { deepest, turn: given.iter().copied().max(), given }),
+        None => 0,
+    };
+    first.max(beside + targets.sum::<usize>() + second)
 }
 
 /// The sums that a style's targets are made of.
@@ -42,8 +73,8 @@ pub(super) fn sums(
 ) -> Option<Vec<(LayerWeight, Sums)>> {
     let measures = layers.iter().map(|layer| (layer.layer, Measure::Moments)).collect();
     let measured = match vgg.precision() {
-        Dtype::F32 => measured::<f32>(vgg, measures, picture, rows, pool, cancel),
-        Dtype::Bf16 => measured::<bf16>(vgg, measures, picture, rows, pool, cancel),
+        Dtype::F32 => measured::<f32>(vgg, measures, picture, rows, pool, (cancel, &|_| {})),
+        Dtype::Bf16 => measured::<bf16>(vgg, measures, picture, rows, pool, (cancel, &|_| {})),
     };
     let sums = measured?.into_iter().map(|(layer, sums, pixels)| {
         let layer = layers.iter().find(|l| l.layer == layer).expect("measured because it is one of them");
@@ -92,12 +123,13 @@ fn measured<E: MapElement>(
     picture: &FeatureMap,
     rows: usize,
     pool: &mut Pool,
-    cancel: &Cancel,
+    (cancel, tell): (&Cancel, &dyn Fn(usize)),
 ) -> Option<Vec<(Layer, ArrayD<f32>, usize)>> {
     let Some(deepest) = measures.iter().map(|(layer, _)| *layer).max() else { return Some(Vec::new()) };
-    let mut strips = Strips::<E>::new(vgg, deepest, None, picture);
+    let route = Route { deepest, turn: None, given: Vec::new() };
+    let mut strips = Strips::<E>::new(vgg, &route, picture, rows, pool);
     let mut found: Vec<(Layer, Measuring<E>, usize)> = Vec::new();
-    for end in ends(picture.height(), rows) {
+    for (done, end) in strips.ends().enumerate() {
         strips.forward(end, pool, cancel, |layer, _, features, _| {
             let (_, measure) = measures.iter().find(|(name, _)| *name == layer)?;
             let known = found.iter().position(|(name, ..)| *name == layer);
@@ -109,7 +141,9 @@ fn measured<E: MapElement>(
             found[at].2 += features.pixels();
             None
         })?;
+        tell(done + 1);
     }
+    strips.finish(None, pool);
     found.sort_by_key(|(layer, ..)| *layer);
     Some(found.into_iter().map(|(layer, measuring, pixels)| (layer, measuring.finish(), pixels)).collect())
 }
@@ -167,13 +201,14 @@ impl Objective {
         &mut self,
         x: &FeatureMap,
         rows: usize,
+        gradient: Option<FeatureMap>,
         pool: &mut Pool,
-        differentiate: bool,
-        cancel: &Cancel,
+        listener: &Listener,
     ) -> Option<Evaluation> {
+        pool.reserve(room(&self.goal, self.vgg.stages(), self.vgg.options(), (x.height(), x.width()), rows));
         match self.vgg.precision() {
-            Dtype::F32 => self.in_strips_of::<f32>(x, rows, pool, differentiate, cancel),
-            Dtype::Bf16 => self.in_strips_of::<bf16>(x, rows, pool, differentiate, cancel),
+            Dtype::F32 => self.in_strips_of::<f32>(x, rows, gradient, pool, listener),
+            Dtype::Bf16 => self.in_strips_of::<bf16>(x, rows, gradient, pool, listener),
         }
     }
 
@@ -181,19 +216,22 @@ impl Objective {
         &mut self,
         x: &FeatureMap,
         rows: usize,
+        gradient: Option<FeatureMap>,
         pool: &mut Pool,
-        differentiate: bool,
-        cancel: &Cancel,
+        listener: &Listener,
     ) -> Option<Evaluation> {
-        let measures = |(height, width): (usize, usize)| {
-            self.style.iter().map(move |(layer, target)| {
-                let stride = crate::vgg::layers::stride(layer.layer);
-                let pixels = (height / stride) * (width / stride);
-                (layer.layer, target.measure(pixels, crate::vgg::layers::channels(layer.layer)))
-            })
+        let cancel = &listener.cancel;
+        let measures = self.style.iter().map(|(layer, target)| {
+            let (pixels, channels) = extent(layer.layer, (x.height(), x.width()));
+            (layer.layer, target.measure(pixels, channels))
+        });
+        let measures: Vec<_> = measures.collect();
+        let strips = x.height().div_ceil(rows);
+        let tell = |done| {
+            let told = listener.strip.as_ref();
+            told.into_iter().for_each(|told| told(Part { done, of: 2 * strips }));
         };
-        let measures: Vec<_> = measures((x.height(), x.width())).collect();
-        let measured = measured::<E>(&self.vgg, measures.clone(), x, rows, pool, cancel)?;
+        let measured = measured::<E>(&self.vgg, measures.clone(), x, rows, pool, (cancel, &tell))?;
         let values = measured.iter().map(|(layer, value, pixels)| (*layer, value, *pixels)).collect();
         let style = distances(&mut self.style, values);
         if cancel.is_cancelled() {
@@ -201,14 +239,16 @@ impl Objective {
         }
         let neighbours = self.goal.variation.neighbours(x.dim());
         let tv = variation::sum(x, &neighbours);
-        let (mut gradient, mut slopes) = (None, HashMap::new());
-        if differentiate {
+        let mut slopes = HashMap::new();
+        let mut gradient = gradient.map(|mut d_x| {
             let (found, d_tv) = self.slopes(&measures, &measured, &style, x, tv);
             slopes = found;
-            gradient = Some((FeatureMap::zeros(x.height(), x.width(), x.channels()), d_tv));
-        }
+            d_x.as_mut_slice().par_chunks_mut(BLOCK).for_each(|d_x| d_x.fill(0.0));
+            (d_x, d_tv)
+        });
         drop(measured);
-        let mut errors = self.errors::<E>(x, rows, &slopes, gradient.as_mut().map(|(d_x, _)| d_x), pool, cancel)?;
+        let d_x = gradient.as_mut().map(|(d_x, _)| d_x);
+        let mut errors = self.errors::<E>(x, rows, &slopes, d_x, pool, (cancel, &|done| tell(strips + done)))?;
         let mut tape = Tape::new(pool);
         let mut scalar = |value| tape.constant(Arc::new(Value::Scalar(value)));
         let errors = self.goal.content_layers.iter().filter_map(|layer| {
@@ -249,9 +289,8 @@ impl Objective {
         let style: Vec<_> = style.collect();
         // Its gradient does not depend on what Σ (F − P)² is.
         let errors = self.goal.content_layers.iter().map(|layer| {
-            let stride = crate::vgg::layers::stride(layer.layer);
-            let pixels = (x.height() / stride) * (x.width() / stride);
-            (*layer, tape.variable(Value::Scalar(0.0)), pixels * crate::vgg::layers::channels(layer.layer))
+            let (pixels, channels) = extent(layer.layer, (x.height(), x.width()));
+            (*layer, tape.variable(Value::Scalar(0.0)), pixels * channels)
         });
         let errors: Vec<_> = errors.collect();
         let tv = tape.variable(Value::Scalar(tv));
@@ -282,32 +321,34 @@ impl Objective {
         slopes: &HashMap<Layer, Slope>,
         mut d_x: Option<&mut FeatureMap>,
         pool: &mut Pool,
-        cancel: &Cancel,
+        (cancel, tell): (&Cancel, &dyn Fn(usize)),
     ) -> Option<Errors<E>> {
         let Content::Picture(content) = &self.content else { unreachable!("a picture that is cut is looked at again") };
         let mut errors = Errors::<E>::new();
         let deepest_content = self.goal.content_layers.iter().map(|l| l.layer).max();
         let turn = slopes.keys().copied().max();
         let Some(deepest) = turn.max(deepest_content) else { return Some(errors) };
-        let mut content = deepest_content.map(|deepest| Strips::<E>::new(&self.vgg, deepest, None, content));
-        let mut strips = Strips::<E>::new(&self.vgg, deepest, turn, x);
-        let mut targets: HashMap<Layer, Rows<E>> = HashMap::new();
-        for end in ends(x.height(), rows) {
+        let route = |deepest| Route { deepest, turn: None, given: Vec::new() };
+        let mut content =
+            deepest_content.map(|deepest| Strips::<E>::new(&self.vgg, &route(deepest), content, rows, pool));
+        let route = Route { turn, given: slopes.keys().copied().collect(), ..route(deepest) };
+        let mut strips = Strips::<E>::new(&self.vgg, &route, x, rows, pool);
+        // Both walks come to the same rows in the same strip.
+        let mut targets: HashMap<Layer, (Range<usize>, Buffer<E>)> = HashMap::new();
+        for (done, end) in strips.ends().enumerate() {
             if let Some(content) = &mut content {
-                content.forward(end, pool, cancel, |layer, _, features, pool| {
+                content.forward(end, pool, cancel, |layer, rows, features, pool| {
                     self.goal.content_layers.iter().find(|l| l.layer == layer)?;
                     let mut copy = pool.take(features.as_slice().len());
                     copy.copy_from_slice(features.as_slice());
-                    let row = features.width() * features.channels();
-                    targets.entry(layer).or_insert_with(|| Rows::new(row)).push(copy);
+                    targets.insert(layer, (rows, copy));
                     None
                 })?;
             }
             strips.forward(end, pool, cancel, |layer, rows, features, pool| {
-                let target = targets.get_mut(&layer).map(|target| {
-                    let copy = target.copy(rows.clone(), pool);
-                    target.release(rows.end, pool);
-                    copy
+                let target = targets.remove(&layer).map(|(theirs, target)| {
+                    assert_eq!(theirs, rows, "both walks have one course");
+                    target
                 });
                 if let Some(target) = &target {
                     let (sum, elements) = errors.entry(layer).or_default();
@@ -322,10 +363,10 @@ impl Objective {
             if let Some(d_x) = &mut d_x {
                 strips.backward(d_x, pool, cancel)?;
             }
+            tell(done + 1);
         }
-        if let Some(d_x) = d_x {
-            Strips::<E>::finish(d_x);
-        }
+        content.into_iter().for_each(|content| content.finish(None, pool));
+        strips.finish(d_x, pool);
         Some(errors)
     }
 }

@@ -132,6 +132,18 @@ impl Pool {
         }
     }
 
+    /// Makes sure that a buffer of `bytes` could be lent at once. What is lent of it and comes back is lent again whole.
+    pub fn reserve(&mut self, bytes: usize) {
+        let bytes = bytes.next_multiple_of(LINE);
+        if self.free.iter().all(|(_, part)| part.len() < bytes) {
+            // What nobody has is too small.
+            let all = std::mem::take(&mut self.free);
+            let freed: usize = all.iter().map(|(_, part)| part.len()).sum();
+            self.bytes -= freed;
+            self.grow(bytes);
+        }
+    }
+
     /// Bytes of all regions, lent and free.
     #[must_use]
     pub fn bytes(&self) -> usize {

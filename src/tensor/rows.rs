@@ -1,6 +1,5 @@
 //! Some rows of something too large to be there whole: the last come at one end, the first go at the other.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 
 use bytemuck::Pod;
@@ -11,33 +10,43 @@ use super::{Buffer, Pool};
 /// Elements copied by one task.
 const BLOCK: usize = 1 << 16;
 
-/// A queue of rows, each of so many elements, numbered from the first that ever came.
+/// A queue of rows, each of so many elements, numbered from the first that ever came: a ring, so that what it takes is
+/// known beforehand.
 #[derive(Debug)]
 pub struct Rows<T: Pod> {
     /// Elements of a row.
     length: usize,
-    /// Rows that came together, with the first one's number.
-    pieces: VecDeque<(usize, Buffer<T>)>,
-    /// The number of the next row to come.
-    end: usize,
+    /// Rows that there is room for.
+    room: usize,
+    /// Row `n` is at `n % room`.
+    ring: Buffer<T>,
+    /// The numbers of those that are there.
+    there: Range<usize>,
 }
 
 impl<T: Pod + Send + Sync> Rows<T> {
-    /// None yet.
+    /// None yet, with room for so many.
     #[must_use]
-    pub fn new(length: usize) -> Self {
-        Rows { length, pieces: VecDeque::new(), end: 0 }
+    pub fn new(length: usize, room: usize, pool: &mut Pool) -> Self {
+        let ring = if room == 0 { Vec::new().into() } else { pool.take(length * room) };
+        Rows { length, room, ring, there: 0..0 }
     }
 
     /// Takes the next rows.
     ///
     /// # Panics
-    /// If they are not whole.
-    pub fn push(&mut self, rows: Buffer<T>) {
+    /// If they are not whole, or there is no room for them.
+    pub fn push(&mut self, rows: &[T]) {
         assert!(rows.len().is_multiple_of(self.length), "{} elements in rows of {}", rows.len(), self.length);
-        let first = self.end;
-        self.end += rows.len() / self.length;
-        self.pieces.push_back((first, rows));
+        let new = self.there.end..self.there.end + rows.len() / self.length;
+        assert!(new.end - self.there.start <= self.room, "{new:?} beside {:?} of {}", self.there, self.room);
+        let mut rest = rows;
+        for part in parts(new.clone(), self.room) {
+            let (now, later) = rest.split_at(part.len() * self.length);
+            copy(now, &mut self.ring[part.start * self.length..part.end * self.length]);
+            rest = later;
+        }
+        self.there.end = new.end;
     }
 
     /// A copy of some of them.
@@ -46,47 +55,38 @@ impl<T: Pod + Send + Sync> Rows<T> {
     /// If they are not all there.
     #[must_use]
     pub fn copy(&self, wanted: Range<usize>, pool: &mut Pool) -> Buffer<T> {
-        let mut copy = pool.take(wanted.len() * self.length);
-        let mut next = wanted.start;
-        for (first, piece) in &self.pieces {
-            let there = *first..first + piece.len() / self.length;
-            if there.contains(&next) && next < wanted.end {
-                let end = there.end.min(wanted.end);
-                let from = &piece[(next - first) * self.length..(end - first) * self.length];
-                let to = &mut copy[(next - wanted.start) * self.length..][..from.len()];
-                to.par_chunks_mut(BLOCK).zip(from.par_chunks(BLOCK)).for_each(|(to, from)| to.copy_from_slice(from));
-                next = end;
-            }
+        assert!(self.there.start <= wanted.start && wanted.end <= self.there.end, "{wanted:?} of {:?}", self.there);
+        let mut all = pool.take(wanted.len() * self.length);
+        let mut rest = &mut all[..];
+        for part in parts(wanted, self.room) {
+            let (now, later) = rest.split_at_mut(part.len() * self.length);
+            copy(&self.ring[part.start * self.length..part.end * self.length], now);
+            rest = later;
         }
-        assert_eq!(next, wanted.end, "rows {wanted:?} of {}", self.end);
-        copy
+        all
     }
 
-    /// Gives up the rows before `first`. Where that is more than half of those that came together, the others move, so
-    /// that what is kept is never more than twice what is asked for.
-    pub fn release(&mut self, first: usize, pool: &mut Pool) {
-        while let Some((begins, piece)) = self.pieces.front() {
-            let rows = piece.len() / self.length;
-            let gone = first.saturating_sub(*begins).min(rows);
-            if 2 * gone <= rows && rows > 0 {
-                return;
-            }
-            let (begins, piece) = self.pieces.pop_front().expect("looked at above");
-            if gone < rows {
-                let mut kept = pool.take((rows - gone) * self.length);
-                kept.copy_from_slice(&piece[gone * self.length..]);
-                self.pieces.push_front((begins + gone, kept));
-                pool.put(piece);
-                return;
-            }
-            pool.put(piece);
-        }
+    /// Gives up the rows before `first`.
+    pub fn release(&mut self, first: usize) {
+        self.there.start = first.clamp(self.there.start, self.there.end);
     }
 
-    /// Gives up all of them.
-    pub fn clear(&mut self, pool: &mut Pool) {
-        self.pieces.drain(..).for_each(|(_, piece)| pool.put(piece));
+    /// The ring, for the pool.
+    #[must_use]
+    pub fn into_buffer(self) -> Buffer<T> {
+        self.ring
     }
+}
+
+/// Where rows of these numbers lie in a ring: in one part, or in two.
+fn parts(numbers: Range<usize>, room: usize) -> impl Iterator<Item = Range<usize>> {
+    let start = if room == 0 { 0 } else { numbers.start % room };
+    let end = start + numbers.len();
+    [start..end.min(room), 0..end.saturating_sub(room)].into_iter().filter(|part| !part.is_empty())
+}
+
+fn copy<T: Pod + Send + Sync>(from: &[T], to: &mut [T]) {
+    to.par_chunks_mut(BLOCK).zip(from.par_chunks(BLOCK)).for_each(|(to, from)| to.copy_from_slice(from));
 }
 
 #[cfg(test)]
@@ -98,22 +98,38 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// Whatever comes and goes, the rows between are what they were, and hardly more than asked for is kept.
+        /// Whatever comes and goes, the rows between are what they were.
         #[test]
-        fn rows_that_are_there_are_what_they_were(steps in proptest::collection::vec((0usize..9, 0usize..9), 1..20)) {
-            let (mut pool, mut rows, mut first) = (Pool::new(), Rows::<u32>::new(3), 0);
+        fn rows_that_are_there_are_what_they_were(
+            steps in proptest::collection::vec((0usize..9, 0usize..9), 1..20),
+            spare in 0usize..3,
+        ) {
+            // As much room as is needed at the fullest.
+            let (mut first, mut end, mut most) = (0, 0, 0);
+            for &(come, go) in &steps {
+                end += come;
+                most = most.max(end - first);
+                first = (first + go).min(end);
+            }
+            let (mut pool, mut first) = (Pool::new(), 0);
+            let mut rows = Rows::<u32>::new(3, most + spare, &mut pool);
             for (come, go) in steps {
-                let mut piece = pool.take(3 * come);
-                (3 * rows.end..).zip(piece.iter_mut()).for_each(|(number, element)| *element = number as u32);
-                rows.push(piece);
-                first = (first + go).min(rows.end);
-                rows.release(first, &mut pool);
-                let copy = rows.copy(first..rows.end, &mut pool);
-                prop_assert!((3 * first..3 * rows.end).map(|number| number as u32).eq(copy.iter().copied()));
+                let begin = 3 * rows.there.end;
+                rows.push(&(begin..begin + 3 * come).map(|number| number as u32).collect::<Vec<_>>());
+                let copy = rows.copy(first..rows.there.end, &mut pool);
+                prop_assert!((3 * first..3 * rows.there.end).map(|number| number as u32).eq(copy.iter().copied()));
                 pool.put(copy);
-                let kept: usize = rows.pieces.iter().map(|(_, piece)| piece.len() / 3).sum();
-                prop_assert!(kept <= 2 * (rows.end - first));
+                first = (first + go).min(rows.there.end);
+                rows.release(first);
             }
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "beside")]
+    fn there_is_no_more_room_than_was_asked_for() {
+        let mut rows = Rows::<u8>::new(2, 3, &mut Pool::new());
+        rows.push(&[0; 4]);
+        rows.push(&[0; 4]);
     }
 }

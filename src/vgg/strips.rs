@@ -17,7 +17,7 @@ mod course;
 
 use std::ops::Range;
 
-use super::network::{Border, MEAN, Pooling, STD, Vgg};
+use super::network::{Border, MEAN, Options, Pooling, STD, Vgg};
 use super::{Layer, Stage};
 use crate::autograd::{Cancel, MapElement};
 use crate::kernels::conv::{self, Direction, Epilogue, Shape, Span};
@@ -26,13 +26,26 @@ use crate::kernels::pool::{self, Choices};
 use crate::kernels::simd::Element;
 use crate::ops::{normalize, pad_replicate};
 use crate::tensor::{FeatureMap, Pool, Rows};
-pub use course::{Course, Move};
+use course::{Course, Held, Move};
+
+/// Where a walk goes.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The last layer.
+    pub deepest: Layer,
+    /// The layer from which gradients come back, if they do.
+    pub turn: Option<Layer>,
+    /// The layers up to that one whose gradient is given by losses that look at them.
+    pub given: Vec<Layer>,
+}
 
 /// A walk through the network, of a picture that is there whole and maps that are not.
 pub struct Strips<'a, E: MapElement> {
     vgg: &'a Vgg,
     picture: &'a FeatureMap,
     course: Course,
+    /// Rows of the picture in a strip.
+    rows: usize,
     /// Map i + 1 of the course.
     maps: Vec<Map<E>>,
 }
@@ -52,32 +65,145 @@ struct Map<E: MapElement> {
     gradient: Rows<E>,
 }
 
-impl<'a, E: MapElement> Strips<'a, E> {
-    /// A walk down to the layer `deepest`, before its first strip; gradients come back from the layer `turn`, if any.
-    #[must_use]
-    pub fn new(vgg: &'a Vgg, deepest: Layer, turn: Option<Layer>, picture: &'a FeatureMap) -> Self {
+/// A walk before it begins: which maps there are, and how much of them.
+struct Survey {
+    course: Course,
+    /// Map i + 1: (W, C), and rows.
+    maps: Vec<((usize, usize), Held)>,
+    /// Bytes of what a stage works with, at the fullest.
+    working: usize,
+}
+
+impl Survey {
+    fn new<E: MapElement>(
+        stages: &[Stage],
+        options: &Options,
+        (height, width): (usize, usize),
+        route: &Route,
+        rows: usize,
+    ) -> Self {
         let to = |layer| {
-            let end = vgg.stages().iter().position(|stage| stage.name() == Some(layer));
-            end.map_or(vgg.stages().len(), |end| end + 1)
+            let end = stages.iter().position(|stage| stage.name() == Some(layer));
+            end.map_or(stages.len(), |end| end + 1)
         };
-        let (stages, turn) = (&vgg.stages()[..to(deepest)], turn.map_or(0, to));
-        let (height, mut width, mut channels) = picture.dim();
-        let maps = stages.iter().map(|stage| {
+        let (stages, turn) = (&stages[..to(route.deepest)], route.turn.map_or(0, to));
+        let course = Course::new(stages, turn, options, height);
+        let bordered = width + 2 * usize::from(options.border == Border::Replicate);
+        let mut row = (width, 3);
+        let extents = stages.iter().map(|stage| {
             match stage {
-                Stage::Convolution { out_channels, .. } => channels = *out_channels,
-                Stage::Pool => width /= 2,
+                Stage::Convolution { out_channels, .. } => row.1 = *out_channels,
+                Stage::Pool => row.0 /= 2,
             }
+            row
+        });
+        let extents: Vec<_> = extents.collect();
+        let mut working = 0;
+        let held = course.clone().survey(rows, |stage, step, back| {
+            let (read, write) = if back {
+                (step.writes.len(), step.reads.rows.len())
+            } else {
+                (step.reads.rows.len(), step.writes.len())
+            };
+            let (width, channels) = extents[stage];
+            let passed = write * passed_bytes(stages[stage], extents[stage], options);
+            // The features, or their gradient, and what is given of it.
+            let copies = if !back && given(stages[stage], route) { 2 } else { 1 };
+            let behind = copies * write * width * channels * size_of::<E>();
+            let before = match stage.checked_sub(1) {
+                // Normalised, and beforehand bordered.
+                None => 2 * read * bordered * 3 * size_of::<f32>(),
+                Some(before) => read * extents[before].0 * extents[before].1 * size_of::<E>(),
+            };
+            // On the way back a root of squares looks at its features.
+            let looks_back = back && stages[stage] == Stage::Pool && options.pooling == Pooling::L2;
+            let again = if looks_back { before } else { 0 };
+            working = working.max(before + again + behind + passed);
+        });
+        let held = held.into_iter().zip(stages).map(|(held, stage)| {
+            let given = if given(*stage, route) { held.given } else { 0 };
+            Held { given, ..held }
+        });
+        let maps = extents.iter().copied().zip(held).collect();
+        Survey { course, maps, working }
+    }
+
+    /// Bytes of all that a walk holds.
+    fn bytes<E: MapElement>(&self, stages: &[Stage], options: &Options) -> usize {
+        let rings = self.maps.iter().zip(stages).map(|((row, held), stage)| {
+            let features = row.0 * row.1 * size_of::<E>();
+            let rings = [
+                features * held.features,
+                features * held.given,
+                features * held.gradient,
+                passed_bytes(*stage, *row, options) * held.passed,
+            ];
+            rings.map(|bytes| bytes.next_multiple_of(LINE)).iter().sum::<usize>()
+        });
+        rings.sum::<usize>() + self.working + WORKED_WITH * LINE
+    }
+}
+
+/// Bytes of a row (W, C) of what a stage notes for the way back.
+fn passed_bytes(stage: Stage, (width, channels): (usize, usize), options: &Options) -> usize {
+    match stage {
+        Stage::Convolution { .. } => width * channels / 8,
+        Stage::Pool if options.pooling == Pooling::Max => width * Choices::pixel_bytes(channels),
+        Stage::Pool => 0,
+    }
+}
+
+/// Whether losses give a gradient of what a stage writes.
+fn given(stage: Stage, route: &Route) -> bool {
+    stage.name().is_some_and(|name| route.given.contains(&name))
+}
+
+/// Buffers begin on lines of so many bytes.
+const LINE: usize = 64;
+
+/// Buffers that a stage works with, at most.
+const WORKED_WITH: usize = 8;
+
+/// Bytes that a walk in strips of `rows` rows takes, over a picture of (H, W) and stages of the network.
+#[must_use]
+pub fn bytes<E: MapElement>(
+    stages: &[Stage],
+    options: &Options,
+    size: (usize, usize),
+    route: &Route,
+    rows: usize,
+) -> usize {
+    Survey::new::<E>(stages, options, size, route, rows).bytes::<E>(stages, options)
+}
+
+impl<'a, E: MapElement> Strips<'a, E> {
+    /// A walk before its first strip of `rows` rows, a multiple of [`conv::GRID`].
+    #[must_use]
+    pub fn new(vgg: &'a Vgg, route: &Route, picture: &'a FeatureMap, rows: usize, pool: &mut Pool) -> Self {
+        let (height, width, _) = picture.dim();
+        let survey = Survey::new::<E>(vgg.stages(), vgg.options(), (height, width), route, rows);
+        let maps = survey.maps.into_iter().zip(vgg.stages()).map(|((row, held), stage)| {
+            let elements = row.0 * row.1;
+            let (mask, choices) = match stage {
+                Stage::Convolution { .. } => (held.passed, 0),
+                Stage::Pool if vgg.options().pooling == Pooling::Max => (0, held.passed),
+                Stage::Pool => (0, 0),
+            };
             Map {
-                row: (width, channels),
-                features: Rows::new(width * channels),
-                mask: Rows::new(width * channels / 8),
-                choices: Rows::new(width * Choices::pixel_words(channels)),
-                given: None,
-                gradient: Rows::new(width * channels),
+                row,
+                features: Rows::new(elements, held.features, pool),
+                mask: Rows::new(elements / 8, mask, pool),
+                choices: Rows::new(row.0 * Choices::pixel_words(row.1), choices, pool),
+                given: (held.given > 0).then(|| Rows::new(elements, held.given, pool)),
+                gradient: Rows::new(elements, held.gradient, pool),
             }
         });
-        let bordered = vgg.options().border == Border::Replicate;
-        Strips { vgg, picture, maps: maps.collect(), course: Course::new(stages, turn, height, bordered) }
+        Strips { vgg, picture, maps: maps.collect(), course: survey.course, rows }
+    }
+
+    /// The rows of the picture at which its strips end.
+    pub fn ends(&self) -> impl Iterator<Item = usize> + use<E> {
+        self.course.ends(self.rows)
     }
 
     /// Goes on to row `end` of the picture (a multiple of [`conv::GRID`], or its height), unless that is cancelled.
@@ -114,18 +240,15 @@ impl<'a, E: MapElement> Strips<'a, E> {
             let (map, last) = (&mut self.maps[i], i + 1 == self.course.stages());
             if let Some(given) = stage.name().and_then(|name| tap(name, writes, &y, pool)) {
                 // Nothing is added to it where the way back begins.
-                let rows = map.row.0 * map.row.1;
-                let to = if i + 1 == self.course.turn() {
-                    &mut map.gradient
-                } else {
-                    map.given.get_or_insert_with(|| Rows::new(rows))
-                };
-                to.push(given.into_buffer());
+                let turn = i + 1 == self.course.turn();
+                let to = if turn { &mut map.gradient } else { map.given.as_mut().expect("a layer of the route's") };
+                to.push(given.as_slice());
+                pool.put(given.into_buffer());
             }
-            map.features.push(y.into_buffer());
-            if last {
-                map.features.clear(pool);
+            if !last {
+                map.features.push(y.as_slice());
             }
+            pool.put(y.into_buffer());
         }
         Some(())
     }
@@ -159,26 +282,37 @@ impl<'a, E: MapElement> Strips<'a, E> {
                 Stage::Convolution { index, .. } => {
                     let (mut d, beta) = self.given(i, &writes, pool);
                     self.pull(i, index, &reads, &d_y, beta, &mut d, pool);
-                    self.maps[i - 1].gradient.push(d.into_buffer());
+                    self.maps[i - 1].gradient.push(d.as_slice());
+                    pool.put(d.into_buffer());
                 }
                 Stage::Pool => {
                     let (mut d, beta) = self.given(i, &writes, pool);
                     self.double(i, &reads, &d_y, (&writes, beta), &mut d, pool);
-                    self.maps[i - 1].gradient.push(d.into_buffer());
+                    self.maps[i - 1].gradient.push(d.as_slice());
+                    pool.put(d.into_buffer());
                 }
             }
             pool.put(d_y.into_buffer());
             let (map, first) = (&mut self.maps[i], self.course.pulled_from(i + 1));
-            map.gradient.release(first, pool);
-            map.mask.release(first, pool);
-            map.choices.release(first, pool);
+            map.gradient.release(first);
+            map.mask.release(first);
+            map.choices.release(first);
         }
         Some(())
     }
 
-    /// Makes the gradient that [`Strips::backward`] has gathered that of the picture, after the last strip.
-    pub fn finish(d_x: &mut FeatureMap) {
-        normalize::backward(d_x.as_mut_slice(), STD);
+    /// After the last strip: makes the gradient that [`Strips::backward`] has gathered that of the picture, and gives back
+    /// what the walk took.
+    pub fn finish(self, d_x: Option<&mut FeatureMap>, pool: &mut Pool) {
+        if let Some(d_x) = d_x {
+            normalize::backward(d_x.as_mut_slice(), STD);
+        }
+        for map in self.maps {
+            let rows = [Some(map.features), map.given, Some(map.gradient)];
+            rows.into_iter().flatten().for_each(|rows| pool.put(rows.into_buffer()));
+            pool.put(map.mask.into_buffer());
+            pool.put(map.choices.into_buffer());
+        }
     }
 
     /// Rows of the picture as the first stage reads it: normalised, and bordered if it is to be.
@@ -202,10 +336,7 @@ impl<'a, E: MapElement> Strips<'a, E> {
     fn read(&mut self, i: usize, rows: &Range<usize>, pool: &mut Pool) -> FeatureMap<E> {
         let map = &mut self.maps[i - 1];
         let x = FeatureMap::from_buffer(rows.len(), map.row.0, map.row.1, map.features.copy(rows.clone(), pool));
-        let looks_back = self.vgg.stages()[i] == Stage::Pool && self.vgg.options().pooling == Pooling::L2;
-        if !(i < self.course.turn() && looks_back) {
-            map.features.release(self.course.read_from(i), pool);
-        }
+        map.features.release(self.course.features_from(i));
         x
     }
 
@@ -226,7 +357,10 @@ impl<'a, E: MapElement> Strips<'a, E> {
         let shape = shape(&x, y.dim(), reads);
         let epilogue = Epilogue::Relu(bias, mask.as_mut().map(Mask::bytes_mut));
         conv::run(Direction::Forward, &shape, (&x, None), filter, epilogue, &mut y);
-        mask.into_iter().for_each(|mask| map.mask.push(mask.into_buffer()));
+        if let Some(mask) = mask {
+            map.mask.push(mask.bytes());
+            pool.put(mask.into_buffer());
+        }
         pool.put(x.into_buffer());
         y
     }
@@ -239,7 +373,10 @@ impl<'a, E: MapElement> Strips<'a, E> {
             Pooling::Max => {
                 let mut choices = (i < self.course.turn()).then(|| Choices::from_pool(pool, y.dim()));
                 pool::max_forward(&x, &mut y, choices.as_mut());
-                choices.into_iter().for_each(|choices| map.choices.push(choices.into_buffer()));
+                if let Some(choices) = choices {
+                    map.choices.push(choices.words());
+                    pool.put(choices.into_buffer());
+                }
             }
             Pooling::Avg => pool::avg_forward(&x, 1.0, &mut y),
             Pooling::Avg2 => pool::avg_forward(&x, 2.0, &mut y),
@@ -255,7 +392,7 @@ impl<'a, E: MapElement> Strips<'a, E> {
         match given {
             Some(given) => {
                 let d = FeatureMap::from_buffer(rows.len(), *width, *channels, given.copy(rows.clone(), pool));
-                given.release(rows.end, pool);
+                given.release(rows.end);
                 (d, 1.0)
             }
             None => (FeatureMap::from_pool(pool, rows.len(), *width, *channels), 0.0),
@@ -305,7 +442,7 @@ impl<'a, E: MapElement> Strips<'a, E> {
                 let x = FeatureMap::from_buffer(writes.len(), *width, *channels, x);
                 pool::l2_backward(d_y, &x, beta, d);
                 pool.put(x.into_buffer());
-                features.release(writes.end.min(self.course.read_from(i)), pool);
+                features.release(self.course.features_from(i));
             }
         }
     }

@@ -16,6 +16,7 @@
 use std::ops::Range;
 
 use super::super::Stage;
+use super::super::network::{Border, Options, Pooling};
 use crate::kernels::conv::Span;
 
 /// How far a walk has come. Map 0 is the picture as the first stage reads it, map i + 1 what stage i writes.
@@ -24,6 +25,10 @@ pub struct Course {
     stages: Vec<Step>,
     /// The map whose gradient is the first to be known; 0 if none comes back.
     turn: usize,
+    /// Whether a pooling looks at the features it read on the way back.
+    looks_back: bool,
+    /// Rows of the picture.
+    height: usize,
     /// Rows of each map.
     heights: Vec<usize>,
     /// How many of them have been written.
@@ -42,6 +47,19 @@ enum Step {
     Pool,
 }
 
+/// Rows of each map that are there at the fullest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Features.
+    pub features: usize,
+    /// Where a ReLU let something through, or which of four a pooling took.
+    pub passed: usize,
+    /// What losses that look at the map make of its gradient.
+    pub given: usize,
+    /// The gradient, where it is known.
+    pub gradient: usize,
+}
+
 /// Some rows that are computed at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Move {
@@ -52,10 +70,10 @@ pub struct Move {
 }
 
 impl Course {
-    /// Through `stages`, from a picture of `height` rows; `bordered` if a row has been put above and below it. Gradients
-    /// come back from the map that stage `turn` reads, if there is one before it.
+    /// Through `stages`, from a picture of `height` rows. Gradients come back from map `turn`, if that is not the picture.
     #[must_use]
-    pub fn new(stages: &[Stage], turn: usize, height: usize, bordered: bool) -> Self {
+    pub fn new(stages: &[Stage], turn: usize, options: &Options, height: usize) -> Self {
+        let bordered = options.border == Border::Replicate;
         let mut heights = vec![height + 2 * usize::from(bordered)];
         let steps = stages.iter().enumerate().map(|(i, stage)| match stage {
             Stage::Convolution { .. } => {
@@ -71,7 +89,49 @@ impl Course {
         let stages: Vec<Step> = steps.collect();
         let mut there = vec![0; heights.len()];
         there[0] = heights[0];
-        Course { known: vec![0; heights.len()], stages, turn, there, heights }
+        let looks_back = options.pooling == Pooling::L2;
+        Course { known: vec![0; heights.len()], stages, turn, looks_back, height, there, heights }
+    }
+
+    /// The rows of the picture at which strips of so many end.
+    pub fn ends(&self, rows: usize) -> impl Iterator<Item = usize> + use<> {
+        let height = self.height;
+        (0..height).step_by(rows).map(move |start| (start + rows).min(height))
+    }
+
+    /// What a walk in strips of so many rows holds of each map, the picture left out; `see` is shown every move, and
+    /// whether it is one on the way back.
+    pub fn survey(mut self, rows: usize, mut see: impl FnMut(usize, &Move, bool)) -> Vec<Held> {
+        let mut held = vec![Held::default(); self.stages.len()];
+        let grow = |most: &mut usize, end: usize, first: usize| *most = (*most).max(end - first);
+        for end in self.ends(rows) {
+            for (stage, held) in held.iter_mut().enumerate() {
+                let map = stage + 1;
+                let (features, passed, given) = (self.features_from(map), self.pulled_from(map), self.known[map]);
+                let Some(next) = self.forward(stage, end) else { continue };
+                see(stage, &next, false);
+                if map < self.stages.len() {
+                    grow(&mut held.features, next.writes.end, features);
+                }
+                if map <= self.turn {
+                    grow(&mut held.passed, next.writes.end, passed);
+                }
+                if map < self.turn {
+                    grow(&mut held.given, next.writes.end, given);
+                }
+                if map == self.turn {
+                    grow(&mut held.gradient, next.writes.end, passed);
+                }
+            }
+            for stage in (0..self.turn).rev() {
+                let Some(next) = self.backward(stage) else { continue };
+                see(stage, &next, true);
+                if stage > 0 {
+                    grow(&mut held[stage - 1].gradient, next.writes.end, self.pulled_from(stage));
+                }
+            }
+        }
+        held
     }
 
     /// How many stages there are.
@@ -84,12 +144,6 @@ impl Course {
     #[must_use]
     pub fn turn(&self) -> usize {
         self.turn
-    }
-
-    /// Rows of a map.
-    #[must_use]
-    pub fn height(&self, map: usize) -> usize {
-        self.heights[map]
     }
 
     /// The rows that a stage can write next. Nothing is written that rests on rows of the picture from `end` on, but for
@@ -110,9 +164,16 @@ impl Course {
         })
     }
 
-    /// The first row of a map that [`Course::forward`] will read again.
+    /// The first row of a map whose features somebody will read again.
     #[must_use]
-    pub fn read_from(&self, map: usize) -> usize {
+    pub fn features_from(&self, map: usize) -> usize {
+        let pooled = matches!(self.stages.get(map), Some(Step::Pool));
+        let again = if pooled && self.looks_back && map < self.turn { self.known[map] } else { usize::MAX };
+        self.read_from(map).min(again)
+    }
+
+    /// The first row of a map that [`Course::forward`] will read again.
+    fn read_from(&self, map: usize) -> usize {
         let next = self.there.get(map + 1).copied().filter(|&next| next < self.heights[map + 1]);
         next.map_or(self.there[map], |next| self.reads(map, &(next..next + 1)).rows.start.min(self.there[map]))
     }
@@ -144,18 +205,6 @@ impl Course {
         if more { self.pulls(before, &(next..next + 1)).rows.start } else { self.heights[map] }
     }
 
-    /// How many rows of a map have a gradient that is known.
-    #[must_use]
-    pub fn known(&self, map: usize) -> usize {
-        self.known[map]
-    }
-
-    /// How many rows of a map have been written.
-    #[must_use]
-    pub fn there(&self, map: usize) -> usize {
-        self.there[map]
-    }
-
     fn reads(&self, stage: usize, writes: &Range<usize>) -> Span {
         match self.stages[stage] {
             Step::Convolution { padding } => Span::new(writes, self.heights[stage], padding),
@@ -176,7 +225,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::tensor::Dtype;
     use crate::vgg::{Architecture, Layer};
+
+    fn options(pooling: Pooling, border: Border) -> Options {
+        Options { pooling, border, precision: Dtype::F32, algorithm: None }
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
@@ -186,29 +240,30 @@ mod tests {
         fn every_row_comes_once_and_what_it_reads_is_there(
             height in 16usize..700,
             strip in (1usize..20).prop_map(|strip| 4 * strip),
-            bordered: bool,
+            border in prop::sample::select(vec![Border::Zero, Border::Replicate]),
+            pooling in prop::sample::select(vec![Pooling::Max, Pooling::L2]),
             deepest in 1u8..6,
             beyond in 0usize..4,
         ) {
             let stages = Architecture::Vgg16.stages_to(Layer::relu(deepest, 1)).unwrap();
             let turn = stages.len().saturating_sub(beyond);
-            let mut course = Course::new(stages, turn, height, bordered);
+            let mut course = Course::new(stages, turn, &options(pooling, border), height);
             let (mut written, mut pulled) = (vec![0; stages.len() + 1], vec![0; stages.len() + 1]);
-            written[0] = course.height(0);
+            written[0] = course.heights[0];
             let (mut released, mut gradients_released) = (vec![0; stages.len() + 1], vec![0; stages.len() + 1]);
-            for end in (0..height).step_by(strip).map(|start| (start + strip).min(height)) {
+            for end in course.ends(strip) {
                 for stage in 0..stages.len() {
                     if let Some(Move { reads, writes }) = course.forward(stage, end) {
                         prop_assert!(reads.rows.start >= released[stage] && reads.rows.end <= written[stage]);
                         prop_assert_eq!(writes.start, written[stage + 1]);
                         written[stage + 1] = writes.end;
-                        released[stage] = course.read_from(stage);
+                        released[stage] = course.features_from(stage);
                     }
                 }
                 for stage in (0..turn).rev() {
                     if let Some(Move { reads, writes }) = course.backward(stage) {
                         prop_assert!(reads.rows.start >= gradients_released[stage + 1]);
-                        prop_assert!(reads.rows.end <= course.known(stage + 1) && course.known(stage + 1) <= written[stage + 1]);
+                        prop_assert!(reads.rows.end <= course.known[stage + 1] && course.known[stage + 1] <= written[stage + 1]);
                         prop_assert!(writes.end <= written[stage], "there is a gradient to add it to");
                         prop_assert_eq!(writes.start, pulled[stage]);
                         pulled[stage] = writes.end;
@@ -217,8 +272,8 @@ mod tests {
                 }
             }
             for map in 0..=stages.len() {
-                prop_assert_eq!(written[map], course.height(map));
-                prop_assert!(map >= turn || pulled[map] == course.height(map), "map {}", map);
+                prop_assert_eq!(written[map], course.heights[map]);
+                prop_assert!(map >= turn || pulled[map] == course.heights[map], "map {}", map);
             }
         }
     }
@@ -227,12 +282,12 @@ mod tests {
     #[test]
     fn gradients_lag_by_four_rows_for_each_convolution_there_and_back() {
         let stages = Architecture::Vgg16.stages_to(Layer::relu(4, 3)).unwrap();
-        let mut course = Course::new(stages, stages.len(), 4096, false);
+        let mut course = Course::new(stages, stages.len(), &options(Pooling::Max, Border::Zero), 4096);
         for end in (64..=2048).step_by(64) {
             (0..stages.len()).for_each(|stage| _ = course.forward(stage, end));
             (0..stages.len()).rev().for_each(|stage| _ = course.backward(stage));
         }
-        assert_eq!(course.there(stages.len()), 2048 / 8 - 20);
-        assert_eq!(course.known(0), 2048 - 328);
+        assert_eq!(course.there[stages.len()], 2048 / 8 - 20);
+        assert_eq!(course.known[0], 2048 - 328);
     }
 }
