@@ -9,7 +9,7 @@ use std::sync::Arc;
 use impasto::config::{Config, Preset, ScaleRule, Scales};
 use impasto::objective::Statistic;
 use impasto::picture::{self, Picture};
-use impasto::transfer::{Machine, Plan, Run};
+use impasto::transfer::{Inputs, Machine, Plan, Run};
 use impasto::vgg::{Vgg, Weights};
 
 /// Steps that are not counted: the first ones follow a picture that changes fast, and touch memory for the first time.
@@ -40,7 +40,8 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 /// Seconds of each step of two runs, made in turn.
 fn in_turn(prepared: [&Prepared; 2], pictures: &[Picture; 2], steps: u32) -> Vec<[f64; 2]> {
     let mut runs = prepared.map(|Prepared { config, plan, vgg }| {
-        Run::new(config, plan, vgg.clone(), &pictures[0], &pictures[1]).expect("pictures without a file to start from")
+        Run::new(config, plan, vgg.clone(), Inputs::new(config, plan, &pictures[0], &pictures[1]))
+            .expect("pictures without a file to start from")
     });
     let mut step = |run: usize| runs[run].step().expect("finite losses").expect("as many steps as planned").seconds;
     (0..steps).map(|_| [step(0), step(1)]).collect()

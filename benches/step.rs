@@ -16,7 +16,7 @@ use common::{Fixtures, Tolerance, fixtures, random, vgg16_in};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use impasto::config::{Config, Preset};
 use impasto::kernels::conv::Shape;
-use impasto::objective::Objective;
+use impasto::objective::{Listener, Objective};
 use impasto::optim::{Adam, AdamOptions};
 use impasto::tensor::{Dtype, FeatureMap, Pool};
 use impasto::vgg::{Layer, Pooling, Stage, Vgg};
@@ -65,16 +65,16 @@ fn step(criterion: &mut Criterion) {
         for side in [256, 512] {
             let mut pool = Pool::new();
             let mut objective = Objective::new(vgg.clone(), config.goal(), &picture(side, 1), &picture(side, 2));
-            let mut x = picture(side, 3);
+            let (mut x, mut gradient) = (picture(side, 3), Some(picture(side, 3)));
             let Config { learning_rate, beta1, beta2, epsilon, .. } = config;
             let mut adam = Adam::new(AdamOptions { learning_rate, beta1, beta2, epsilon }, x.as_slice().len());
             group.throughput(Throughput::Elements(flops(&vgg, side)));
             group.bench_function(format!("{}/{side}×{side}", dtype.name()), |bencher| {
                 bencher.iter(|| {
-                    let gradient = objective.evaluate(&x, &mut pool).gradient.expect("evaluated with its gradient");
-                    adam.step(x.as_mut_slice(), gradient.as_slice());
+                    let evaluation = objective.run(&x, gradient.take(), &mut pool, &Listener::default());
+                    gradient = evaluation.expect("nobody cancels").gradient;
+                    adam.step(x.as_mut_slice(), gradient.as_ref().expect("there was a map for it").as_slice());
                     x.as_mut_slice().iter_mut().for_each(|x| *x = x.clamp(0.0, 1.0));
-                    pool.put(gradient.into_buffer());
                 });
             });
         }

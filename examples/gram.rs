@@ -25,7 +25,7 @@ fn main() -> impasto::Result<()> {
 
     let mut pool = Pool::new();
     let mut tape = Tape::new(&mut pool);
-    let x = tape.constant(Value::Map(FeatureMap::from_array(&painting.rgb)).into());
+    let x = tape.constant(Value::Map(FeatureMap::from_array(painting.rgb)).into());
     let mut found = None;
     vgg.forward(&mut tape, x, |tape, name, features| {
         if name == layer {

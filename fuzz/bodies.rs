@@ -15,8 +15,8 @@ use std::sync::OnceLock;
 use impasto::config::{OptimizerKind, Scales};
 use impasto::objective::{LayerWeight, Statistic};
 use impasto::state::Saved;
-use impasto::transfer::Checkpoint;
 use impasto::transfer::checkpoint::Header;
+use impasto::transfer::{Checkpoint, Inputs};
 use impasto::vgg::{Layer, Weights};
 use impasto::{Config, Engine, Error, Picture, Preset, picture};
 use safetensors::{Dtype, SafeTensors};
@@ -87,7 +87,7 @@ pub fn checkpoint(bytes: &[u8]) {
         let sizes = [content, style].map(|picture| (picture.height(), picture.width()));
         engine.share(|| {
             let Ok(plan) = engine.plan_of(config, scales.clone(), sizes) else { return };
-            match engine.resume(&checkpoint, config, &plan, content, style) {
+            match engine.resume(&checkpoint, config, &plan, Inputs::new(config, &plan, content, style)) {
                 Ok(mut run) => {
                     // What is not a number in the file is not one in the run, which says so.
                     assert!(matches!(run.step(), Ok(_) | Err(Error::Diverged { .. })));
@@ -185,7 +185,8 @@ pub fn checkpoints() -> Vec<Vec<u8>> {
         let path = tempfile::NamedTempFile::new().expect("a temporary file");
         engine.share(|| {
             let plan = engine.plan(&config, content, style).expect("a small run");
-            let mut run = engine.begin(&config, &plan, content, style).expect("a small run");
+            let inputs = Inputs::new(&config, &plan, content, style);
+            let mut run = engine.begin(&config, &plan, inputs).expect("a small run");
             for _ in 0..3 {
                 run.step().expect("a step");
             }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use impasto::config::Preset;
 use impasto::kernels::conv::Algorithm;
-use impasto::objective::Objective;
-use impasto::tensor::{Dtype, Pool};
+use impasto::objective::{Listener, Objective};
+use impasto::tensor::{Dtype, FeatureMap, Pool};
 use impasto::vgg::{Layer, Pooling};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -24,9 +24,10 @@ fn third_step(precision: Dtype, side: usize) -> (usize, [usize; 2]) {
     let mut pool = Pool::new();
     let picture = common::random_map(side, side, 3, 1);
     let mut objective = Objective::new(vgg, config.goal(), &picture, &common::random_map(side, side, 3, 2));
+    let mut gradient = Some(FeatureMap::zeros(side, side, 3));
     let mut step = |pool: &mut Pool| {
-        let gradient = objective.evaluate(&picture, pool).gradient.unwrap();
-        pool.put(gradient.into_buffer());
+        let evaluation = objective.run(&picture, gradient.take(), pool, &Listener::default());
+        gradient = evaluation.unwrap().gradient;
     };
     step(&mut pool);
     step(&mut pool);

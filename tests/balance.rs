@@ -69,7 +69,7 @@ impl Network {
     /// The same of pictures at the sizes they have.
     fn ratio(&self, content: &Picture, style: &Picture, content_weight: f64) -> f64 {
         let config = Config { content_weight, ..Preset::Default.config() };
-        let map = |picture: &Picture| FeatureMap::from_array(&picture.rgb);
+        let map = |picture: &Picture| FeatureMap::from_array(picture.rgb.clone());
         let start = map(&palette::matched(content, style, config.largest_gain));
         let norm = |goal: Goal| {
             let mut objective = Objective::new(self.0.clone(), goal, &map(content), &map(style));

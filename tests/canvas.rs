@@ -12,7 +12,7 @@ use impasto::config::CanvasKind;
 use impasto::kernels::resample::{Interpolation, Resample};
 use impasto::picture::palette;
 use impasto::tensor::FeatureMap;
-use impasto::transfer::calm::calm;
+use impasto::transfer::calm::Stillness;
 use impasto::transfer::canvas::Canvas;
 use impasto::transfer::detail;
 
@@ -75,8 +75,7 @@ fn a_picture_has_the_same_coefficients_and_they_the_same_picture() {
 fn a_gradient_comes_back_to_every_coefficient() {
     let file = open();
     let (d_x, expected) = (file.map("gradient.d_x"), file.elements("gradient.d_theta"));
-    let mut d_theta = vec![f32::NAN; expected.len()];
-    Canvas::new(CanvasKind::Pyramid, d_x.height(), d_x.width()).pull_back(&d_x, &mut d_theta);
+    let d_theta = Canvas::new(CanvasKind::Pyramid, d_x.height(), d_x.width()).pull_back(d_x);
     // Sums over up to 14 × 14 pixels of normal numbers, each rounded.
     Tolerance { atol: 3e-6, rtol: 1e-6 }.check("gradient", &d_theta, &expected);
 }
@@ -94,7 +93,8 @@ fn colours_are_matched_alike_whatever_their_ranks() {
 fn flats_are_calmed_alike() {
     let file = open();
     for (name, style) in [("photograph", "painting"), ("painting", "small"), ("strip", "flat"), ("flat", "strip")] {
-        let found = calm(&picture(&file, name), &picture(&file, style), 2);
+        let mut found = picture(&file, name);
+        Stillness::of(&picture(&file, style), 2).calm(&mut found);
         // A rank is a ratio of differences between neighbouring quantiles, which are close: an amplitude's error of
         // 1e-7 may be 1e-4 of their distance, and moves a coefficient by as much of the step between two gains.
         check(&format!("calm.{name}.{style}"), Tolerance { atol: 2e-6, rtol: 0.0 }, &file, &found);

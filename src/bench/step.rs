@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::kernels::conv::{Algorithm, Cpu};
 use crate::kernels::simd::pages::prefer_huge;
 use crate::limits::{peak_memory, reset_peak_memory};
-use crate::objective::Objective;
+use crate::objective::{Listener, Objective};
 use crate::optim::{Adam, AdamOptions};
 use crate::tensor::{FeatureMap, Pool};
 use crate::transfer::plan::{Machine, Plan};
@@ -45,7 +45,7 @@ pub fn test_picture(height: usize, width: usize, kind: TestPicture) -> FeatureMa
         let (x, y, c) = (a * j as f64, b * i as f64, c as f64);
         (0.5 + 0.25 * (x * (c + 1.0) + y).sin() + 0.25 * (y * (c + 2.0) - x).sin()) as f32
     };
-    FeatureMap::from_array(&ndarray::Array3::from_shape_fn((height, width, 3), |(i, j, c)| value(i, j, c)))
+    FeatureMap::from_array(ndarray::Array3::from_shape_fn((height, width, 3), |(i, j, c)| value(i, j, c)))
 }
 
 /// The configuration whose step is timed.
@@ -69,6 +69,8 @@ pub(super) fn bytes(precision: Precision, side: usize, threads: usize) -> Result
 struct Run {
     objective: Objective,
     picture: FeatureMap,
+    /// Where its gradient goes.
+    gradient: FeatureMap,
     adam: Adam,
     pool: Pool,
 }
@@ -81,16 +83,17 @@ impl Run {
         let objective = Objective::new(vgg, config.goal(), &picture, &style);
         let Config { learning_rate, beta1, beta2, epsilon, .. } = *config;
         let adam = Adam::new(AdamOptions { learning_rate, beta1, beta2, epsilon }, picture.as_slice().len());
-        Run { objective, picture, adam, pool }
+        Run { objective, gradient: picture.clone(), picture, adam, pool }
     }
 
     /// One update; the losses are those before it.
     fn step(&mut self) -> Losses {
-        let evaluation = self.objective.evaluate(&self.picture, &mut self.pool);
-        let gradient = evaluation.gradient.expect("evaluated with its gradient");
-        self.adam.step(self.picture.as_mut_slice(), gradient.as_slice());
+        let room = std::mem::replace(&mut self.gradient, FeatureMap::zeros(0, 0, 0));
+        let evaluation = self.objective.run(&self.picture, Some(room), &mut self.pool, &Listener::default());
+        let evaluation = evaluation.expect("nobody cancels");
+        self.gradient = evaluation.gradient.expect("there was a map for it");
+        self.adam.step(self.picture.as_mut_slice(), self.gradient.as_slice());
         self.picture.as_mut_slice().iter_mut().for_each(|x| *x = x.clamp(0.0, 1.0));
-        self.pool.put(gradient.into_buffer());
         Losses { content: evaluation.content, style: evaluation.style, tv: evaluation.tv, total: evaluation.total }
     }
 }

@@ -11,7 +11,7 @@ use super::{presets, say};
 
 /// Before the run.
 pub fn before(job: &Job, plan: &Plan) {
-    let (content, style) = (job.content.rgb.dim(), job.style.rgb.dim());
+    let [content, style] = job.inputs;
     fact("content", format_args!("{} {}×{}", job.asked.content.display(), content.1, content.0));
     fact("style", format_args!("{} {}×{}", job.asked.style.display(), style.1, style.0));
     fact("preset", job.config.preset.name());

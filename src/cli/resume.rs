@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use impasto::config::{Config, Scales};
-use impasto::picture::{self, SaveOptions};
+use impasto::picture::{self, Picture, SaveOptions};
 use impasto::transfer::{Checkpoint, plan};
 use impasto::{Error, Result};
 
@@ -69,11 +69,11 @@ pub fn run(options: &Options) -> Result<u8> {
         }
         return Ok(0);
     }
-    let job = prepare(options, &checkpoint, asked)?;
-    work::run(job, Some((&checkpoint, options.anyway)), start)
+    let (job, pictures) = prepare(options, &checkpoint, asked)?;
+    work::run(job, pictures, Some((&checkpoint, options.anyway)), start)
 }
 
-fn prepare(options: &Options, checkpoint: &Checkpoint, mut asked: Asked) -> Result<Job> {
+fn prepare(options: &Options, checkpoint: &Checkpoint, mut asked: Asked) -> Result<(Job, [Picture; 2])> {
     let header = &checkpoint.header;
     let mut config = header.config.clone();
     let content = picture::load(&asked.content, config.max_pixels)?;
@@ -96,17 +96,17 @@ fn prepare(options: &Options, checkpoint: &Checkpoint, mut asked: Asked) -> Resu
     picture::check_side(&asked.output, longest)?;
     impasto::files::check_place(&options.file)
         .map_err(|cause| Error::Usage(format!("{}: {cause}", options.file.display())))?;
-    Ok(Job {
+    let job = Job {
         config,
         save,
-        content,
-        style,
+        inputs: sizes,
         scales,
         checkpoint: Some(options.file.clone()),
         quiet: options.quiet,
         verbose: options.verbose,
         asked,
-    })
+    };
+    Ok((job, [content, style]))
 }
 
 /// The recipe of a run that went further: with the scales it went through in place of the rule.

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use impasto::Result;
 use impasto::config::{Config, Init};
-use impasto::picture::{self, SaveOptions};
+use impasto::picture::{self, Picture, SaveOptions};
 use impasto::transfer::plan;
 
 use super::keeper::{self, Asked};
@@ -21,11 +21,12 @@ const CHECKPOINT_EVERY: f64 = 60.0;
 
 pub fn run(options: &Options) -> Result<u8> {
     let start = Instant::now();
-    work::run(prepare(options)?, None, start)
+    let (job, pictures) = prepare(options)?;
+    work::run(job, pictures, None, start)
 }
 
 /// Reads what is to be read and refuses what would fail later.
-fn prepare(options: &Options) -> Result<Job> {
+fn prepare(options: &Options) -> Result<(Job, [Picture; 2])> {
     let config = options.config()?;
     // First the inputs: without an output's name its place is the content picture's, which may not exist.
     let content = picture::load(&options.content, config.max_pixels)?;
@@ -64,17 +65,17 @@ fn prepare(options: &Options) -> Result<Job> {
         table: Table::default(),
         output,
     };
-    Ok(Job {
+    let job = Job {
         asked,
         config,
         save,
-        content,
-        style,
+        inputs: sizes,
         scales,
         checkpoint: options.checkpoint.clone(),
         quiet: options.quiet,
         verbose: options.verbose,
-    })
+    };
+    Ok((job, [content, style]))
 }
 
 /// The recipe that goes into the file: enough to make the picture again. Names

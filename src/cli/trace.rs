@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 
 use impasto::config::{Config, Init};
 use impasto::files;
-use impasto::picture::Picture;
 use impasto::transfer::Step;
 use impasto::vgg::Layer;
 use impasto::{Error, Result};
@@ -29,9 +28,8 @@ pub struct Source {
 }
 
 impl Source {
-    /// Describes the picture read from `path`.
-    pub fn new(path: &Path, picture: &Picture) -> Self {
-        let (height, width, _) = picture.rgb.dim();
+    /// Describes the picture of (height, width) pixels read from `path`.
+    pub fn new(path: &Path, (height, width): (usize, usize)) -> Self {
         Source { path: path.to_string_lossy().into_owned(), width, height }
     }
 }

@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use impasto::config::Config;
 use impasto::files;
+use impasto::objective::Listener;
 use impasto::picture::{self, Picture, SaveOptions};
 use impasto::transfer::checkpoint::Origin;
-use impasto::transfer::{Checkpoint, End, Outcome, Plan, Run, Scale};
+use impasto::transfer::{Checkpoint, End, Inputs, Outcome, Plan, Run, Scale};
 use impasto::{Engine, Error, Result};
 
 use super::eta::Work;
@@ -26,8 +27,8 @@ pub struct Job {
     pub asked: Asked,
     pub config: Config,
     pub save: SaveOptions,
-    pub content: Picture,
-    pub style: Picture,
+    /// Height and width of the content and the style picture, as they were read.
+    pub inputs: [(usize, usize); 2],
     pub scales: Vec<Scale>,
     pub checkpoint: Option<PathBuf>,
     pub quiet: bool,
@@ -41,10 +42,11 @@ impl Job {
     }
 }
 
-/// Does it; `from` is the checkpoint it goes on from, and whether it may be one of another kind of CPU.
-pub fn run(job: Job, from: Option<(&Checkpoint, bool)>, start: Instant) -> Result<u8> {
+/// Does it, with the content and the style picture; `from` is the checkpoint it goes on from, and whether it may be one
+/// of another kind of CPU.
+pub fn run(job: Job, pictures: [Picture; 2], from: Option<(&Checkpoint, bool)>, start: Instant) -> Result<u8> {
     let mut watch = watch(&job, from.map(|(checkpoint, _)| checkpoint))?;
-    let outcome = make(&job, &mut watch, from);
+    let outcome = make(&job, pictures, &mut watch, from);
     watch.progress.finish();
     let outcome = outcome?;
     if let Err(error) = picture::save(&outcome.picture, &job.asked.output, &job.save) {
@@ -61,17 +63,16 @@ pub fn run(job: Job, from: Option<(&Checkpoint, bool)>, start: Instant) -> Resul
 }
 
 /// The run, from where it begins to where it ends.
-fn make(job: &Job, watch: &mut Watch, from: Option<(&Checkpoint, bool)>) -> Result<Outcome> {
-    let (config, content, style) = (&job.config, &job.content, &job.style);
+fn make(job: &Job, pictures: [Picture; 2], watch: &mut Watch, from: Option<(&Checkpoint, bool)>) -> Result<Outcome> {
+    let config = &job.config;
     let engine = Engine::new(config.weights.as_deref(), config.threads, NonZeroUsize::MIN)?;
     engine.share(|| {
-        let inputs = [content, style].map(|picture| (picture.height(), picture.width()));
-        let plan = engine.plan_of(config, job.scales.clone(), inputs)?;
+        let plan = engine.plan_of(config, job.scales.clone(), job.inputs)?;
         if job.verbose {
             details::before(job, &plan);
         }
         check_room(job, &plan)?;
-        let digests = job.checkpoint.as_ref().map(|_| engine.digests(content, style)).transpose()?;
+        let digests = job.checkpoint.as_ref().map(|_| engine.digests(&pictures[0], &pictures[1])).transpose()?;
         if let (Some((checkpoint, anyway)), Some(digests)) = (from, &digests) {
             checkpoint.check(digests)?;
             if let Some(difference) = checkpoint.header.origin.difference(&Origin::here(&plan)).filter(|_| !anyway) {
@@ -80,9 +81,11 @@ fn make(job: &Job, watch: &mut Watch, from: Option<(&Checkpoint, bool)>) -> Resu
                 )));
             }
         }
+        let inputs = Inputs::new(config, &plan, &pictures[0], &pictures[1]);
+        drop(pictures);
         let mut run = match from {
-            Some((checkpoint, _)) => engine.resume(checkpoint, config, &plan, content, style)?,
-            None => engine.begin(config, &plan, content, style)?,
+            Some((checkpoint, _)) => engine.resume(checkpoint, config, &plan, inputs)?,
+            None => engine.begin(config, &plan, inputs)?,
         };
         let keeper = job.checkpoint.as_ref().zip(digests);
         let keeper = keeper.map(|(path, digests)| Keeper::new(path, &job.asked, config, &plan, digests));
@@ -90,7 +93,7 @@ fn make(job: &Job, watch: &mut Watch, from: Option<(&Checkpoint, bool)>) -> Resu
         if let Some(keeper) = &mut keeper {
             keeper.write(&run, &watch.table)?;
         }
-        run.heed(watch.signals.cancel());
+        run.heed(Listener::cancelling(watch.signals.cancel()));
         let (end, whole) = match steps(&mut run, watch, keeper.as_mut()) {
             Ok(end) => (end, true),
             Err(Error::Cancelled) => {
@@ -104,7 +107,7 @@ fn make(job: &Job, watch: &mut Watch, from: Option<(&Checkpoint, bool)>) -> Resu
             let written = keeper.write(&run, &watch.table);
             watch.note(written);
         }
-        Ok(Outcome { picture: run.result(), iterations: run.iterations(), end })
+        Ok(Outcome { iterations: run.iterations(), picture: run.result(), end })
     })
 }
 
@@ -160,8 +163,8 @@ fn watch(job: &Job, from: Option<&Checkpoint>) -> Result<Watch> {
         .as_ref()
         .and_then(|(every, output)| Some(Previews::resume(NonZeroU32::new(*every)?, output.clone(), job.save.clone())));
     let trace = asked.trace.as_ref().map(|path| {
-        let content = Source::new(&asked.content, &job.content);
-        let style = Source::new(&asked.style, &job.style);
+        let content = Source::new(&asked.content, job.inputs[0]);
+        let style = Source::new(&asked.style, job.inputs[1]);
         let header = Header::new(config, content, style, &asked.output);
         match from {
             Some(checkpoint) => Trace::resume(path, &header, checkpoint.header.iteration),

@@ -89,7 +89,7 @@ impl Method {
 ///     let _: Told = optimizer.tell(&mut x, loss, &gradient, 1.0);
 ///     x.iter_mut().for_each(|x| *x = x.clamp(0.0, 1.0));
 /// }
-/// let best = optimizer.iterate(&x);
+/// let best = optimizer.accepted().unwrap_or(&x);
 /// assert!((best[0] - 1.0).abs() < 1e-6 && (best[1] - 0.5).abs() < 1e-4);
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -126,13 +126,13 @@ impl Optimizer {
         }
     }
 
-    /// What a run that stops now returns, given the point asked for: Adam's is that point; L-BFGS's the last
-    /// iterate that was accepted, since the point asked for is a trial.
+    /// What a run that stops now returns, if that is not the point asked for: that is Adam's next iterate, but a trial of
+    /// L-BFGS, whose last iterate is another.
     #[must_use]
-    pub fn iterate<'a>(&'a self, x: &'a [f32]) -> &'a [f32] {
+    pub fn accepted(&self) -> Option<&[f32]> {
         match self {
-            Optimizer::Adam(_) => x,
-            Optimizer::Lbfgs(lbfgs) => lbfgs.iterate().unwrap_or(x),
+            Optimizer::Adam(_) => None,
+            Optimizer::Lbfgs(lbfgs) => lbfgs.iterate(),
         }
     }
 

@@ -46,21 +46,24 @@ const LEAST_VARIANCE: f64 = 1e-5;
 /// ```
 #[must_use]
 pub fn matched(picture: &Picture, style: &Picture, largest_gain: f64) -> Picture {
-    let map = Colours::of(picture)
-        .zip(Colours::of(style))
-        .and_then(|(own, wanted)| Affine::between(&own, &wanted, largest_gain));
-    map.map_or_else(|| picture.clone(), |map| Picture { rgb: map.apply(&picture.rgb), alpha: picture.alpha.clone() })
+    let mut matched = picture.clone();
+    if let Some(colours) = Colours::of(style) {
+        colours.give(&mut matched, largest_gain);
+    }
+    matched
 }
 
 /// Mean and covariance of a picture's colours.
-struct Colours {
+#[derive(Clone, Debug)]
+pub struct Colours {
     mean: [f64; 3],
     covariance: Mat<f64>,
 }
 
 impl Colours {
     /// Of what is seen; `None` where nothing is.
-    fn of(picture: &Picture) -> Option<Self> {
+    #[must_use]
+    pub fn of(picture: &Picture) -> Option<Self> {
         let (mut weight, mut sums) = (0.0, [0.0; 3]);
         for_each_colour(picture, |colour, seen| {
             weight += seen;
@@ -75,6 +78,14 @@ impl Colours {
         });
         let covariance = Mat::from_fn(3, 3, |i, j| products[i.max(j)][i.min(j)] / weight);
         (weight > 0.0).then_some(Colours { mean, covariance })
+    }
+
+    /// Gives a picture these colours, as [`matched`] says.
+    pub fn give(&self, picture: &mut Picture, largest_gain: f64) {
+        let own = Colours::of(picture);
+        if let Some(map) = own.and_then(|own| Affine::between(&own, self, largest_gain)) {
+            map.apply(&mut picture.rgb);
+        }
     }
 
     /// The covariance of these colours with a little noise.
@@ -112,16 +123,14 @@ impl Affine {
         Some(Affine { matrix, from: own.mean, to: wanted.mean })
     }
 
-    fn apply(&self, rgb: &Array3<f32>) -> Array3<f32> {
-        let mut mapped = rgb.clone();
-        for mut colour in mapped.lanes_mut(Axis(2)) {
+    fn apply(&self, rgb: &mut Array3<f32>) {
+        for mut colour in rgb.lanes_mut(Axis(2)) {
             let away: [f64; 3] = std::array::from_fn(|c| f64::from(colour[c]) - self.from[c]);
             for (value, (row, to)) in colour.iter_mut().zip(self.matrix.iter().zip(self.to)) {
                 let moved: f64 = row.iter().zip(away).map(|(a, d)| a * d).sum();
                 *value = (moved + to).clamp(0.0, 1.0) as f32;
             }
         }
-        mapped
     }
 }
 

@@ -32,19 +32,65 @@ const BEYOND: f64 = 0.005;
 /// A deviation below this is a flat picture, which has no contrast to match.
 const FLAT: f64 = 1e-4;
 
-/// Adjusts brightness and contrast of `picture` in place, as `tone` says; where
-/// it says nothing (`off`, or nothing to do), every bit stays.
-///
-/// Transparent pixels count as much as they are seen.
-pub fn adjust(picture: &mut Picture, tone: Tone, content: &Picture, style: &Picture) {
-    let map = match tone {
-        Tone::Auto => Affine::stretch(picture),
-        Tone::Content => Affine::matching(picture, content),
-        Tone::Style => Affine::matching(picture, style),
-        Tone::Off => return,
-    };
-    if map != Affine::IDENTITY {
-        map.apply(picture);
+/// What a tone does to a picture, with what it has to know of the models.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Adjustment {
+    /// Stretches the picture's own brightness.
+    Stretch,
+    /// Gives it a model's; that of one which cannot be seen is not there.
+    Match(Option<Brightness>),
+    /// Nothing.
+    Off,
+}
+
+impl Adjustment {
+    /// That of a tone, for pictures of this content and style.
+    #[must_use]
+    pub fn new(tone: Tone, content: &Picture, style: &Picture) -> Self {
+        match tone {
+            Tone::Auto => Adjustment::Stretch,
+            Tone::Content => Adjustment::Match(Brightness::of(content)),
+            Tone::Style => Adjustment::Match(Brightness::of(style)),
+            Tone::Off => Adjustment::Off,
+        }
+    }
+
+    /// Adjusts brightness and contrast of `picture`; where there is nothing to do, every bit stays.
+    ///
+    /// Transparent pixels count as much as they are seen.
+    pub fn apply(&self, picture: &mut Picture) {
+        let map = match self {
+            Adjustment::Stretch => Affine::stretch(picture),
+            Adjustment::Match(model) => Affine::matching(picture, *model),
+            Adjustment::Off => return,
+        };
+        if map != Affine::IDENTITY {
+            map.apply(picture);
+        }
+    }
+}
+
+/// Mean and standard deviation of a picture's brightness.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Brightness {
+    mean: f64,
+    deviation: f64,
+}
+
+impl Brightness {
+    /// Of what is seen; `None` where nothing is.
+    #[must_use]
+    pub fn of(picture: &Picture) -> Option<Self> {
+        let (mut weight, mut sum) = (0.0, 0.0);
+        for_each_luma(picture, |y, w| {
+            weight += w;
+            sum += w * y;
+        });
+        let mean = sum / weight;
+        // A second pass: Σy² − (Σy)² would cancel on a nearly flat picture.
+        let mut squares = 0.0;
+        for_each_luma(picture, |y, w| squares += w * (y - mean).powi(2));
+        (weight > 0.0).then(|| Brightness { mean, deviation: (squares / weight).sqrt() })
     }
 }
 
@@ -84,15 +130,13 @@ impl Affine {
         Affine { gain, offset: new_low - gain * low }
     }
 
-    fn matching(picture: &Picture, model: &Picture) -> Self {
-        let (Some((mean, deviation)), Some((model_mean, model_deviation))) =
-            (mean_and_deviation(picture), mean_and_deviation(model))
-        else {
+    fn matching(picture: &Picture, model: Option<Brightness>) -> Self {
+        let (Some(own), Some(model)) = (Brightness::of(picture), model) else {
             return Affine::IDENTITY;
         };
-        let ratio = if deviation > FLAT { model_deviation / deviation } else { 1.0 };
+        let ratio = if own.deviation > FLAT { model.deviation / own.deviation } else { 1.0 };
         let gain = ratio.clamp(1.0 / MOST_GAIN_MATCHED, MOST_GAIN_MATCHED);
-        Affine { gain, offset: model_mean - gain * mean }
+        Affine { gain, offset: model.mean - gain * own.mean }
     }
 
     fn apply(self, picture: &mut Picture) {
@@ -108,20 +152,6 @@ impl Affine {
             colour.mapv_inplace(|v| ((grey + room * away(v)) as f32).clamp(0.0, 1.0));
         }
     }
-}
-
-/// Mean and standard deviation of the brightness; `None` where nothing is seen.
-fn mean_and_deviation(picture: &Picture) -> Option<(f64, f64)> {
-    let (mut weight, mut sum) = (0.0, 0.0);
-    for_each_luma(picture, |y, w| {
-        weight += w;
-        sum += w * y;
-    });
-    let mean = sum / weight;
-    // A second pass: Σy² − (Σy)² would cancel on a nearly flat picture.
-    let mut squares = 0.0;
-    for_each_luma(picture, |y, w| squares += w * (y - mean).powi(2));
-    (weight > 0.0).then(|| (mean, (squares / weight).sqrt()))
 }
 
 /// The brightness that [`BEYOND`] of the picture lies below, and that as much lies above;
@@ -164,7 +194,7 @@ mod tests {
     }
 
     fn adjusted(mut picture: Picture, tone: Tone, model: &Picture) -> Picture {
-        adjust(&mut picture, tone, model, model);
+        Adjustment::new(tone, model, model).apply(&mut picture);
         picture
     }
 
@@ -197,10 +227,10 @@ mod tests {
     fn matching_gives_the_models_mean_and_deviation() {
         let model = greys(0.3, 0.5);
         for tone in [Tone::Content, Tone::Style] {
-            let (mean, deviation) = mean_and_deviation(&adjusted(greys(0.1, 0.9), tone, &model)).unwrap();
-            let (model_mean, model_deviation) = mean_and_deviation(&model).unwrap();
+            let Brightness { mean, deviation } = Brightness::of(&adjusted(greys(0.1, 0.9), tone, &model)).unwrap();
+            let model = Brightness::of(&model).unwrap();
             // Nothing is cut off here, so only f32 rounding remains.
-            assert!((mean - model_mean).abs() < 1e-6 && (deviation - model_deviation).abs() < 1e-6);
+            assert!((mean - model.mean).abs() < 1e-6 && (deviation - model.deviation).abs() < 1e-6);
         }
     }
 
@@ -208,10 +238,10 @@ mod tests {
     fn content_and_style_take_their_own_model() {
         let (dark, bright) = (greys(0.1, 0.2), greys(0.7, 0.9));
         let mut picture = greys(0.4, 0.6);
-        adjust(&mut picture, Tone::Content, &dark, &bright);
-        assert!((mean_and_deviation(&picture).unwrap().0 - 0.15).abs() < 1e-6);
-        adjust(&mut picture, Tone::Style, &dark, &bright);
-        assert!((mean_and_deviation(&picture).unwrap().0 - 0.8).abs() < 1e-6);
+        Adjustment::new(Tone::Content, &dark, &bright).apply(&mut picture);
+        assert!((Brightness::of(&picture).unwrap().mean - 0.15).abs() < 1e-6);
+        Adjustment::new(Tone::Style, &dark, &bright).apply(&mut picture);
+        assert!((Brightness::of(&picture).unwrap().mean - 0.8).abs() < 1e-6);
     }
 
     #[test]

@@ -129,11 +129,16 @@ impl FeatureMap {
         Self::from_vec(height, width, channels, vec![0.0; height * width * channels])
     }
 
-    /// A copy of a picture or of any (H × W × C) array.
+    /// A picture or any (H × W × C) array as a map; copied only if its elements are not in order.
     #[must_use]
-    pub fn from_array(array: &Array3<f32>) -> Self {
+    pub fn from_array(array: Array3<f32>) -> Self {
         let (height, width, channels) = array.dim();
-        Self::from_vec(height, width, channels, array.iter().copied().collect())
+        let data = if array.is_standard_layout() {
+            array.into_raw_vec_and_offset().0
+        } else {
+            array.iter().copied().collect()
+        };
+        Self::from_vec(height, width, channels, data)
     }
 
     /// The map as an array.

@@ -36,20 +36,24 @@ impl Average {
     }
 
     /// Takes a picture in.
-    pub fn add(&mut self, picture: &FeatureMap) {
+    pub fn add(&mut self, picture: &[f32]) {
         let (decay, share) = (self.decay as f32, (1.0 - self.decay) as f32);
-        let pairs = self.sum.par_chunks_mut(BLOCK).zip_eq(picture.as_slice().par_chunks(BLOCK));
+        let pairs = self.sum.par_chunks_mut(BLOCK).zip_eq(picture.par_chunks(BLOCK));
         pairs.for_each(|(sum, x)| sum.iter_mut().zip(x).for_each(|(sum, x)| *sum = decay * *sum + share * x));
         self.weight = self.decay * self.weight + (1.0 - self.decay);
     }
 
-    /// The average, in [0, 1] as its pictures are; `None` of no pictures.
-    pub fn get(&self, (height, width, channels): (usize, usize, usize)) -> Option<FeatureMap> {
+    /// Whether it is of no pictures.
+    pub fn is_empty(&self) -> bool {
+        self.weight == 0.0
+    }
+
+    /// Makes x the average, in [0, 1] as its pictures are. Of no pictures there is none.
+    pub fn write(&self, x: &mut FeatureMap) {
+        assert!(!self.is_empty(), "the average of no pictures");
         let scale = (1.0 / self.weight) as f32;
-        (self.weight > 0.0).then(|| {
-            let mean = self.sum.par_iter().map(|sum| (sum * scale).clamp(0.0, 1.0)).collect();
-            FeatureMap::from_vec(height, width, channels, mean)
-        })
+        let pairs = x.as_mut_slice().par_chunks_mut(BLOCK).zip_eq(self.sum.par_chunks(BLOCK));
+        pairs.for_each(|(x, sum)| x.iter_mut().zip(sum).for_each(|(x, sum)| *x = (sum * scale).clamp(0.0, 1.0)));
     }
 }
 
@@ -61,10 +65,12 @@ mod tests {
     fn the_average_of_equal_pictures_is_that_picture_from_the_start() {
         let picture = FeatureMap::from_vec(1, 1, 3, vec![0.25, 0.5, 1.0]);
         let mut average = Average::new(0.99, 3);
-        assert!(average.get((1, 1, 3)).is_none());
+        let mut found = picture.clone();
+        assert!(average.is_empty());
         for _ in 0..50 {
-            average.add(&picture);
-            for (mean, x) in average.get((1, 1, 3)).unwrap().as_slice().iter().zip(picture.as_slice()) {
+            average.add(picture.as_slice());
+            average.write(&mut found);
+            for (mean, x) in found.as_slice().iter().zip(picture.as_slice()) {
                 // Fifty roundings of a sum that grows to half of x.
                 assert!((mean - x).abs() < 1e-5);
             }
@@ -75,9 +81,11 @@ mod tests {
     fn the_average_weighs_the_latest_most() {
         let at = |x: f32| FeatureMap::from_vec(1, 1, 1, vec![x]);
         let mut average = Average::new(0.5, 1);
-        average.add(&at(0.0));
-        average.add(&at(1.0));
+        average.add(at(0.0).as_slice());
+        average.add(at(1.0).as_slice());
         // (½·0·½ + ½·1) / (¼ + ½)
-        assert!((average.get((1, 1, 1)).unwrap().as_slice()[0] - 2.0 / 3.0).abs() < 1e-6);
+        let mut found = at(0.0);
+        average.write(&mut found);
+        assert!((found.as_slice()[0] - 2.0 / 3.0).abs() < 1e-6);
     }
 }

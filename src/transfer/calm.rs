@@ -41,29 +41,51 @@ const LEAST_AMPLITUDE: f32 = 1e-6;
 /// Pixels in one task.
 const BLOCK: usize = 1 << 13;
 
-/// `picture` with its finest `levels` no livelier than those of `style`, clamped to [0, 1]; its opacity stays.
-///
-/// Both are taken apart into pyramids of up to `levels` + 1 levels, see [`Canvas`]. The amplitude at a pixel is the
-/// root of its coefficients' squares, added over the colours and averaged over the neighbourhood (a Gaussian of σ = 2,
-/// 15 pixels wide, the border pixel repeated). A picture so small that it has not as many levels as the other one, or
-/// only one, stays as it is.
-#[must_use]
-pub fn calm(picture: &Picture, style: &Picture, levels: usize) -> Picture {
-    let canvas = |picture: &Picture| Canvas::with_levels(levels + 1, picture.height(), picture.width());
-    let (own, wanted) = (canvas(picture), canvas(style));
-    let divided = own.levels().len() - 1;
-    if divided == 0 || divided != wanted.levels().len() - 1 {
-        return picture.clone();
+/// How lively a painting is in each of its finest levels: what pictures are calmed to.
+#[derive(Clone, Debug)]
+pub struct Stillness {
+    /// So many levels were asked for.
+    levels: usize,
+    /// The amplitudes' quantiles in each, the finest first.
+    quantiles: Vec<Vec<f32>>,
+}
+
+impl Stillness {
+    /// Of the finest `levels` of a painting.
+    #[must_use]
+    pub fn of(painting: &Picture, levels: usize) -> Self {
+        let canvas = canvas(painting, levels);
+        let theta = canvas.encode(&FeatureMap::from_array(painting.rgb.clone()));
+        let divided = canvas.levels().split_last().expect("at least one level").1;
+        let quantiles = divided.iter().map(|level| quantiles(&amplitudes(level, &theta[level.range()])));
+        Stillness { levels, quantiles: quantiles.collect() }
     }
-    let mut x = FeatureMap::from_array(&picture.rgb);
-    let mut theta = own.encode(&x);
-    let model = wanted.encode(&FeatureMap::from_array(&style.rgb));
-    for (own, wanted) in own.levels().iter().zip(wanted.levels()).take(divided) {
-        let model = quantiles(&amplitudes(wanted, &model[wanted.range()]));
-        quieten(own, &mut theta[own.range()], &model);
+
+    /// Makes the finest levels of a picture no livelier, and clamps it to [0, 1]; its opacity stays.
+    ///
+    /// Both are taken apart into pyramids of up to `levels` + 1 levels, see [`Canvas`]. The amplitude at a pixel is the
+    /// root of its coefficients' squares, added over the colours and averaged over the neighbourhood (a Gaussian of σ =
+    /// 2, 15 pixels wide, the border pixel repeated). A picture that has not as many levels as the painting, or only
+    /// one, stays as it is.
+    pub fn calm(&self, picture: &mut Picture) {
+        let own = canvas(picture, self.levels);
+        let divided = own.levels().len() - 1;
+        if divided == 0 || divided != self.quantiles.len() {
+            return;
+        }
+        let rgb = std::mem::take(&mut picture.rgb);
+        let mut x = FeatureMap::from_array(rgb);
+        let mut theta = own.encode(&x);
+        for (level, model) in own.levels().iter().zip(&self.quantiles) {
+            quieten(level, &mut theta[level.range()], model);
+        }
+        own.clamp(&mut theta, &mut x);
+        picture.rgb = x.into_array();
     }
-    own.clamp(&mut theta, &mut x);
-    Picture { rgb: x.into_array(), alpha: picture.alpha.clone() }
+}
+
+fn canvas(picture: &Picture, levels: usize) -> Canvas {
+    Canvas::with_levels(levels + 1, picture.height(), picture.width())
 }
 
 /// The local amplitude (H × W) of a level's coefficients (H × W × 3).
@@ -116,6 +138,12 @@ mod tests {
 
     use super::*;
 
+    fn calmed(picture: &Picture, painting: &Picture, levels: usize) -> Picture {
+        let mut calmed = picture.clone();
+        Stillness::of(painting, levels).calm(&mut calmed);
+        calmed
+    }
+
     /// Grain of some amplitude left of the middle, ten times as much right of it.
     fn grainy(height: usize, width: usize, amplitude: f32) -> Picture {
         Picture::from_rgb(Array3::from_shape_fn((height, width, 3), |(y, x, c)| {
@@ -140,7 +168,7 @@ mod tests {
         let lively = grainy(48, 64, 0.03);
         style.rgb.slice_mut(ndarray::s![.., 32.., ..]).assign(&lively.rgb.slice(ndarray::s![.., 32.., ..]));
         let picture = grainy(48, 64, 0.03);
-        let calmed = calm(&picture, &style, 2);
+        let calmed = calmed(&picture, &style, 2);
         let flat = grain(&calmed, 0, 22);
         // What is left includes the levels that stay, which hold a sixteenth of the grain's energy.
         assert!(flat < 0.35 * grain(&picture, 0, 22), "{flat} of {}", grain(&picture, 0, 22));
@@ -151,7 +179,7 @@ mod tests {
     #[test]
     fn a_still_picture_is_not_made_livelier() {
         let picture = grainy(40, 30, 0.005);
-        let calmed = calm(&picture, &grainy(40, 30, 0.04), 2);
+        let calmed = calmed(&picture, &grainy(40, 30, 0.04), 2);
         assert!(calmed.rgb.iter().zip(&picture.rgb).all(|(a, b)| (a - b).abs() < 1e-6));
     }
 
@@ -159,26 +187,26 @@ mod tests {
     fn constant_pictures_divide_nothing_by_nothing() {
         let flat = |level| Picture::from_rgb(Array3::from_elem((20, 24, 3), level));
         for level in [0.0, 0.4, 1.0] {
-            let calmed = calm(&flat(level), &grainy(20, 24, 0.03), 2);
-            assert!(calmed.rgb.iter().all(|v| (v - level).abs() < 1e-6));
-            let calmed = calm(&grainy(20, 24, 0.03), &flat(level), 2);
-            assert!(calmed.rgb.iter().all(|v| v.is_finite()) && grain(&calmed, 0, 23) < 0.2 * 0.3);
+            let found = calmed(&flat(level), &grainy(20, 24, 0.03), 2);
+            assert!(found.rgb.iter().all(|v| (v - level).abs() < 1e-6));
+            let found = calmed(&grainy(20, 24, 0.03), &flat(level), 2);
+            assert!(found.rgb.iter().all(|v| v.is_finite()) && grain(&found, 0, 23) < 0.2 * 0.3);
         }
     }
 
     #[test]
     fn pictures_without_levels_to_compare_stay() {
         let picture = grainy(5, 40, 0.03);
-        assert_eq!(calm(&picture, &grainy(3, 40, 0.001), 2), picture);
-        assert_eq!(calm(&grainy(3, 3, 0.03), &grainy(3, 3, 0.001), 2), grainy(3, 3, 0.03));
-        assert_eq!(calm(&picture, &grainy(40, 40, 0.001), 0), picture);
+        assert_eq!(calmed(&picture, &grainy(3, 40, 0.001), 2), picture);
+        assert_eq!(calmed(&grainy(3, 3, 0.03), &grainy(3, 3, 0.001), 2), grainy(3, 3, 0.03));
+        assert_eq!(calmed(&picture, &grainy(40, 40, 0.001), 0), picture);
     }
 
     #[test]
     fn opacity_stays() {
         let mut picture = grainy(20, 24, 0.03);
         picture.alpha = Some(Array2::from_elem((20, 24), 0.5));
-        assert_eq!(calm(&picture, &grainy(20, 24, 0.01), 2).alpha, picture.alpha);
+        assert_eq!(calmed(&picture, &grainy(20, 24, 0.01), 2).alpha, picture.alpha);
     }
 
     #[test]

@@ -164,18 +164,42 @@ impl Canvas {
         });
     }
 
-    /// The gradient with respect to θ from the one with respect to the picture: the adjoint of [`Canvas::decode`].
+    /// Decodes θ with every value cut to [0, 1].
     ///
     /// # Panics
-    /// If d_θ is not [`Canvas::variables`] long, or d_x has another size.
-    pub fn pull_back(&self, d_x: &FeatureMap, d_theta: &mut [f32]) {
-        self.check(d_x);
-        assert_eq!(d_theta.len(), self.variables(), "one gradient for each coefficient");
-        d_theta[self.levels[0].range()].copy_from_slice(d_x.as_slice());
+    /// As [`Canvas::decode`].
+    pub fn show(&self, theta: &[f32], x: &mut FeatureMap) {
+        self.decode(theta, x);
+        clamp(x);
+    }
+
+    /// A map for the picture's gradient, with room behind it for the coarser levels': see [`Canvas::pull_back`].
+    ///
+    /// Its elements are those of `room`, where that is an earlier gradient.
+    #[must_use]
+    pub fn gradient(&self, mut room: Vec<f32>) -> FeatureMap {
+        room.reserve_exact(self.variables().saturating_sub(room.len()));
+        room.resize(self.levels[0].range().len(), 0.0);
+        FeatureMap::from_vec(self.levels[0].height, self.levels[0].width, CHANNELS, room)
+    }
+
+    /// The gradient with respect to θ from the one with respect to the picture: the adjoint of [`Canvas::decode`].
+    ///
+    /// What is given for the finest level is its gradient: it stays where it is if there is room, as
+    /// [`Canvas::gradient`] leaves it, for the others.
+    ///
+    /// # Panics
+    /// If d_x has another size.
+    #[must_use]
+    pub fn pull_back(&self, d_x: FeatureMap) -> Vec<f32> {
+        self.check(&d_x);
+        let mut d_theta = d_x.into_buffer().into_vec();
+        d_theta.resize(self.variables(), 0.0);
         for (pair, enlarge) in self.levels.windows(2).zip(&self.enlarge) {
             let (fine, coarse) = d_theta.split_at_mut(pair[1].start);
             enlarge.adjoint(&fine[pair[0].start..], 0.0, &mut coarse[..pair[1].range().len()]);
         }
+        d_theta
     }
 
     /// Decodes θ with every value cut to [0, 1], and takes what was cut off out of θ's finest level, so that θ decodes
@@ -214,10 +238,98 @@ impl Canvas {
         resized
     }
 
+    /// Whether variables are pixels.
+    fn is_picture(&self) -> bool {
+        self.levels.len() == 1
+    }
+
     fn check(&self, x: &FeatureMap) {
         let (height, width) = self.levels[0].size();
         assert_eq!(x.dim(), (height, width, CHANNELS), "the picture of this canvas");
     }
+}
+
+/// Variables and the picture they stand for: the same numbers, there once, where a canvas has one level.
+#[derive(Clone, Debug)]
+pub struct Point {
+    /// None of their own for pixels.
+    theta: Vec<f32>,
+    picture: FeatureMap,
+}
+
+impl Point {
+    /// The variables of a picture, and that picture with every value in [0, 1].
+    ///
+    /// # Panics
+    /// If it has not the canvas's size.
+    #[must_use]
+    pub fn new(canvas: &Canvas, picture: FeatureMap) -> Self {
+        let theta = if canvas.is_picture() { Vec::new() } else { canvas.encode(&picture) };
+        let mut point = Point { theta, picture };
+        point.settle(canvas);
+        point
+    }
+
+    /// The two as they were kept.
+    ///
+    /// # Panics
+    /// If they have not the canvas's size.
+    #[must_use]
+    pub fn of(canvas: &Canvas, theta: Vec<f32>, picture: FeatureMap) -> Self {
+        canvas.check(&picture);
+        assert_eq!(theta.len(), canvas.variables(), "one variable for each coefficient");
+        Point { theta: if canvas.is_picture() { Vec::new() } else { theta }, picture }
+    }
+
+    /// θ.
+    #[must_use]
+    pub fn variables(&self) -> &[f32] {
+        if self.theta.is_empty() { self.picture.as_slice() } else { &self.theta }
+    }
+
+    /// θ, to move: until it settles the picture is an earlier one.
+    pub fn variables_mut(&mut self) -> &mut [f32] {
+        if self.theta.is_empty() { self.picture.as_mut_slice() } else { &mut self.theta }
+    }
+
+    /// The picture (H × W × 3).
+    #[must_use]
+    pub fn picture(&self) -> &FeatureMap {
+        &self.picture
+    }
+
+    /// Makes the picture that of the variables, and both lie in [0, 1]: see [`Canvas::clamp`].
+    pub fn settle(&mut self, canvas: &Canvas) {
+        if self.theta.is_empty() {
+            clamp(&mut self.picture);
+        } else {
+            canvas.clamp(&mut self.theta, &mut self.picture);
+        }
+    }
+
+    /// Makes the picture that of these variables, or of its own, with every value in [0, 1].
+    pub fn show(&mut self, canvas: &Canvas, theta: Option<&[f32]>) {
+        match theta {
+            None if self.theta.is_empty() => clamp(&mut self.picture),
+            theta => canvas.show(theta.unwrap_or(&self.theta), &mut self.picture),
+        }
+    }
+
+    /// The elements of the picture that was evaluated before the variables moved, these being the variables it had.
+    #[must_use]
+    pub fn evaluated<'a>(&'a self, theta: Option<&'a [f32]>) -> &'a [f32] {
+        if self.theta.is_empty() { theta.expect("what was evaluated") } else { self.picture.as_slice() }
+    }
+
+    /// The picture alone.
+    #[must_use]
+    pub fn into_picture(self) -> FeatureMap {
+        self.picture
+    }
+}
+
+fn clamp(picture: &mut FeatureMap) {
+    picture.as_mut_slice().par_chunks_mut(BLOCK).for_each(|x| x.iter_mut().for_each(|x| *x = x.clamp(0.0, 1.0)));
 }
 
 #[cfg(test)]

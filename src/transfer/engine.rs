@@ -11,6 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::checkpoint::{self, Checkpoint, Digests};
+use super::inputs::Inputs;
 use super::memory;
 use super::plan::{self, Machine, Plan, Scale};
 use super::run::Run;
@@ -123,14 +124,8 @@ impl Engine {
     ///
     /// # Errors
     /// Those of [`Run::new`]; [`Error::Weights`].
-    pub fn begin<'a>(
-        &self,
-        config: &'a Config,
-        plan: &'a Plan,
-        content: &'a Picture,
-        style: &'a Picture,
-    ) -> Result<Run<'a>> {
-        Run::new(config, plan, self.network(plan)?, content, style)
+    pub fn begin<'a>(&self, config: &'a Config, plan: &'a Plan, inputs: Inputs) -> Result<Run<'a>> {
+        Run::new(config, plan, self.network(plan)?, inputs)
     }
 
     /// A run as it was when it was put away.
@@ -142,10 +137,9 @@ impl Engine {
         checkpoint: &Checkpoint,
         config: &'a Config,
         plan: &'a Plan,
-        content: &'a Picture,
-        style: &'a Picture,
+        inputs: Inputs,
     ) -> Result<Run<'a>> {
-        Run::resume(config, plan, self.network(plan)?, content, style, checkpoint.found())
+        Run::resume(config, plan, self.network(plan)?, inputs, checkpoint.found())
             .map_err(|cause| checkpoint.error(format!("{cause}; begin anew with impasto stylize")))
     }
 
@@ -174,7 +168,7 @@ impl Engine {
     ) -> Result<Outcome> {
         self.share(|| {
             let plan = self.plan(config, content, style)?;
-            let mut run = self.begin(config, &plan, content, style)?;
+            let mut run = self.begin(config, &plan, Inputs::new(config, &plan, content, style))?;
             let end = loop {
                 match run.step() {
                     Ok(Some(step)) => {
@@ -186,7 +180,7 @@ impl Engine {
                     Err(error) => break End::Diverged(error),
                 }
             };
-            Ok(Outcome { picture: run.result(), iterations: run.iterations(), end })
+            Ok(Outcome { iterations: run.iterations(), picture: run.result(), end })
         })
     }
 

@@ -25,6 +25,8 @@ pub mod canvas;
 pub mod checkpoint;
 pub mod detail;
 mod engine;
+mod finish;
+mod inputs;
 mod memory;
 pub mod plan;
 mod run;
@@ -39,6 +41,7 @@ use crate::picture::Picture;
 
 pub use checkpoint::Checkpoint;
 pub use engine::Engine;
+pub use inputs::Inputs;
 pub use memory::Memory;
 pub use plan::{Machine, Plan, Scale};
 pub use run::Run;

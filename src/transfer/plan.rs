@@ -25,7 +25,7 @@ use super::memory::Memory;
 use crate::config::{Config, Moments, OptimizerKind, ScaleRule, Scales};
 use crate::error::{Error, Result};
 use crate::kernels::conv::{Choice, Cpu};
-use crate::objective::Goal;
+use crate::objective::{Cut, Goal};
 use crate::optim::{AdamOptions, LbfgsOptions, Method, lbfgs, schedule};
 use crate::picture::fit;
 use crate::tensor::Dtype;
@@ -82,6 +82,12 @@ impl Scale {
         self.height.saturating_mul(self.width)
     }
 
+    /// Whether it is the same as another but for its iterations: only the learning rate begins anew.
+    #[must_use]
+    pub fn continues(&self, before: &Scale) -> bool {
+        Scale { iterations: before.iterations, ..*self } == *before
+    }
+
     /// Whether a run could go through it: what a rule makes does, what a file says may not.
     #[must_use]
     pub fn usable(&self) -> bool {
@@ -109,6 +115,8 @@ pub struct Plan {
     pub deepest: Layer,
     /// How each convolution is computed, in the network's order.
     pub convolutions: Vec<(Layer, Choice)>,
+    /// How evaluations are cut at each scale, so that they fit.
+    pub cuts: Vec<Cut>,
     /// What it will take at its fullest.
     pub memory: Memory,
 }
@@ -159,11 +167,12 @@ impl Plan {
         let deepest = goal.deepest_layer();
         let stages = architecture.stages_to(deepest)?;
         let mut plan = Plan {
-            scales,
             method: method(config),
             moments: config.moments,
             convolutions: choices(stages, network.precision, machine.cpu, config.conv_algorithm),
+            cuts: vec![Cut::default(); scales.len()],
             memory: Memory::default(),
+            scales,
             deepest,
             network,
             goal,

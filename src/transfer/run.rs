@@ -17,20 +17,19 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::average::Average;
-use super::calm::calm;
-use super::canvas::Canvas;
+use super::canvas::{Canvas, Point};
 use super::detail::enlarge;
+use super::inputs::Inputs;
 use super::plan::{self, Plan, Scale};
 use super::step::Step;
-use crate::autograd::Cancel;
 use crate::config::{Config, Init, Moments};
 use crate::error::{Error, Result};
 use crate::kernels::reduce::BLOCK;
 use crate::kernels::resample::Interpolation;
 use crate::kernels::simd::pages::prefer_huge;
-use crate::objective::{Cut, Evaluation, Goal, Objective};
+use crate::objective::{Evaluation, Goal, Listener, Objective};
 use crate::optim::{Optimizer, Told};
-use crate::picture::{self, Picture, palette, tone};
+use crate::picture::{self, Picture, palette};
 use crate::state::{Found, Saved};
 use crate::tensor::{FeatureMap, Pool};
 use crate::vgg::Vgg;
@@ -40,8 +39,7 @@ pub struct Run<'a> {
     config: &'a Config,
     plan: &'a Plan,
     vgg: Arc<Vgg>,
-    content: &'a Picture,
-    style: &'a Picture,
+    inputs: Inputs,
     /// The scale that is worked on.
     index: usize,
     state: State,
@@ -49,7 +47,7 @@ pub struct Run<'a> {
     iteration: u32,
     /// Iterations made at this scale, measurements included.
     done: u32,
-    cancel: Cancel,
+    listener: Listener,
 }
 
 /// What is carried from iteration to iteration at one scale.
@@ -57,9 +55,9 @@ struct State {
     objective: Objective,
     canvas: Canvas,
     /// The variables, and the picture they stand for.
-    theta: Vec<f32>,
+    point: Point,
+    /// Room for their gradient.
     d_theta: Vec<f32>,
-    picture: FeatureMap,
     optimizer: Optimizer,
     average: Option<Average>,
     pool: Pool,
@@ -70,21 +68,15 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// [`Error::Picture`] if the file to start from cannot be read.
-    pub fn new(
-        config: &'a Config,
-        plan: &'a Plan,
-        vgg: Arc<Vgg>,
-        content: &'a Picture,
-        style: &'a Picture,
-    ) -> Result<Self> {
-        let scale = &plan.scales[0];
-        let pictures = Pictures::new(content, style, scale);
+    pub fn new(config: &'a Config, plan: &'a Plan, vgg: Arc<Vgg>, mut inputs: Inputs) -> Result<Self> {
+        let (scale, listener) = (&plan.scales[0], Listener::default());
+        let pictures = Pictures(inputs.next());
         let first = initial(config, &pictures)?;
         let canvas = plan::canvas(config, scale);
+        let objective = pictures.objective(plan, &vgg, 0, &listener).expect("nobody cancels");
         let optimizer = plan.method.build(canvas.variables());
-        let objective = pictures.objective(plan, &vgg, scale, &Cancel::default()).expect("nobody cancels");
         let state = State::new(config, objective, first, canvas, optimizer);
-        Ok(Run { config, plan, vgg, content, style, index: 0, state, iteration: 0, done: 0, cancel: Cancel::default() })
+        Ok(Run { config, plan, vgg, inputs, index: 0, state, iteration: 0, done: 0, listener })
     }
 
     /// Keeps everything that later iterations depend on. A run that takes it up makes the same picture, to the byte.
@@ -92,9 +84,9 @@ impl<'a> Run<'a> {
     pub fn save(&self) -> Saved<'_> {
         let (mut saved, state) = (Saved::default(), &self.state);
         saved.small("run", &(self.index, self.iteration, self.done));
-        let (height, width, channels) = state.picture.dim();
-        saved.array("picture", &[height, width, channels], state.picture.as_slice());
-        saved.array("theta", &[state.theta.len()], &state.theta);
+        let (height, width, channels) = state.point.picture().dim();
+        saved.array("picture", &[height, width, channels], state.point.picture().as_slice());
+        saved.array("theta", &[state.point.variables().len()], state.point.variables());
         state.optimizer.save(&mut saved);
         state.objective.save(&mut saved);
         if let Some(average) = &state.average {
@@ -111,16 +103,19 @@ impl<'a> Run<'a> {
         config: &'a Config,
         plan: &'a Plan,
         vgg: Arc<Vgg>,
-        content: &'a Picture,
-        style: &'a Picture,
+        mut inputs: Inputs,
         found: &Found,
     ) -> Result<Self, String> {
         let (index, iteration, done): (usize, u32, u32) = found.small("run")?;
         let scale = plan.scales.get(index).ok_or("it is at a scale that the run does not have")?;
-        let objective = Pictures::new(content, style, scale).objective(plan, &vgg, scale, &Cancel::default());
-        let objective = objective.expect("nobody cancels");
+        let mut pictures = inputs.next();
+        for _ in plan.scales[..=index].windows(2).filter(|pair| !pair[1].continues(&pair[0])) {
+            pictures = inputs.next();
+        }
+        let listener = Listener::default();
+        let objective = Pictures(pictures).objective(plan, &vgg, index, &listener).expect("nobody cancels");
         let state = State::load(config, plan, scale, objective, found)?;
-        Ok(Run { config, plan, vgg, content, style, index, state, iteration, done, cancel: Cancel::default() })
+        Ok(Run { config, plan, vgg, inputs, index, state, iteration, done, listener })
     }
 
     /// Makes one iteration, and after the last one a measurement; `None` when both have been made.
@@ -140,7 +135,7 @@ impl<'a> Run<'a> {
         let scale = *self.scale();
         // The measurement after the last update belongs to the last scale alone.
         let measuring = self.done == scale.iterations || self.state.optimizer.finished();
-        let Some(evaluation) = self.state.evaluate(measuring, &self.cancel) else { return Err(Error::Cancelled) };
+        let Some(evaluation) = self.state.evaluate(measuring, &self.listener) else { return Err(Error::Cancelled) };
         if let Some(what) = not_finite(&evaluation) {
             return Err(Error::Diverged { iteration: self.iteration + 1, what });
         }
@@ -167,9 +162,10 @@ impl<'a> Run<'a> {
         }))
     }
 
-    /// Lets a token end the run within a step, and leaves it as it is: it makes no more steps, and is not to be saved.
-    pub fn heed(&mut self, cancel: Cancel) {
-        self.cancel = cancel;
+    /// Tells whoever waits how far a step is, where it is cut, and lets a token end the run within one: that leaves it as
+    /// it is, and it makes no more steps, and is not to be saved.
+    pub fn heed(&mut self, listener: Listener) {
+        self.listener = listener;
     }
 
     /// Whether there is nothing left to do.
@@ -187,27 +183,15 @@ impl<'a> Run<'a> {
     /// The picture so far, at the size of its scale, as the optimiser left it.
     #[must_use]
     pub fn picture(&self) -> Picture {
-        Picture::from_rgb(self.state.result().into_array())
+        Picture::from_rgb(self.state.picture().into_array())
     }
 
     /// The picture so far as a result: at its own size (an interrupted run may have ended at a smaller scale), its
     /// colours matched and its flats calmed if that is asked for, toned, with the content picture's opacity.
     #[must_use]
-    pub fn result(&self) -> Picture {
-        let (config, last) = (self.config, self.plan.last());
-        let mut result = self.picture().resize(last.height, last.width);
-        result.alpha = self.content.resize(last.height, last.width).alpha;
-        if config.match_result || config.calm > 0 {
-            let style = self.style.resize(last.style.0, last.style.1);
-            if config.match_result {
-                result = palette::matched(&result, &style, config.largest_gain);
-            }
-            if config.calm > 0 {
-                result = calm(&result, &style, config.calm as usize);
-            }
-        }
-        tone::adjust(&mut result, config.tone, self.content, self.style);
-        result
+    pub fn result(self) -> Picture {
+        let Run { state, inputs, .. } = self;
+        inputs.into_finish().apply(Picture::from_rgb(state.into_picture().into_array()))
     }
 
     fn scale(&self) -> &Scale {
@@ -216,25 +200,19 @@ impl<'a> Run<'a> {
 
     /// Goes on to the next scale.
     fn grow(&mut self) -> Result<()> {
-        let (config, scale, before) = (self.config, &self.plan.scales[self.index + 1], *self.scale());
-        if (Scale { iterations: before.iterations, ..*scale }) == before {
-            // The same again: only the learning rate begins anew.
+        let (config, scale) = (self.config, &self.plan.scales[self.index + 1]);
+        if scale.continues(self.scale()) {
             (self.index, self.done) = (self.index + 1, 0);
             return Ok(());
         }
-        let pictures = Pictures::new(self.content, self.style, scale);
-        let matched;
-        let model = if config.detail > 0.0 {
-            matched = pictures.matched(config);
-            &matched
-        } else {
-            &pictures.content
-        };
-        let first = enlarge(&self.state.result(), &FeatureMap::from_array(&model.rgb), config.detail as f32);
-        let canvas = plan::canvas(config, scale);
         // The maps of the last scale go before those of this one come.
         self.state.pool = Pool::new();
-        let objective = pictures.objective(self.plan, &self.vgg, scale, &self.cancel).ok_or(Error::Cancelled)?;
+        let pictures = Pictures(self.inputs.next());
+        let model = if config.detail > 0.0 { pictures.matched(config) } else { pictures.0[0].clone() };
+        let first = enlarge(&self.state.picture(), &FeatureMap::from_array(model.rgb), config.detail as f32);
+        let canvas = plan::canvas(config, scale);
+        let objective = pictures.objective(self.plan, &self.vgg, self.index + 1, &self.listener);
+        let objective = objective.ok_or(Error::Cancelled)?;
         (self.index, self.done) = (self.index + 1, 0);
         let fresh = self.plan.method.build(0);
         let optimizer = std::mem::replace(&mut self.state.optimizer, fresh);
@@ -250,21 +228,12 @@ impl<'a> Run<'a> {
 }
 
 impl State {
-    fn new(
-        config: &Config,
-        objective: Objective,
-        mut picture: FeatureMap,
-        canvas: Canvas,
-        optimizer: Optimizer,
-    ) -> Self {
-        let mut theta = canvas.encode(&picture);
-        canvas.clamp(&mut theta, &mut picture);
+    fn new(config: &Config, objective: Objective, picture: FeatureMap, canvas: Canvas, optimizer: Optimizer) -> Self {
         State {
             objective,
-            d_theta: vec![0.0; theta.len()],
-            theta,
+            d_theta: Vec::new(),
             average: config.average.map(|decay| Average::new(decay, picture.as_slice().len())),
-            picture,
+            point: Point::new(&canvas, picture),
             canvas,
             optimizer,
             pool: Pool::advised(prefer_huge),
@@ -286,53 +255,64 @@ impl State {
         let average = config.average.map(|decay| Average::load(decay, picture.as_slice().len(), found));
         Ok(State {
             objective,
-            d_theta: vec![0.0; theta.len()],
+            d_theta: Vec::new(),
             optimizer: plan.method.load(theta.len(), found)?,
             average: average.transpose()?,
-            theta,
-            picture,
+            point: Point::of(&canvas, theta, picture),
             canvas,
             pool: Pool::advised(prefer_huge),
         })
     }
 
-    fn evaluate(&mut self, measuring: bool, cancel: &Cancel) -> Option<Evaluation> {
+    fn evaluate(&mut self, measuring: bool, listener: &Listener) -> Option<Evaluation> {
         if measuring {
             // A line search's last trial is not what the run returns.
-            let iterate = self.optimizer.iterate(&self.theta);
-            self.canvas.decode(iterate, &mut self.picture);
-            self.picture.as_mut_slice().par_chunks_mut(BLOCK).for_each(clamp);
+            self.point.show(&self.canvas, self.optimizer.accepted());
         }
-        self.objective.run(&self.picture, &mut self.pool, !measuring, cancel)
+        let gradient = (!measuring).then(|| self.canvas.gradient(std::mem::take(&mut self.d_theta)));
+        self.objective.run(self.point.picture(), gradient, &mut self.pool, listener)
     }
 
     fn update(&mut self, loss: f64, mut gradient: FeatureMap, rate: f64) {
         if matches!(self.optimizer, Optimizer::Lbfgs(_)) && self.canvas.levels().len() > 1 {
-            hold(&mut gradient, &self.picture);
+            hold(&mut gradient, self.point.picture());
         }
-        self.canvas.pull_back(&gradient, &mut self.d_theta);
-        self.pool.put(gradient.into_buffer());
-        let told = self.optimizer.tell(&mut self.theta, loss, &self.d_theta, rate);
+        self.d_theta = self.canvas.pull_back(gradient);
+        let told = self.optimizer.tell(self.point.variables_mut(), loss, &self.d_theta, rate);
         let mut average = self.average.as_mut().filter(|_| told == Told::Accepted);
         // Adam's next point is its next iterate. A line search's is a trial, and what it accepts has been evaluated.
-        if let (Some(average), Optimizer::Lbfgs(_)) = (&mut average, &self.optimizer) {
-            average.add(&self.picture);
+        if let (Some(average), Optimizer::Lbfgs(lbfgs)) = (&mut average, &self.optimizer) {
+            average.add(self.point.evaluated(lbfgs.iterate()));
         }
-        self.canvas.clamp(&mut self.theta, &mut self.picture);
+        self.point.settle(&self.canvas);
         if let (Some(average), Optimizer::Adam(_)) = (average, &self.optimizer) {
-            average.add(&self.picture);
+            average.add(self.point.picture().as_slice());
         }
     }
 
-    /// The average if there is one, else the last iterate.
-    fn result(&self) -> FeatureMap {
-        if let Some(average) = self.average.as_ref().and_then(|average| average.get(self.picture.dim())) {
-            return average;
+    /// What the run would return: the average if there is one, else the last iterate.
+    fn picture(&self) -> FeatureMap {
+        let mut picture = self.point.picture().clone();
+        match self.average.as_ref().filter(|average| !average.is_empty()) {
+            Some(average) => average.write(&mut picture),
+            None => {
+                let theta = self.optimizer.accepted().unwrap_or(self.point.variables());
+                self.canvas.show(theta, &mut picture);
+            }
         }
-        let mut picture = self.picture.clone();
-        self.canvas.decode(self.optimizer.iterate(&self.theta), &mut picture);
-        picture.as_mut_slice().par_chunks_mut(BLOCK).for_each(clamp);
         picture
+    }
+
+    /// The same, with everything else given up.
+    fn into_picture(mut self) -> FeatureMap {
+        drop((self.objective, self.pool, self.d_theta));
+        if let Some(average) = self.average.filter(|average| !average.is_empty()) {
+            let mut picture = self.point.into_picture();
+            average.write(&mut picture);
+            return picture;
+        }
+        self.point.show(&self.canvas, self.optimizer.accepted());
+        self.point.into_picture()
     }
 }
 
@@ -349,42 +329,30 @@ fn hold(gradient: &mut FeatureMap, picture: &FeatureMap) {
     });
 }
 
-fn clamp(values: &mut [f32]) {
-    values.iter_mut().for_each(|x| *x = x.clamp(0.0, 1.0));
-}
-
-/// The two pictures at the sizes of a scale.
-struct Pictures {
-    content: Picture,
-    style: Picture,
-}
+/// Content and style at the sizes of a scale.
+struct Pictures([Picture; 2]);
 
 impl Pictures {
-    fn new(content: &Picture, style: &Picture, scale: &Scale) -> Self {
-        Pictures {
-            content: content.resize(scale.height, scale.width),
-            style: style.resize(scale.style.0, scale.style.1),
-        }
-    }
-
-    /// What is minimised at a scale.
-    fn objective(&self, plan: &Plan, vgg: &Arc<Vgg>, scale: &Scale, cancel: &Cancel) -> Option<Objective> {
-        let [content, style] = [&self.content, &self.style].map(|picture| FeatureMap::from_array(&picture.rgb));
-        let goal = Goal { content_weight: scale.content_weight, ..plan.goal.clone() };
-        Objective::cut(vgg.clone(), goal, content, &style, Cut::default(), cancel)
+    /// What is minimised at a scale of the plan.
+    fn objective(self, plan: &Plan, vgg: &Arc<Vgg>, index: usize, listener: &Listener) -> Option<Objective> {
+        let [content, style] = self.0.map(|picture| FeatureMap::from_array(picture.rgb));
+        let goal = Goal { content_weight: plan.scales[index].content_weight, ..plan.goal.clone() };
+        Objective::cut(vgg.clone(), goal, content, &style, plan.cuts[index], &listener.cancel)
     }
 
     /// The photograph in the style picture's colours.
     fn matched(&self, config: &Config) -> Picture {
-        palette::matched(&self.content, &self.style, config.largest_gain)
+        let [content, style] = &self.0;
+        palette::matched(content, style, config.largest_gain)
     }
 }
 
 /// The picture the optimisation starts from, at the first scale.
 fn initial(config: &Config, pictures: &Pictures) -> Result<FeatureMap> {
-    let (height, width) = (pictures.content.height(), pictures.content.width());
+    let content = &pictures.0[0];
+    let (height, width) = (content.height(), content.width());
     let picture = match &config.init {
-        Init::Content => pictures.content.clone(),
+        Init::Content => content.clone(),
         Init::Matched => pictures.matched(config),
         Init::File(path) => picture::load(path, config.max_pixels)?.resize(height, width),
         Init::Noise => {
@@ -392,7 +360,7 @@ fn initial(config: &Config, pictures: &Pictures) -> Result<FeatureMap> {
             Picture::from_rgb(ndarray::Array3::from_shape_simple_fn((height, width, 3), || rng.random::<f32>()))
         }
     };
-    Ok(FeatureMap::from_array(&picture.rgb))
+    Ok(FeatureMap::from_array(picture.rgb))
 }
 
 fn not_finite(evaluation: &Evaluation) -> Option<String> {

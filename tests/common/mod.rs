@@ -170,7 +170,7 @@ impl Fixtures {
 
     /// A tensor (H × W × C).
     pub fn map(&self, name: &str) -> FeatureMap {
-        FeatureMap::from_array(&self.tensor(name).into_dimensionality().unwrap())
+        FeatureMap::from_array(self.tensor(name).into_dimensionality().unwrap())
     }
 
     /// A tensor (out × in × 3 × 3), as a filter for `algorithm`.
