@@ -92,6 +92,9 @@ pub struct Config {
     pub seed: u64,
     /// The most pixels an input picture may have; more is refused before decoding.
     pub max_pixels: u64,
+    /// The most bytes of memory that a run may hold; `None` is four fifths of what there is. The picture does not depend
+    /// on it.
+    pub max_memory: Option<u64>,
     /// Worker threads; 0 uses every core the process may use.
     pub threads: usize,
     /// Arithmetic of the network.

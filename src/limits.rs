@@ -49,6 +49,15 @@ impl Limiter {
             Limiter::Ulimit => "ulimit",
         }
     }
+
+    /// That there are so many bytes, as the end of a sentence.
+    #[must_use]
+    pub fn leaves(self, bytes: u64) -> String {
+        match self {
+            Limiter::Machine => format!("{} are free", amount(bytes)),
+            by => format!("{} are left by {}", amount(bytes), by.name()),
+        }
+    }
 }
 
 impl Memory {
@@ -66,27 +75,32 @@ impl Memory {
 /// # Errors
 /// [`Error::Memory`].
 pub fn admit(needed: u64, threads: usize, what: impl Display, remedy: impl Display) -> Result<()> {
-    let Memory { free, by, .. } = Memory::detect(threads);
-    if needed <= free {
+    let memory = Memory::detect(threads);
+    if needed <= memory.free {
         return Ok(());
     }
-    let limit = match by {
-        Limiter::Machine => "are free".to_owned(),
-        by => format!("are left by {}", by.name()),
-    };
-    Err(Error::Memory(format!(
-        "{what} needs about {} of memory and {} {limit}; {remedy}",
-        amount(needed),
-        amount(free)
-    )))
+    let there = memory.by.leaves(memory.free);
+    Err(Error::Memory(format!("{what} needs about {} of memory and {there}; {remedy}", amount(needed))))
 }
 
 /// `1.5 GB`, `20 MB`: as storage and memory are sold, in powers of ten.
-fn amount(bytes: u64) -> String {
+#[must_use]
+pub fn amount(bytes: u64) -> String {
     let units = [(1e12, 1, "TB"), (1e9, 1, "GB"), (1e6, 0, "MB")];
     let bytes = bytes as f64;
     let (unit, digits, name) = units.into_iter().find(|(unit, ..)| bytes >= *unit).unwrap_or(units[2]);
     format!("{:.digits$} {name}", bytes / unit)
+}
+
+/// `1.5G`, `20M`: so many bytes or a few more, as an option takes them.
+#[must_use]
+pub fn short(bytes: u64) -> String {
+    let tenths = bytes.div_ceil(100_000_000);
+    match (tenths / 10, tenths % 10) {
+        (0, _) => format!("{}M", bytes.div_ceil(1_000_000)),
+        (whole, 0) => format!("{whole}G"),
+        (whole, tenths) => format!("{whole}.{tenths}G"),
+    }
 }
 
 fn machine() -> Option<Memory> {
@@ -168,6 +182,12 @@ fn ulimit(_threads: usize) -> Option<Memory> {
 #[must_use]
 pub fn may_be_refused() -> bool {
     ulimit(0).is_some()
+}
+
+/// The memory this process holds now; where the system tells.
+#[must_use]
+pub fn resident_memory() -> Option<u64> {
+    status_bytes(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")
 }
 
 /// The most memory this process ever held, or since the last [`reset_peak_memory`]; where the system tells.
@@ -268,6 +288,8 @@ mod tests {
         let expected = ["0 MB", "2 MB", "999 MB", "1.0 GB", "12.3 GB", "5.3 TB"];
         let bytes = [0, 1_500_001, 999_000_000, 1_000_000_000, 12_345_000_000, 5_300_000_000_000];
         assert_eq!(bytes.map(amount), expected);
+        let options = [0, 1_500_001, 899_999_999, 900_000_001, 1_000_000_000, 12_345_000_000];
+        assert_eq!(options.map(short), ["0M", "2M", "900M", "1G", "1G", "12.4G"]);
     }
 
     #[test]

@@ -43,7 +43,7 @@ fn put_away(path: &Path, run: &Run<'_>, config: &Config, plan: &Plan, pictures: 
     let digests = DIGESTS.get_or_init(|| ENGINE.digests(&pictures[0], &pictures[1]).unwrap());
     Checkpoint::write(path, &Header::new(run, config, plan, digests.clone()), "\"whatever\"".into(), run).unwrap();
     // What is known beforehand is enough; names and shapes take some more.
-    let (file, expected) = (path.metadata().unwrap().len(), plan.memory.checkpoint);
+    let (file, expected) = (path.metadata().unwrap().len(), plan.checkpoint);
     assert!(file <= expected + (64 << 10), "{file} bytes, where {expected} were expected");
 }
 

@@ -60,9 +60,10 @@ pub fn config(precision: Precision) -> Config {
 /// Those of [`Plan::new`].
 pub(super) fn bytes(precision: Precision, side: usize, threads: usize) -> Result<u64> {
     let config = Config { size: side.try_into().unwrap_or(u32::MAX), ..config(precision) };
-    let machine = Machine { cpu: Cpu::detect(), threads };
+    // Of memory without end, nothing is cut.
+    let machine = Machine { cpu: Cpu::detect(), threads, memory: u64::MAX };
     let plan = Plan::new(&config, (side, side), (side, side), Architecture::Vgg16, machine)?;
-    Ok(plan.memory.total() - plan.memory.inputs)
+    Ok(plan.memory.total())
 }
 
 /// An optimisation under way.

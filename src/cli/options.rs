@@ -234,6 +234,16 @@ pub struct Options {
     #[arg(long_help = with_default("Threads; the picture does not depend on them", "threads"))]
     pub threads: Option<u64>,
 
+    #[arg(long, value_name = "BYTES", value_parser = values::memory, help_heading = MACHINE)]
+    #[arg(allow_negative_numbers = true)]
+    #[arg(help = "The most memory to use, such as 2G [default: four fifths]")]
+    #[arg(
+        long_help = "The most memory to use; 2G, 2000M and 2000000000 are the same. A picture that does not fit is \
+computed in strips, which takes longer, and is the same picture [default: four fifths of what the machine, the control \
+group or ulimit leaves]"
+    )]
+    pub max_memory: Option<u64>,
+
     #[arg(long, value_parser = values::precision(), hide_possible_values = true, help_heading = MACHINE)]
     #[arg(hide_short_help = true)]
     #[arg(long_help = with_default(&values::precisions("Arithmetic of the network:"), "precision"))]
@@ -311,6 +321,7 @@ impl Options {
         set(&mut config.init, &self.init);
         set(&mut config.seed, &self.seed);
         set(&mut config.max_pixels, &self.max_pixels);
+        config.max_memory = self.max_memory.or(config.max_memory);
         set(&mut config.precision, &self.precision);
         if self.conv_algorithm.is_some() {
             config.conv_algorithm = self.conv_algorithm;
@@ -397,6 +408,7 @@ mod tests {
             "--size=64",
             "--style-size=0",
             "--max-pixels=2M",
+            "--max-memory=2G",
             "--content-weight=3",
             "--style-weight=4",
             "--tv-weight=5",
@@ -430,6 +442,7 @@ mod tests {
             size: 64,
             style_size: Some(0),
             max_pixels: 2_000_000,
+            max_memory: Some(2_000_000_000),
             content_weight: 3.0,
             style_weight: 4.0,
             tv_weight: 5.0,
@@ -484,6 +497,7 @@ mod tests {
             (["--preset", "papyrus"], "--preset", "paper"),
             (["--bits", "12"], "--bits", "16"),
             (["--max-pixels", "many"], "--max-pixels", "100M"),
+            (["--max-memory", "most"], "--max-memory", "2G"),
             (["--style-layer", "relu9_1"], "--style-layer", "relu5_1"),
             (["--size", "big"], "--size", "invalid digit"),
             (["--iterations", "-5"], "--iterations", "0..="),

@@ -70,6 +70,7 @@ pub fn rows(config: &Config) -> Vec<(&'static str, String)> {
         largest_gain,
         seed,
         max_pixels,
+        max_memory,
         threads,
         precision,
         conv_algorithm,
@@ -105,6 +106,7 @@ pub fn rows(config: &Config) -> Vec<(&'static str, String)> {
         ("lbfgs-history", lbfgs_history.to_string()),
         ("average", average.map_or("0".into(), number)),
         ("seed", seed.to_string()),
+        ("max-memory", max_memory.map_or("four fifths".into(), memory)),
         ("threads", if *threads == 0 { "every core".into() } else { threads.to_string() }),
         ("precision", name(precision)),
         ("conv-algorithm", conv_algorithm.map_or("by shape".into(), |algorithm| algorithm.name().into())),
@@ -184,6 +186,15 @@ fn own_size(size: u32) -> String {
 
 fn pixels(count: u64) -> String {
     if count > 0 && count.is_multiple_of(1_000_000) { format!("{}M", count / 1_000_000) } else { count.to_string() }
+}
+
+/// As `--max-memory` takes it: whole millions and thousands of millions by their letters.
+fn memory(bytes: u64) -> String {
+    match (bytes % 1_000_000_000, bytes % 1_000_000) {
+        (0, _) => format!("{}G", bytes / 1_000_000_000),
+        (_, 0) => format!("{}M", bytes / 1_000_000),
+        _ => bytes.to_string(),
+    }
 }
 
 fn start(init: &Init) -> String {

@@ -44,6 +44,10 @@ pub struct Options {
     #[arg(allow_negative_numbers = true)]
     pub threads: Option<u64>,
 
+    /// The most memory to use, such as 2G; the picture does not depend on it [default: as before]
+    #[arg(long, value_name = "BYTES", value_parser = values::memory, allow_negative_numbers = true)]
+    pub max_memory: Option<u64>,
+
     /// Print nothing but errors
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
@@ -89,6 +93,7 @@ fn prepare(options: &Options, checkpoint: &Checkpoint, mut asked: Asked) -> Resu
         header.scales.clone()
     };
     config.threads = options.threads.map_or(config.threads, |threads| threads as usize);
+    config.max_memory = options.max_memory.or(config.max_memory);
     asked.seconds = options.checkpoint_every.unwrap_or(asked.seconds);
     let save = SaveOptions { sixteen_bit: asked.sixteen_bit, description: Some(asked.description.clone()) };
     picture::check_output(&asked.output, &save, &[&asked.content, &asked.style])?;

@@ -89,8 +89,12 @@ fn description(config: &Config, content: &Path, style: &Path) -> String {
 /// Some words and the configuration.
 pub fn recipe(words: &str, config: &Config) -> String {
     let changes_nothing = Config::default();
-    let mut recipe =
-        Config { threads: changes_nothing.threads, max_pixels: changes_nothing.max_pixels, ..config.clone() };
+    let mut recipe = Config {
+        threads: changes_nothing.threads,
+        max_pixels: changes_nothing.max_pixels,
+        max_memory: changes_nothing.max_memory,
+        ..config.clone()
+    };
     recipe.weights = recipe.weights.map(|path| name(&path).into());
     if let Init::File(path) = &mut recipe.init {
         *path = name(path).into();

@@ -243,6 +243,20 @@ pub fn pixels(text: &str) -> Result<u64, String> {
     count.map(|count| count.round() as u64).ok_or_else(|| "give a number of pixels, such as 250000 or 100M".into())
 }
 
+/// Bytes of memory: `2G`, `1.5GB`, `500M`, 2000000000; powers of ten, as memory is sold.
+pub fn memory(text: &str) -> Result<u64, String> {
+    let upper = text.to_ascii_uppercase();
+    let number = upper.strip_suffix('B').unwrap_or(&upper);
+    let units = [('T', 1e12), ('G', 1e9), ('M', 1e6), ('K', 1e3)];
+    let scaled = units.iter().find_map(|(unit, factor)| Some((number.strip_suffix(*unit)?, *factor)));
+    let count = match scaled {
+        Some((digits, factor)) => f64::from_str(digits).ok().map(|count| count * factor),
+        None => u64::from_str(number).ok().map(|count| count as f64),
+    };
+    let count = count.filter(|count| (1.0..1e18).contains(count)).map(|count| count.round() as u64);
+    count.ok_or_else(|| "give a number of bytes, such as 2G or 500M".into())
+}
+
 /// Seconds, with fractions.
 pub fn seconds(text: &str) -> Result<f64, String> {
     let seconds = text.parse().ok().filter(|s: &f64| s.is_finite() && *s >= 0.0);
@@ -262,6 +276,24 @@ mod tests {
         assert_eq!(pixels("1.5mp"), Ok(1_500_000));
         for wrong in ["", "M", "0", "-1", "0M", "infM", "nan", "NaNM", "1e400M", "12K", "1.5"] {
             assert!(pixels(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn bytes_are_counted_singly_or_in_powers_of_ten() {
+        for (text, bytes) in [
+            ("2G", 2_000_000_000),
+            ("2gb", 2_000_000_000),
+            ("1.5G", 1_500_000_000),
+            ("500M", 500_000_000),
+            ("64k", 64_000),
+            ("123456789", 123_456_789),
+            ("1T", 1_000_000_000_000),
+        ] {
+            assert_eq!(memory(text), Ok(bytes), "{text}");
+        }
+        for wrong in ["", "G", "B", "0", "-1", "-2G", "infG", "nan", "1e400M", "2GiB", "1.5", "2 G"] {
+            assert!(memory(wrong).is_err(), "{wrong}");
         }
     }
 

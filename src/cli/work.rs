@@ -121,7 +121,7 @@ fn check_room(job: &Job, plan: &Plan) -> Result<()> {
     check(&job.asked.output, raw / 20)?;
     match &job.checkpoint {
         // The earlier one stays until the later one is written.
-        Some(path) => check(path, 2 * plan.memory.checkpoint),
+        Some(path) => check(path, 2 * plan.checkpoint),
         None => Ok(()),
     }
 }

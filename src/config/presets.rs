@@ -221,6 +221,7 @@ fn paper() -> Config {
         largest_gain: LARGEST_GAIN,
         seed: 0,
         max_pixels: DEFAULT_MAX_PIXELS,
+        max_memory: None,
         threads: 0,
         precision: Precision::Auto,
         conv_algorithm: None,

@@ -35,7 +35,7 @@ pub use content::ContentLoss;
 pub use layer_weight::LayerWeight;
 pub use statistic::Statistic;
 use statistic::{Distance, Options, Sums, Target};
-pub use strips::room;
+pub use strips::{room, room_for_sums};
 pub use tv::Variation;
 
 /// What a picture should be like: formulas, layers, weights.
@@ -169,17 +169,17 @@ impl Objective {
         cancel: &Cancel,
     ) -> Option<Self> {
         // Not the steps' pool: it would be left cut to the sizes of an evaluation without a gradient.
-        let pool = &mut Pool::advised(prefer_huge);
+        let pool = || Pool::advised(prefer_huge);
         let content = match cut.picture {
             Some(_) => Content::Picture(content),
-            None => Content::Maps(features(&vgg, &goal.content_layers, &content, pool, cancel, |tape, features| {
+            None => Content::Maps(features(&vgg, &goal.content_layers, &content, pool(), cancel, |tape, features| {
                 // A copy of its own: the tape's buffer goes back to the pool.
                 Arc::new(tape.value(features).clone())
             })),
         };
         let sums = match cut.style {
-            Some(rows) => strips::sums(&vgg, &goal.style_layers, style, rows, pool, cancel)?,
-            None => features(&vgg, &goal.style_layers, style, pool, cancel, |tape, features| {
+            Some(rows) => strips::sums(&vgg, &goal, style, rows, pool(), cancel)?,
+            None => features(&vgg, &goal.style_layers, style, pool(), cancel, |tape, features| {
                 let (height, width, _) = tape.dim(features);
                 let sums = moments(tape, features);
                 let sums = tape.tensor(sums).clone().into_dimensionality().expect("N+1 × N");
@@ -376,11 +376,11 @@ fn features<T>(
     vgg: &Vgg,
     layers: &[LayerWeight],
     picture: &FeatureMap,
-    pool: &mut Pool,
+    mut pool: Pool,
     cancel: &Cancel,
     mut see: impl FnMut(&mut Tape<'_>, Var) -> T,
 ) -> Vec<(LayerWeight, T)> {
-    let mut tape = Tape::heeding(pool, cancel.clone());
+    let mut tape = Tape::heeding(&mut pool, cancel.clone());
     let picture = tape.constant(Arc::new(Value::Map(picture.clone())));
     let mut seen = Vec::new();
     vgg.forward(&mut tape, picture, |tape, name, features| {

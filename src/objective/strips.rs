@@ -19,7 +19,6 @@ use rayon::prelude::*;
 use super::statistic::{Measure, Sums};
 use super::{Content, Evaluation, Goal, LayerWeight, Listener, Objective, Part, distances};
 use crate::autograd::{Cancel, MapElement, Tape, Value};
-use crate::kernels::conv::GRID;
 use crate::kernels::gram::{self, Affine};
 use crate::kernels::reduce::{BLOCK, SquaredDistances, add_difference};
 use crate::kernels::variation;
@@ -27,7 +26,7 @@ use crate::ops::known;
 use crate::tensor::{Buffer, Dtype, FeatureMap, Pool};
 use crate::vgg::layers::{channels, stride};
 use crate::vgg::network::Options;
-use crate::vgg::strips::{self, Route, Strips};
+use crate::vgg::strips::{self, Bytes, Route, Strips};
 use crate::vgg::{Layer, Stage, Vgg};
 
 /// Pixels and channels of a layer, of a picture of (H, W).
@@ -37,47 +36,71 @@ fn extent(layer: Layer, (height, width): (usize, usize)) -> (usize, usize) {
 
 /// Bytes of the pool that an evaluation of a picture of (H, W) takes in strips of `rows` rows, with its gradient.
 pub fn room(goal: &Goal, stages: &[Stage], options: &Options, size: (usize, usize), rows: usize) -> usize {
-    let walk = |route: &Route| match options.precision {
+    let there = |layer| walk(stages, options, size, &Route::there(layer), rows);
+    let beside = goal.content_layers.iter().map(|l| l.layer).max().map_or(Bytes::default(), there);
+    let targets =
+        goal.content_layers.iter().map(|l| target(l.layer, stages, options, size, rows) * options.precision.bytes());
+    let route = goal.layers().max().map(|deepest| goal.route(deepest, goal.differentiated().collect()));
+    let second = route.map_or(Bytes::default(), |route| walk(stages, options, size, &route, rows));
+    let held = beside.held + targets.sum::<usize>() + second.held;
+    room_for_sums(goal, stages, options, size, rows).max(held + beside.working.max(second.working))
+}
+
+/// Elements of a content layer that one strip of `rows` rows writes, at most.
+fn target(layer: Layer, stages: &[Stage], options: &Options, size: (usize, usize), rows: usize) -> usize {
+    strips::at_once(stages, options, size.0, layer, rows) * (size.1 / stride(layer)) * channels(layer)
+}
+
+impl Goal {
+    /// The second pass's way: to `deepest`, and back from the deepest layer whose losses have a gradient.
+    fn route(&self, deepest: Layer, given: Vec<Layer>) -> Route {
+        let turn = given.iter().copied().max();
+        // The content's errors are taken once, beside the content picture.
+        let compared = |layer: &Layer| self.content_layers.iter().any(|l| l.layer == *layer);
+        let shallow = |layer: &&Layer| stride(**layer) <= SHALLOW && Some(**layer) != turn && !compared(layer);
+        let late = given.iter().filter(shallow).copied().collect();
+        Route { deepest, turn, given, late }
+    }
+}
+
+/// Layers with at most so many pixels of the picture from one of theirs to the next are looked at again when their
+/// gradient comes.
+const SHALLOW: usize = 2;
+
+/// Bytes of the pool that the sums of a picture's features take, as of a style picture.
+pub fn room_for_sums(goal: &Goal, stages: &[Stage], options: &Options, size: (usize, usize), rows: usize) -> usize {
+    let deepest = goal.style_layers.iter().map(|l| l.layer).max();
+    deepest.map_or(0, |deepest| {
+        let Bytes { held, working } = walk(stages, options, size, &Route::there(deepest), rows);
+        held + working
+    })
+}
+
+fn walk(stages: &[Stage], options: &Options, size: (usize, usize), route: &Route, rows: usize) -> Bytes {
+    match options.precision {
         Dtype::F32 => strips::bytes::<f32>(stages, options, size, route, rows),
         Dtype::Bf16 => strips::bytes::<bf16>(stages, options, size, route, rows),
-    };
-    let deepest = |layers: &[LayerWeight]| layers.iter().map(|l| l.layer).max();
-    let there =
-        |deepest: Option<Layer>| deepest.map_or(0, |deepest| walk(&Route { deepest, turn: None, given: Vec::new() }));
-    let first = there(deepest(&goal.style_layers));
-    let beside = there(deepest(&goal.content_layers));
-    // What a strip writes of a content layer, and four rows more where the one before could not.
-    let targets = goal.content_layers.iter().map(|layer| {
-        let (stride, channels) = (stride(layer.layer), channels(layer.layer));
-        (rows.div_ceil(stride) + 2 * GRID).min(size.0 / stride + 1)
-            * (size.1 / stride)
-            * channels
-            * options.precision.bytes()
-    });
-    let given: Vec<Layer> = goal.differentiated().collect();
-    let second = match goal.layers().max() {
-        Some(deepest) => walk(&Route { deepest, turn: given.iter().copied().max(), given }),
-        None => 0,
-    };
-    first.max(beside + targets.sum::<usize>() + second)
+    }
 }
 
 /// The sums that a style's targets are made of.
 pub(super) fn sums(
     vgg: &Vgg,
-    layers: &[LayerWeight],
+    goal: &Goal,
     picture: &FeatureMap,
     rows: usize,
-    pool: &mut Pool,
+    mut pool: Pool,
     cancel: &Cancel,
 ) -> Option<Vec<(LayerWeight, Sums)>> {
-    let measures = layers.iter().map(|layer| (layer.layer, Measure::Moments)).collect();
+    let pool = &mut pool;
+    pool.reserve(room_for_sums(goal, vgg.stages(), vgg.options(), (picture.height(), picture.width()), rows));
+    let measures = goal.style_layers.iter().map(|layer| (layer.layer, Measure::Moments)).collect();
     let measured = match vgg.precision() {
         Dtype::F32 => measured::<f32>(vgg, measures, picture, rows, pool, (cancel, &|_| {})),
         Dtype::Bf16 => measured::<bf16>(vgg, measures, picture, rows, pool, (cancel, &|_| {})),
     };
     let sums = measured?.into_iter().map(|(layer, sums, pixels)| {
-        let layer = layers.iter().find(|l| l.layer == layer).expect("measured because it is one of them");
+        let layer = goal.style_layers.iter().find(|l| l.layer == layer).expect("measured because it is one of them");
         (*layer, Sums { sums: sums.into_dimensionality().expect("N+1 × N"), pixels })
     });
     Some(sums.collect())
@@ -126,7 +149,7 @@ fn measured<E: MapElement>(
     (cancel, tell): (&Cancel, &dyn Fn(usize)),
 ) -> Option<Vec<(Layer, ArrayD<f32>, usize)>> {
     let Some(deepest) = measures.iter().map(|(layer, _)| *layer).max() else { return Some(Vec::new()) };
-    let route = Route { deepest, turn: None, given: Vec::new() };
+    let route = Route::there(deepest);
     let mut strips = Strips::<E>::new(vgg, &route, picture, rows, pool);
     let mut found: Vec<(Layer, Measuring<E>, usize)> = Vec::new();
     for (done, end) in strips.ends().enumerate() {
@@ -328,43 +351,46 @@ impl Objective {
         let deepest_content = self.goal.content_layers.iter().map(|l| l.layer).max();
         let turn = slopes.keys().copied().max();
         let Some(deepest) = turn.max(deepest_content) else { return Some(errors) };
-        let route = |deepest| Route { deepest, turn: None, given: Vec::new() };
         let mut content =
-            deepest_content.map(|deepest| Strips::<E>::new(&self.vgg, &route(deepest), content, rows, pool));
-        let route = Route { turn, given: slopes.keys().copied().collect(), ..route(deepest) };
+            deepest_content.map(|deepest| Strips::<E>::new(&self.vgg, &Route::there(deepest), content, rows, pool));
+        let route = self.goal.route(deepest, slopes.keys().copied().collect());
         let mut strips = Strips::<E>::new(&self.vgg, &route, x, rows, pool);
-        // Both walks come to the same rows in the same strip.
-        let mut targets: HashMap<Layer, (Range<usize>, Buffer<E>)> = HashMap::new();
+        // Both walks come to the same rows in the same strip. What is copied there has its place from the beginning, so that
+        // it is in nobody's way.
+        let room = |layer| target(layer, self.vgg.stages(), self.vgg.options(), (x.height(), x.width()), rows);
+        let layers = self.goal.content_layers.iter().map(|l| l.layer);
+        let targets = layers.map(|layer| (layer, (0..0, pool.take(room(layer)))));
+        let mut targets: HashMap<Layer, (Range<usize>, Buffer<E>)> = targets.collect();
         for (done, end) in strips.ends().enumerate() {
             if let Some(content) = &mut content {
-                content.forward(end, pool, cancel, |layer, rows, features, pool| {
-                    self.goal.content_layers.iter().find(|l| l.layer == layer)?;
-                    let mut copy = pool.take(features.as_slice().len());
-                    copy.copy_from_slice(features.as_slice());
-                    targets.insert(layer, (rows, copy));
+                content.forward(end, pool, cancel, |layer, rows, features, _| {
+                    let (there, copy) = targets.get_mut(&layer)?;
+                    copy[..features.as_slice().len()].copy_from_slice(features.as_slice());
+                    *there = rows;
                     None
                 })?;
             }
             strips.forward(end, pool, cancel, |layer, rows, features, pool| {
-                let target = targets.remove(&layer).map(|(theirs, target)| {
-                    assert_eq!(theirs, rows, "both walks have one course");
-                    target
+                let target = targets.get(&layer).map(|(theirs, target)| {
+                    assert_eq!(*theirs, rows, "both walks have one course");
+                    &target[..features.as_slice().len()]
                 });
-                if let Some(target) = &target {
+                if let Some(target) = target {
                     let (sum, elements) = errors.entry(layer).or_default();
                     sum.add(features.as_slice(), target);
-                    *elements += features.as_slice().len();
+                    *elements += target.len();
                 }
-                let slope = slopes.get(&layer);
-                let given = slope.map(|slope| slope.write(&rows, features, target.as_deref(), pool));
-                target.into_iter().for_each(|target| pool.put(target));
-                given
+                let slope = slopes.get(&layer).filter(|_| !route.late.contains(&layer));
+                slope.map(|slope| slope.write(&rows, features, target, pool))
             })?;
             if let Some(d_x) = &mut d_x {
-                strips.backward(d_x, pool, cancel)?;
+                strips.backward(d_x, pool, cancel, |layer, rows, features, pool| {
+                    slopes[&layer].write(&rows, features, None, pool)
+                })?;
             }
             tell(done + 1);
         }
+        targets.into_values().for_each(|(_, target)| pool.put(target));
         content.into_iter().for_each(|content| content.finish(None, pool));
         strips.finish(d_x, pool);
         Some(errors)

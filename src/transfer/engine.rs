@@ -107,7 +107,9 @@ impl Engine {
     /// Those of [`Plan::new`]; [`Error::Memory`].
     pub fn plan(&self, config: &Config, content: &Picture, style: &Picture) -> Result<Plan> {
         let sizes = [content, style].map(|picture| (picture.height(), picture.width()));
-        self.plan_of(config, plan::scales(config, sizes[0], sizes[1])?, sizes)
+        // Whoever has them keeps them while the run goes on.
+        let kept = 4 * (content.rgb.len() + style.rgb.len()) as u64;
+        self.plan_beside(config, plan::scales(config, sizes[0], sizes[1])?, sizes, kept)
     }
 
     /// The same for a run through given scales, on pictures of (height, width) pixels.
@@ -115,8 +117,21 @@ impl Engine {
     /// # Errors
     /// Those of [`Plan::of`]; [`Error::Memory`].
     pub fn plan_of(&self, config: &Config, scales: Vec<Scale>, inputs: [(usize, usize); 2]) -> Result<Plan> {
-        let plan = Plan::of(config, scales, inputs, self.architecture, Machine::detect())?;
-        memory::check(&plan)?;
+        self.plan_beside(config, scales, inputs, 0)
+    }
+
+    /// The same beside what is held by others.
+    fn plan_beside(
+        &self,
+        config: &Config,
+        scales: Vec<Scale>,
+        inputs: [(usize, usize); 2],
+        others: u64,
+    ) -> Result<Plan> {
+        let machine = Machine::detect();
+        let machine = Machine { memory: machine.memory.saturating_sub(others), ..machine };
+        let plan = Plan::of(config, scales, inputs, self.architecture, machine)?;
+        memory::check(config, &plan, inputs, self.architecture, machine)?;
         Ok(plan)
     }
 

@@ -1,14 +1,26 @@
-//! How much memory a run needs, known before it starts: an operator would
-//! rather read one line now than find the process killed in an hour.
+//! How much memory a run needs, known before it starts, and how its evaluations are cut so that they fit.
+//!
+//! An operator would rather read one line now than find the process killed in an hour. So every moment at which a run is
+//! full is counted beforehand:
+//!
+//! ```text
+//!   both pictures read ─▶ resized to all scales ─┬─▶ content and style looked at ─▶ iterations ─┬─▶ result
+//!                                                └─────────────── next scale ◀──────────────────┘
+//! ```
+//!
+//! Outside the network a picture on the pixel canvas takes 60 bytes a pixel: itself, its gradient, Adam's two averages
+//! and the photograph, three colours of four bytes each; 72 with the average of the iterates. On the pyramid, which has
+//! a third more variables and a picture beside them, it is 100. An evaluation in strips ([`Cut`]) takes little beside
+//! that, one of the whole some 500.
 
-use super::plan::{self, Plan};
-use crate::config::Config;
-use crate::error::Result;
+use super::plan::{self, Machine, Plan, Scale};
+use crate::config::{Config, Scales};
+use crate::error::{Error, Result};
 use crate::limits;
-use crate::objective::Statistic;
+use crate::objective::{Cut, Statistic, room, room_for_sums};
 use crate::vgg::layers::{channels, stride};
 use crate::vgg::network::{map_bytes, scratch_bytes, weight_bytes};
-use crate::vgg::{Layer, Stage};
+use crate::vgg::{Architecture, Layer, Stage};
 
 /// Everything that grows neither with the picture nor with the threads: the program and its embedded weights.
 const FIXED: u64 = 100 << 20;
@@ -19,78 +31,251 @@ const THREAD: u64 = 2 << 20;
 /// Bytes of a pixel of a picture in memory, without opacity.
 const PIXEL: u64 = 3 * 4;
 
-/// Pictures beside the optimiser's own: the average, the gradient, and copies while pictures are resized and written.
-const PICTURES: u64 = 7 * PIXEL;
-
 /// N × N matrices in `f64` that a layer's transport takes: the root, the transport, and what an eigendecomposition
 /// works with.
 const MATRICES: u64 = 8;
 
-/// Bytes a run needs at its largest scale, to within about a tenth, and what they are for.
+/// Rows of a picture that may be evaluated at once, the most first: more of them are less work, see
+/// `docs/large-pictures.md`.
+const STRIPS: [usize; 7] = [512, 256, 128, 64, 32, 16, 8];
+
+/// Of the memory that there is, a run takes this much unless it is told more: the machine is not its own.
+const SHARE: (u64, u64) = (4, 5);
+
+/// Bytes a run holds at its fullest moment, to within about a tenth, and what they are for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// Feature maps of an evaluation.
+    /// Feature maps of an evaluation, or what strips hold of them.
     pub maps: u64,
-    /// What content and style are compared with.
+    /// What content and style are compared with, and what comparing takes.
     pub targets: u64,
     /// The network's weights, as kernels want them.
     pub weights: u64,
-    /// The optimiser's variables, their gradient, and its memory of them.
-    pub optimizer: u64,
-    /// Pictures and the program.
-    pub others: u64,
-    /// What the threads work with.
-    pub scratch: u64,
-    /// The pictures as they were read, opaque: whoever plans a run has them already.
-    pub inputs: u64,
-    /// On disk, not in memory: a checkpoint.
-    pub checkpoint: u64,
+    /// The picture, its gradient, and the optimiser's memory of them.
+    pub canvas: u64,
+    /// Other pictures: content and style as they were read, and at the sizes that are still to come.
+    pub pictures: u64,
+    /// The program, and what its threads work with.
+    pub program: u64,
 }
 
 impl Memory {
-    /// What a plan's largest scale takes.
-    pub(super) fn new(
-        config: &Config,
-        plan: &Plan,
-        inputs: [(usize, usize); 2],
-        stages: &[Stage],
-        threads: usize,
-    ) -> Self {
-        let (last, goal, network) = (plan.last(), &plan.goal, &plan.network);
-        let element = network.precision.bytes() as u64;
-        let (pixels, style_pixels) = (last.pixels() as u64, (last.style.0 * last.style.1) as u64);
-        let looked_at = |layer| goal.layers().any(|l| l == layer);
-        // The style picture is evaluated before there is a gradient, and nothing is kept of it.
-        let maps = map_bytes(stages, network, last.height, last.width, looked_at).max(2 * element * 64 * style_pixels);
-        // Between its two passes a picture that is made smaller has its height, and the width it will have.
-        let narrowed = |(height, _), width| PIXEL * (height * width) as u64;
-        let resized = narrowed(inputs[0], last.width).max(narrowed(inputs[1], last.style.1));
-        let scratch = scratch_bytes(stages, &plan.convolutions, last.height, last.width, threads);
-        let content: u64 = goal.content_layers.iter().map(|l| element * pixels * features(l.layer)).sum();
-        let squares = |l: Layer| (channels(l) * channels(l)) as u64;
-        let matrices: u64 = goal.style_layers.iter().map(|l| squares(l.layer)).sum();
-        let transports = if goal.statistic == Statistic::Wasserstein { 2 * 4 * matrices } else { 0 };
-        let matrices = if goal.statistic == Statistic::Wasserstein { 8 * MATRICES * matrices } else { 8 * matrices };
-        let variables = plan::canvas(config, last).variables();
-        let method = plan.method.bytes(variables);
-        Memory {
-            // The pool's parts do not fill their regions.
-            maps: (maps + maps / 10).max(resized),
-            targets: content + matrices,
-            weights: weight_bytes(stages),
-            optimizer: method + 2 * 4 * variables as u64,
-            others: PICTURES * pixels + FIXED,
-            scratch: scratch + THREAD * threads as u64,
-            inputs: inputs.iter().map(|(height, width)| PIXEL * (height * width) as u64).sum(),
-            // The variables, the picture and the average beside the optimiser's memory.
-            checkpoint: method + 4 * variables as u64 + 2 * 3 * 4 * pixels + transports,
-        }
-    }
-
     /// All of it, in bytes.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.maps + self.targets + self.weights + self.optimizer + self.others + self.scratch + self.inputs
+        let Memory { maps, targets, weights, canvas, pictures, program } = self;
+        maps + targets + weights + canvas + pictures + program
+    }
+
+    /// Its parts, by name.
+    #[must_use]
+    pub fn parts(&self) -> [(&'static str, u64); 6] {
+        let Memory { maps, targets, weights, canvas, pictures, program } = *self;
+        let names = ["maps", "targets", "weights", "canvas", "pictures", "program"];
+        let bytes = [maps, targets, weights, canvas, pictures, program];
+        std::array::from_fn(|i| (names[i], bytes[i]))
+    }
+}
+
+/// What a run may hold: what it was told, or else most of what there is.
+pub(super) fn budget(config: &Config, machine: Machine) -> u64 {
+    config.max_memory.unwrap_or(machine.memory / SHARE.1 * SHARE.0)
+}
+
+/// A run whose memory is counted.
+pub(super) struct Count<'a> {
+    config: &'a Config,
+    plan: &'a Plan,
+    stages: &'a [Stage],
+    /// (H, W) of the content and the style picture as they were read.
+    inputs: [(usize, usize); 2],
+    threads: usize,
+}
+
+impl<'a> Count<'a> {
+    pub fn new(
+        config: &'a Config,
+        plan: &'a Plan,
+        stages: &'a [Stage],
+        inputs: [(usize, usize); 2],
+        threads: usize,
+    ) -> Self {
+        Count { config, plan, stages, inputs, threads }
+    }
+
+    /// How the evaluations of each scale are cut so that they fit, if they do: as little as possible.
+    pub fn cuts(&self, budget: u64) -> Vec<Cut> {
+        let fits = |memory: Memory| memory.total() <= budget;
+        let least = STRIPS[STRIPS.len() - 1];
+        (0..self.plan.scales.len())
+            .map(|index| {
+                let scale = &self.plan.scales[index];
+                // More rows than there are is the whole with the trouble of strips.
+                let among = |rows: usize, fits: &dyn Fn(Option<usize>) -> bool| {
+                    let strips = STRIPS.into_iter().filter(|&strip| strip < rows).map(Some);
+                    let last = (least < rows).then_some(least);
+                    std::iter::once(None).chain(strips).find(|&cut| fits(cut)).unwrap_or(last)
+                };
+                let picture = among(scale.height, &|picture| {
+                    let cut = Cut { picture, style: None };
+                    fits(self.iterating(index, cut)) && fits(self.looking(index, self.of_content(scale, cut)))
+                });
+                let style = among(scale.style.0, &|style| {
+                    fits(self.looking(index, self.of_style(scale, Cut { picture, style })))
+                });
+                Cut { picture, style }
+            })
+            .collect()
+    }
+
+    /// The fullest moment.
+    pub fn fullest(&self) -> Memory {
+        let cut = |index: usize| (&self.plan.scales[index], self.plan.cuts[index]);
+        let at = |index: usize| {
+            let (scale, cut) = cut(index);
+            let looked = self.of_content(scale, cut).max(self.of_style(scale, cut));
+            [self.looking(index, looked), self.iterating(index, cut)]
+        };
+        let moments = (0..self.plan.scales.len()).flat_map(at).chain([self.resizing(), self.finishing()]);
+        moments.max_by_key(Memory::total).expect("there is more than one")
+    }
+
+    /// Bytes of a checkpoint, on disk: the variables, the picture and the average beside the optimiser's memory.
+    pub fn checkpoint(&self) -> u64 {
+        let (variables, pixels) = self.variables(self.plan.scales.len() - 1);
+        let transports = if self.plan.goal.statistic == Statistic::Wasserstein { 2 * 4 * self.squares() } else { 0 };
+        self.plan.method.bytes(variables) + 4 * variables as u64 + 2 * PIXEL * pixels + transports
+    }
+
+    /// Both pictures, and all that is made of them.
+    fn resizing(&self) -> Memory {
+        // Between its two passes a picture that is made smaller has its height, and the width it will have.
+        let narrowed = |(height, _): (usize, usize), width| PIXEL * (height * width) as u64;
+        let last = self.plan.last();
+        let between = narrowed(self.inputs[0], last.width).max(narrowed(self.inputs[1], last.style.1));
+        let read: u64 = self.inputs.iter().map(|(height, width)| PIXEL * (height * width) as u64).sum();
+        let before = Memory { program: FIXED, ..Memory::default() };
+        Memory { pictures: read + self.pending(0) + between, ..before }
+    }
+
+    /// Content and style are looked at, in `maps` bytes.
+    fn looking(&self, index: usize, maps: u64) -> Memory {
+        let scale = &self.plan.scales[index];
+        // The picture before and its optimiser are still there, and the one to begin with.
+        let before = if index == 0 { 0 } else { self.canvas(index - 1) };
+        let here = PIXEL * (2 * scale.pixels() + scale.style.0 * scale.style.1) as u64;
+        let pictures = here + self.pending(index + 1);
+        Memory { maps, canvas: before, pictures, targets: self.targets(scale), ..self.always(scale, None) }
+    }
+
+    /// Iterations.
+    fn iterating(&self, index: usize, cut: Cut) -> Memory {
+        let (plan, scale) = (self.plan, &self.plan.scales[index]);
+        let pixels = scale.pixels() as u64;
+        let (maps, content) = match cut.picture {
+            Some(rows) => {
+                let size = (scale.height, scale.width);
+                (room(&plan.goal, self.stages, &plan.network, size, rows) as u64, PIXEL * pixels)
+            }
+            None => {
+                let looked_at = |layer| plan.goal.layers().any(|l| l == layer);
+                let maps = map_bytes(self.stages, &plan.network, scale.height, scale.width, looked_at);
+                // The pool's parts do not fill its regions. On the tape are the picture and its gradient.
+                (maps + maps / 10 + 2 * PIXEL * pixels, self.content_maps(scale))
+            }
+        };
+        Memory {
+            maps,
+            targets: self.targets(scale) + if cut.picture.is_some() { 0 } else { content },
+            canvas: self.canvas(index),
+            pictures: self.pending(index + 1) + if cut.picture.is_some() { content } else { 0 },
+            ..self.always(scale, cut.picture)
+        }
+    }
+
+    /// The result is made, and written.
+    fn finishing(&self) -> Memory {
+        let last = self.plan.last();
+        Memory { pictures: 5 * PIXEL * last.pixels() as u64, ..self.always(last, Some(0)) }
+    }
+
+    /// What is there at all times, while strips of so many rows are evaluated.
+    fn always(&self, scale: &Scale, rows: Option<usize>) -> Memory {
+        // A strip reads some rows of its neighbours.
+        let height = rows.map_or(scale.height, |rows| scale.height.min(rows + 16));
+        let scratch = scratch_bytes(self.stages, &self.plan.convolutions, height, scale.width, self.threads);
+        Memory {
+            weights: weight_bytes(self.stages),
+            program: FIXED + scratch + THREAD * self.threads as u64,
+            ..Memory::default()
+        }
+    }
+
+    /// Bytes of maps while the content picture is looked at.
+    fn of_content(&self, scale: &Scale, cut: Cut) -> u64 {
+        if cut.picture.is_some() { 0 } else { self.two_maps(scale.pixels()) + self.content_maps(scale) }
+    }
+
+    /// Bytes of maps while the style picture is looked at.
+    fn of_style(&self, scale: &Scale, cut: Cut) -> u64 {
+        let Plan { goal, network, .. } = self.plan;
+        match cut.style {
+            None => self.two_maps(scale.style.0 * scale.style.1),
+            Some(rows) => room_for_sums(goal, self.stages, network, scale.style, rows) as u64,
+        }
+    }
+
+    /// Of a picture of which nothing is kept: the largest convolution's input and output.
+    fn two_maps(&self, pixels: usize) -> u64 {
+        (2 * self.plan.network.precision.bytes() * channels(Layer::relu(1, 1)) * pixels) as u64
+    }
+
+    /// Of the content picture, where its maps are kept.
+    fn content_maps(&self, scale: &Scale) -> u64 {
+        let element = self.plan.network.precision.bytes() as u64;
+        let layers = self.plan.goal.content_layers.iter();
+        layers.map(|l| element * scale.pixels() as u64 * features(l.layer)).sum()
+    }
+
+    /// What the style is compared with.
+    fn targets(&self, scale: &Scale) -> u64 {
+        let matrices = if self.plan.goal.statistic == Statistic::Wasserstein { MATRICES } else { 1 };
+        // Wasserstein's small form has all features of a layer, where they are few.
+        let few = self.plan.goal.style_layers.iter().filter_map(|l| {
+            let pixels = scale.pixels() / (stride(l.layer) * stride(l.layer));
+            (pixels < channels(l.layer)).then_some(2 * 4 * (pixels * channels(l.layer)) as u64)
+        });
+        8 * matrices * self.squares() + few.sum::<u64>()
+    }
+
+    /// Elements of the style layers' matrices.
+    fn squares(&self) -> u64 {
+        self.plan.goal.style_layers.iter().map(|l| (channels(l.layer) * channels(l.layer)) as u64).sum()
+    }
+
+    /// The picture, what is moved in its place if it is not moved itself, the gradient, the optimiser's memory, the average.
+    fn canvas(&self, index: usize) -> u64 {
+        let (variables, pixels) = self.variables(index);
+        let picture = if variables as u64 == 3 * pixels { 0 } else { PIXEL * pixels };
+        let average = if self.config.average.is_some() { PIXEL * pixels } else { 0 };
+        2 * 4 * variables as u64 + self.plan.method.bytes(variables) + picture + average
+    }
+
+    /// Variables, and pixels.
+    fn variables(&self, index: usize) -> (usize, u64) {
+        let scale = &self.plan.scales[index];
+        (plan::canvas(self.config, scale).variables(), scale.pixels() as u64)
+    }
+
+    /// Content and style at the scales from one on.
+    fn pending(&self, from: usize) -> u64 {
+        let scales = &self.plan.scales;
+        let differs = |index: &usize| *index == 0 || !scales[*index].continues(&scales[index - 1]);
+        let pixels = (from..scales.len()).filter(differs).map(|index| {
+            let scale = &scales[index];
+            scale.pixels() + scale.style.0 * scale.style.1
+        });
+        PIXEL * pixels.sum::<usize>() as u64
     }
 }
 
@@ -99,13 +284,59 @@ fn features(layer: Layer) -> u64 {
     (channels(layer) as u64).div_ceil((stride(layer) * stride(layer)) as u64)
 }
 
-/// Refuses a run that there is no room for beside the pictures that have been read.
-pub fn check(plan: &Plan) -> Result<()> {
-    let (memory, last) = (&plan.memory, plan.last());
-    limits::admit(
-        memory.total() - memory.inputs,
-        rayon::current_num_threads(),
-        format_args!("a {}×{} picture", last.width, last.height),
-        "give a smaller --size (and --style-size)",
-    )
+/// Refuses a run that there is no room for, and says what there would be room for.
+pub(super) fn check(
+    config: &Config,
+    plan: &Plan,
+    inputs: [(usize, usize); 2],
+    architecture: Architecture,
+    machine: Machine,
+) -> Result<()> {
+    let (needed, last) = (plan.memory.total(), plan.last());
+    let limit = config.max_memory.unwrap_or(u64::MAX).min(machine.memory);
+    if needed <= limit {
+        return Ok(());
+    }
+    let told = config.max_memory.filter(|&told| told == limit);
+    let there = match told {
+        Some(told) => format!(", more than --max-memory {}", limits::short(told)),
+        None => format!(" and {}", limits::Memory::detect(machine.threads).by.leaves(machine.memory)),
+    };
+    let size = largest(config, inputs, architecture, machine, last.height.max(last.width), limit);
+    let mut remedies: Vec<String> = size.map(|size| format!("--size {size} would fit")).into_iter().collect();
+    if told.is_some() && needed <= machine.memory {
+        remedies.push(format!("--max-memory {} would do", limits::short(needed)));
+    }
+    if remedies.is_empty() {
+        remedies.push("use smaller pictures, or a machine with more memory".into());
+    }
+    Err(Error::Memory(format!(
+        "a {}×{} picture needs at least {} of memory{there}; {}",
+        last.width,
+        last.height,
+        limits::amount(needed),
+        remedies.join(", or ")
+    )))
+}
+
+/// The largest --size below `than` of which there is room in `limit` bytes.
+fn largest(
+    config: &Config,
+    inputs: [(usize, usize); 2],
+    architecture: Architecture,
+    machine: Machine,
+    than: usize,
+    limit: u64,
+) -> Option<u32> {
+    if matches!(config.scales, Scales::Given(_)) {
+        return None;
+    }
+    let fits = |size: u32| {
+        let config = Config { size, ..config.clone() };
+        let plan = Plan::new(&config, inputs[0], inputs[1], architecture, machine);
+        plan.is_ok_and(|plan| plan.memory.total() <= limit)
+    };
+    let sizes: Vec<u32> = (16..than as u32).step_by(16).collect();
+    let fitting = sizes.partition_point(|&size| fits(size));
+    fitting.checked_sub(1).map(|last| sizes[last])
 }

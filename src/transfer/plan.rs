@@ -21,10 +21,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::canvas::Canvas;
-use super::memory::Memory;
+use super::memory::{self, Count, Memory};
 use crate::config::{Config, Moments, OptimizerKind, ScaleRule, Scales};
 use crate::error::{Error, Result};
 use crate::kernels::conv::{Choice, Cpu};
+use crate::limits;
 use crate::objective::{Cut, Goal};
 use crate::optim::{AdamOptions, LbfgsOptions, Method, lbfgs, schedule};
 use crate::picture::fit;
@@ -42,13 +43,18 @@ pub struct Machine {
     pub cpu: Cpu,
     /// Worker threads.
     pub threads: usize,
+    /// Bytes of memory that this process may have, with those that it holds already.
+    pub memory: u64,
 }
 
 impl Machine {
     /// This machine, with the threads of the pool that is asked.
     #[must_use]
     pub fn detect() -> Self {
-        Machine { cpu: Cpu::detect(), threads: rayon::current_num_threads() }
+        let threads = rayon::current_num_threads();
+        let free = limits::Memory::detect(threads).free;
+        let memory = free.saturating_add(limits::resident_memory().unwrap_or(0));
+        Machine { cpu: Cpu::detect(), threads, memory }
     }
 }
 
@@ -117,8 +123,12 @@ pub struct Plan {
     pub convolutions: Vec<(Layer, Choice)>,
     /// How evaluations are cut at each scale, so that they fit.
     pub cuts: Vec<Cut>,
+    /// Bytes that it was to fit into.
+    pub budget: u64,
     /// What it will take at its fullest.
     pub memory: Memory,
+    /// Bytes of a checkpoint, on disk.
+    pub checkpoint: u64,
 }
 
 impl Plan {
@@ -170,14 +180,18 @@ impl Plan {
             method: method(config),
             moments: config.moments,
             convolutions: choices(stages, network.precision, machine.cpu, config.conv_algorithm),
-            cuts: vec![Cut::default(); scales.len()],
+            cuts: Vec::new(),
+            budget: memory::budget(config, machine),
             memory: Memory::default(),
+            checkpoint: 0,
             scales,
             deepest,
             network,
             goal,
         };
-        plan.memory = Memory::new(config, &plan, inputs, stages, machine.threads);
+        plan.cuts = Count::new(config, &plan, stages, inputs, machine.threads).cuts(plan.budget);
+        let count = Count::new(config, &plan, stages, inputs, machine.threads);
+        (plan.memory, plan.checkpoint) = (count.fullest(), count.checkpoint());
         Ok(plan)
     }
 

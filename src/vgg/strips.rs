@@ -11,7 +11,8 @@
 //! Nothing is computed twice, and nothing at the cuts differs from what it is elsewhere: a map's rows stay until
 //! everybody has read them, those that the next strip reads again included, so every number is computed from the same
 //! numbers in the same order as in the whole, and is the same to the bit. What that takes is memory for the rows between
-//! a map and its gradient: see [`Course`].
+//! a map and its gradient: see [`Course`]. Of the shallow maps those would be the most, and they are cheap: so what losses
+//! look at there is computed once more, when the gradient comes.
 
 mod course;
 
@@ -37,6 +38,16 @@ pub struct Route {
     pub turn: Option<Layer>,
     /// The layers up to that one whose gradient is given by losses that look at them.
     pub given: Vec<Layer>,
+    /// Of these, those that are looked at again when their gradient comes.
+    pub late: Vec<Layer>,
+}
+
+impl Route {
+    /// There, and not back.
+    #[must_use]
+    pub fn there(deepest: Layer) -> Self {
+        Route { deepest, turn: None, given: Vec::new(), late: Vec::new() }
+    }
 }
 
 /// A walk through the network, of a picture that is there whole and maps that are not.
@@ -44,10 +55,17 @@ pub struct Strips<'a, E: MapElement> {
     vgg: &'a Vgg,
     picture: &'a FeatureMap,
     course: Course,
-    /// Rows of the picture in a strip.
-    rows: usize,
     /// Map i + 1 of the course.
     maps: Vec<Map<E>>,
+    /// The maps that are looked at again, and the walk that does.
+    late: Vec<usize>,
+    again: Option<Again<'a, E>>,
+}
+
+/// A walk behind another, as far as that needs it.
+struct Again<'a, E: MapElement> {
+    strips: Box<Strips<'a, E>>,
+    ends: Box<dyn Iterator<Item = usize>>,
 }
 
 /// What is there of a map that a stage writes.
@@ -72,6 +90,9 @@ struct Survey {
     maps: Vec<((usize, usize), Held)>,
     /// Bytes of what a stage works with, at the fullest.
     working: usize,
+    /// The maps that are looked at again, and the walk that does.
+    late: Vec<usize>,
+    again: Option<Box<Survey>>,
 }
 
 impl Survey {
@@ -86,8 +107,13 @@ impl Survey {
             let end = stages.iter().position(|stage| stage.name() == Some(layer));
             end.map_or(stages.len(), |end| end + 1)
         };
+        let late: Vec<usize> = route.late.iter().copied().map(to).collect();
+        let again = route.late.iter().max().map(|&deepest| {
+            let route = Route::there(deepest);
+            Box::new(Survey::new::<E>(stages, options, (height, width), &route, rows))
+        });
         let (stages, turn) = (&stages[..to(route.deepest)], route.turn.map_or(0, to));
-        let course = Course::new(stages, turn, options, height);
+        let course = Course::new(stages, turn, options, height, rows);
         let bordered = width + 2 * usize::from(options.border == Border::Replicate);
         let mut row = (width, 3);
         let extents = stages.iter().map(|stage| {
@@ -99,7 +125,8 @@ impl Survey {
         });
         let extents: Vec<_> = extents.collect();
         let mut working = 0;
-        let held = course.clone().survey(rows, |stage, step, back| {
+        let course_again = again.as_ref().map(|again| again.course.clone());
+        let held = course.clone().survey(&late, course_again, |stage, step, back| {
             let (read, write) = if back {
                 (step.writes.len(), step.reads.rows.len())
             } else {
@@ -125,11 +152,13 @@ impl Survey {
             Held { given, ..held }
         });
         let maps = extents.iter().copied().zip(held).collect();
-        Survey { course, maps, working }
+        // What is given of a late map is there beside its features.
+        let working_again = again.as_ref().map_or(0, |again| 2 * again.working);
+        Survey { course, maps, working: working.max(working_again), late, again }
     }
 
     /// Bytes of all that a walk holds.
-    fn bytes<E: MapElement>(&self, stages: &[Stage], options: &Options) -> usize {
+    fn bytes<E: MapElement>(&self, stages: &[Stage], options: &Options) -> Bytes {
         let rings = self.maps.iter().zip(stages).map(|((row, held), stage)| {
             let features = row.0 * row.1 * size_of::<E>();
             let rings = [
@@ -140,8 +169,18 @@ impl Survey {
             ];
             rings.map(|bytes| bytes.next_multiple_of(LINE)).iter().sum::<usize>()
         });
-        rings.sum::<usize>() + self.working + WORKED_WITH * LINE
+        let again = self.again.as_ref().map_or(0, |again| again.bytes::<E>(stages, options).held);
+        Bytes { held: rings.sum::<usize>() + again, working: self.working + WORKED_WITH * LINE }
     }
+}
+
+/// Bytes that a walk takes of a pool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bytes {
+    /// From its beginning to its end.
+    pub held: usize,
+    /// While it moves.
+    pub working: usize,
 }
 
 /// Bytes of a row (W, C) of what a stage notes for the way back.
@@ -172,8 +211,19 @@ pub fn bytes<E: MapElement>(
     size: (usize, usize),
     route: &Route,
     rows: usize,
-) -> usize {
+) -> Bytes {
     Survey::new::<E>(stages, options, size, route, rows).bytes::<E>(stages, options)
+}
+
+/// Rows of a layer that one strip writes, at most, of a picture of `height` rows in strips of `rows`.
+#[must_use]
+pub fn at_once(stages: &[Stage], options: &Options, height: usize, layer: Layer, rows: usize) -> usize {
+    let Some(stage) = stages.iter().position(|stage| stage.name() == Some(layer)) else { return 0 };
+    let mut most = 0;
+    Course::new(&stages[..=stage], 0, options, height, rows).survey(&[], None, |at, step, _| {
+        most = most.max(if at == stage { step.writes.len() } else { 0 });
+    });
+    most
 }
 
 impl<'a, E: MapElement> Strips<'a, E> {
@@ -182,6 +232,10 @@ impl<'a, E: MapElement> Strips<'a, E> {
     pub fn new(vgg: &'a Vgg, route: &Route, picture: &'a FeatureMap, rows: usize, pool: &mut Pool) -> Self {
         let (height, width, _) = picture.dim();
         let survey = Survey::new::<E>(vgg.stages(), vgg.options(), (height, width), route, rows);
+        Self::surveyed(vgg, survey, picture, pool)
+    }
+
+    fn surveyed(vgg: &'a Vgg, survey: Survey, picture: &'a FeatureMap, pool: &mut Pool) -> Self {
         let maps = survey.maps.into_iter().zip(vgg.stages()).map(|((row, held), stage)| {
             let elements = row.0 * row.1;
             let (mask, choices) = match stage {
@@ -198,18 +252,23 @@ impl<'a, E: MapElement> Strips<'a, E> {
                 gradient: Rows::new(elements, held.gradient, pool),
             }
         });
-        Strips { vgg, picture, maps: maps.collect(), course: survey.course, rows }
+        let maps = maps.collect();
+        let again = survey.again.map(|survey| {
+            let ends = Box::new(survey.course.ends());
+            Again { strips: Box::new(Self::surveyed(vgg, *survey, picture, pool)), ends }
+        });
+        Strips { vgg, picture, maps, course: survey.course, late: survey.late, again }
     }
 
     /// The rows of the picture at which its strips end.
     pub fn ends(&self) -> impl Iterator<Item = usize> + use<E> {
-        self.course.ends(self.rows)
+        self.course.ends()
     }
 
     /// Goes on to row `end` of the picture (a multiple of [`conv::GRID`], or its height), unless that is cancelled.
     ///
     /// `tap` sees each ReLU's new rows, and may give the gradient of what it makes of them, up to the layer where gradients
-    /// begin: for all rows of a layer, or for none; there, for all.
+    /// begin: for all rows of a layer, or for none; there, for all; for none of a layer that is looked at again.
     #[must_use]
     pub fn forward(
         &mut self,
@@ -255,13 +314,55 @@ impl<'a, E: MapElement> Strips<'a, E> {
 
     /// Lets gradients come back as far as what has been walked forth allows, and adds them to d_x (H × W × 3, zeros before
     /// the first strip): that of the normalised picture, see [`Strips::finish`].
+    ///
+    /// `give` gives the gradient of what losses make of the layers that are looked at again.
     #[must_use]
-    pub fn backward(&mut self, d_x: &mut FeatureMap, pool: &mut Pool, cancel: &Cancel) -> Option<()> {
+    pub fn backward(
+        &mut self,
+        d_x: &mut FeatureMap,
+        pool: &mut Pool,
+        cancel: &Cancel,
+        mut give: impl FnMut(Layer, Range<usize>, &FeatureMap<E>, &mut Pool) -> FeatureMap<E>,
+    ) -> Option<()> {
+        loop {
+            self.look_again(pool, cancel, &mut give)?;
+            if !self.round(d_x, pool, cancel)? {
+                return Some(());
+            }
+        }
+    }
+
+    /// Walks the shallow layers again as far as the next round needs them.
+    fn look_again(
+        &mut self,
+        pool: &mut Pool,
+        cancel: &Cancel,
+        give: &mut impl FnMut(Layer, Range<usize>, &FeatureMap<E>, &mut Pool) -> FeatureMap<E>,
+    ) -> Option<()> {
+        let Strips { vgg, course, maps, late, again, .. } = self;
+        let Some(Again { strips, ends }) = again else { return Some(()) };
+        while course.wants(late, &strips.course) {
+            let end = ends.next().expect("there are rows left");
+            strips.forward(end, pool, cancel, |layer, rows, features, pool| {
+                let map = late.iter().find(|&&map| vgg.stages()[map - 1].name() == Some(layer))?;
+                let given = give(layer, rows, features, pool);
+                maps[map - 1].given.as_mut().expect("a layer of the route's").push(given.as_slice());
+                pool.put(given.into_buffer());
+                None
+            })?;
+        }
+        Some(())
+    }
+
+    /// One round on the way back; whether anything moved.
+    fn round(&mut self, d_x: &mut FeatureMap, pool: &mut Pool, cancel: &Cancel) -> Option<bool> {
+        let mut moved = false;
         for (i, stage) in self.vgg.stages().iter().enumerate().take(self.course.turn()).rev() {
             if cancel.is_cancelled() {
                 return None;
             }
             let Some(Move { reads, writes }) = self.course.backward(i) else { continue };
+            moved = true;
             let (width, channels) = self.maps[i].row;
             let rows = self.maps[i].gradient.copy(reads.rows.clone(), pool);
             let d_y = FeatureMap::from_buffer(reads.rows.len(), width, channels, rows);
@@ -298,7 +399,7 @@ impl<'a, E: MapElement> Strips<'a, E> {
             map.mask.release(first);
             map.choices.release(first);
         }
-        Some(())
+        Some(moved)
     }
 
     /// After the last strip: makes the gradient that [`Strips::backward`] has gathered that of the picture, and gives back
@@ -312,6 +413,9 @@ impl<'a, E: MapElement> Strips<'a, E> {
             rows.into_iter().flatten().for_each(|rows| pool.put(rows.into_buffer()));
             pool.put(map.mask.into_buffer());
             pool.put(map.choices.into_buffer());
+        }
+        if let Some(again) = self.again {
+            again.strips.finish(None, pool);
         }
     }
 

@@ -104,7 +104,7 @@ fn what_could_not_be_counted_is_refused() {
     };
     assert!(refused(u32::MAX, Some(64)).contains("the result would be 4294967295×"));
     assert!(refused(64, Some(2 << 20)).contains("a --style-size that leaves at most 1048576"));
-    let machine = Machine { cpu: Cpu { amx: false }, threads: 64 };
+    let machine = Machine { cpu: Cpu { amx: false }, threads: 64, memory: u64::MAX };
     let config = Config { size: 1 << 20, style_size: Some(1 << 20), ..Config::default() };
     let plan = Plan::new(&config, (1 << 20, 1 << 20), (1 << 20, 1 << 20), Architecture::Vgg19, machine).unwrap();
     assert!(plan.memory.total() > 1 << 48);
@@ -119,7 +119,7 @@ fn a_layer_the_network_lacks_is_refused_wherever_it_is_named() {
         let mut style = preset.config();
         style.style_layers.insert(0, layer);
         for config in [content, style] {
-            let machine = Machine { cpu: Cpu { amx: false }, threads: 1 };
+            let machine = Machine { cpu: Cpu { amx: false }, threads: 1, memory: u64::MAX };
             let plan = |architecture| Plan::new(&config, (64, 64), (64, 64), architecture, machine);
             assert!(plan(Architecture::Vgg16).unwrap_err().to_string().contains("relu3_4"));
             assert!(plan(Architecture::Vgg19).is_ok());

@@ -12,12 +12,15 @@
 //!   relu3_3    ···························░░░░████               ░░░░ still read on the way back
 //!   relu4_3    ······························████                ···· not needed any more
 //! ```
+//!
+//! What comes back comes in rounds, none of which moves more rows than a strip has: so the last strip, after which all
+//! is known, takes no more room than the others.
 
 use std::ops::Range;
 
 use super::super::Stage;
 use super::super::network::{Border, Options, Pooling};
-use crate::kernels::conv::Span;
+use crate::kernels::conv::{GRID, Span};
 
 /// How far a walk has come. Map 0 is the picture as the first stage reads it, map i + 1 what stage i writes.
 #[derive(Clone, Debug)]
@@ -35,6 +38,8 @@ pub struct Course {
     there: Vec<usize>,
     /// How many of their gradients are known.
     known: Vec<usize>,
+    /// How many of them one round on the way back makes known.
+    most: Vec<usize>,
 }
 
 /// What of a stage decides which rows it reads.
@@ -70,19 +75,23 @@ pub struct Move {
 }
 
 impl Course {
-    /// Through `stages`, from a picture of `height` rows. Gradients come back from map `turn`, if that is not the picture.
+    /// Through `stages`, from a picture of `height` rows, in strips of `rows`. Gradients come back from map `turn`, if that
+    /// is not the picture.
     #[must_use]
-    pub fn new(stages: &[Stage], turn: usize, options: &Options, height: usize) -> Self {
+    pub fn new(stages: &[Stage], turn: usize, options: &Options, height: usize, rows: usize) -> Self {
         let bordered = options.border == Border::Replicate;
         let mut heights = vec![height + 2 * usize::from(bordered)];
+        let mut most = vec![rows];
         let steps = stages.iter().enumerate().map(|(i, stage)| match stage {
             Stage::Convolution { .. } => {
                 let padding = usize::from(i > 0 || !bordered);
                 heights.push((heights[i] + 2 * padding).saturating_sub(2));
+                most.push(most[i]);
                 Step::Convolution { padding }
             }
             Stage::Pool => {
                 heights.push(heights[i] / 2);
+                most.push((most[i] / 2).next_multiple_of(GRID));
                 Step::Pool
             }
         });
@@ -90,21 +99,27 @@ impl Course {
         let mut there = vec![0; heights.len()];
         there[0] = heights[0];
         let looks_back = options.pooling == Pooling::L2;
-        Course { known: vec![0; heights.len()], stages, turn, looks_back, height, there, heights }
+        Course { known: vec![0; heights.len()], stages, turn, looks_back, height, there, heights, most }
     }
 
-    /// The rows of the picture at which strips of so many end.
-    pub fn ends(&self, rows: usize) -> impl Iterator<Item = usize> + use<> {
-        let height = self.height;
+    /// The rows of the picture at which strips end.
+    pub fn ends(&self) -> impl Iterator<Item = usize> + use<> {
+        let (height, rows) = (self.height, self.most[0]);
         (0..height).step_by(rows).map(move |start| (start + rows).min(height))
     }
 
-    /// What a walk in strips of so many rows holds of each map, the picture left out; `see` is shown every move, and
-    /// whether it is one on the way back.
-    pub fn survey(mut self, rows: usize, mut see: impl FnMut(usize, &Move, bool)) -> Vec<Held> {
+    /// What a walk holds of each map, the picture left out; `see` is shown every move, and whether it is one on the way
+    /// back. Of the maps `late`, what is given comes from a walk of its own, see [`Course::wants`].
+    pub fn survey(
+        mut self,
+        late: &[usize],
+        mut again: Option<Course>,
+        mut see: impl FnMut(usize, &Move, bool),
+    ) -> Vec<Held> {
         let mut held = vec![Held::default(); self.stages.len()];
         let grow = |most: &mut usize, end: usize, first: usize| *most = (*most).max(end - first);
-        for end in self.ends(rows) {
+        let mut ends_again = self.ends();
+        for end in self.ends() {
             for (stage, held) in held.iter_mut().enumerate() {
                 let map = stage + 1;
                 let (features, passed, given) = (self.features_from(map), self.pulled_from(map), self.known[map]);
@@ -116,22 +131,42 @@ impl Course {
                 if map <= self.turn {
                     grow(&mut held.passed, next.writes.end, passed);
                 }
-                if map < self.turn {
+                if map < self.turn && !late.contains(&map) {
                     grow(&mut held.given, next.writes.end, given);
                 }
                 if map == self.turn {
                     grow(&mut held.gradient, next.writes.end, passed);
                 }
             }
-            for stage in (0..self.turn).rev() {
-                let Some(next) = self.backward(stage) else { continue };
-                see(stage, &next, true);
-                if stage > 0 {
-                    grow(&mut held[stage - 1].gradient, next.writes.end, self.pulled_from(stage));
+            loop {
+                while let Some(again) = again.as_mut().filter(|again| self.wants(late, again)) {
+                    let end = ends_again.next().expect("there are rows left");
+                    (0..again.stages.len()).for_each(|stage| _ = again.forward(stage, end));
+                    late.iter().for_each(|&map| grow(&mut held[map - 1].given, again.there[map], self.known[map]));
+                }
+                let mut moved = false;
+                for stage in (0..self.turn).rev() {
+                    let Some(next) = self.backward(stage) else { continue };
+                    moved = true;
+                    see(stage, &next, true);
+                    if stage > 0 {
+                        grow(&mut held[stage - 1].gradient, next.writes.end, self.pulled_from(stage));
+                    }
+                }
+                if !moved {
+                    break;
                 }
             }
         }
         held
+    }
+
+    /// Whether the next round on the way back needs more rows of the maps `late` than another walk has written of them.
+    #[must_use]
+    pub fn wants(&self, late: &[usize], again: &Course) -> bool {
+        let mut ahead = self.clone();
+        (0..ahead.turn).rev().for_each(|stage| _ = ahead.backward(stage));
+        late.iter().any(|&map| ahead.known[map] > again.there[map])
     }
 
     /// How many stages there are.
@@ -178,7 +213,8 @@ impl Course {
         next.map_or(self.there[map], |next| self.reads(map, &(next..next + 1)).rows.start.min(self.there[map]))
     }
 
-    /// The rows of the map before a stage whose gradient can be known next. The first one's is known wherever the map is.
+    /// The rows of the map before a stage whose gradient can be known next, in this round. The first one's is known wherever
+    /// the map is.
     pub fn backward(&mut self, stage: usize) -> Option<Move> {
         if stage + 1 == self.turn {
             self.known[stage + 1] = self.there[stage + 1];
@@ -190,6 +226,7 @@ impl Course {
             Step::Pool if known == height => self.heights[stage],
             Step::Pool => 2 * known,
         };
+        let reach = reach.min(self.known[stage] + self.most[stage]);
         let writes = self.known[stage]..reach;
         (!writes.is_empty()).then(|| {
             self.known[stage] = reach;
@@ -247,11 +284,11 @@ mod tests {
         ) {
             let stages = Architecture::Vgg16.stages_to(Layer::relu(deepest, 1)).unwrap();
             let turn = stages.len().saturating_sub(beyond);
-            let mut course = Course::new(stages, turn, &options(pooling, border), height);
+            let mut course = Course::new(stages, turn, &options(pooling, border), height, strip);
             let (mut written, mut pulled) = (vec![0; stages.len() + 1], vec![0; stages.len() + 1]);
             written[0] = course.heights[0];
             let (mut released, mut gradients_released) = (vec![0; stages.len() + 1], vec![0; stages.len() + 1]);
-            for end in course.ends(strip) {
+            for end in course.ends() {
                 for stage in 0..stages.len() {
                     if let Some(Move { reads, writes }) = course.forward(stage, end) {
                         prop_assert!(reads.rows.start >= released[stage] && reads.rows.end <= written[stage]);
@@ -260,8 +297,10 @@ mod tests {
                         released[stage] = course.features_from(stage);
                     }
                 }
-                for stage in (0..turn).rev() {
+                // In as many rounds as there are stages and strips, all that can be known is.
+                for stage in (0..2 * height).flat_map(|_| (0..turn).rev()) {
                     if let Some(Move { reads, writes }) = course.backward(stage) {
+                        prop_assert!(writes.len() <= strip.max(GRID));
                         prop_assert!(reads.rows.start >= gradients_released[stage + 1]);
                         prop_assert!(reads.rows.end <= course.known[stage + 1] && course.known[stage + 1] <= written[stage + 1]);
                         prop_assert!(writes.end <= written[stage], "there is a gradient to add it to");
@@ -282,7 +321,7 @@ mod tests {
     #[test]
     fn gradients_lag_by_four_rows_for_each_convolution_there_and_back() {
         let stages = Architecture::Vgg16.stages_to(Layer::relu(4, 3)).unwrap();
-        let mut course = Course::new(stages, stages.len(), &options(Pooling::Max, Border::Zero), 4096);
+        let mut course = Course::new(stages, stages.len(), &options(Pooling::Max, Border::Zero), 4096, 64);
         for end in (64..=2048).step_by(64) {
             (0..stages.len()).for_each(|stage| _ = course.forward(stage, end));
             (0..stages.len()).rev().for_each(|stage| _ = course.backward(stage));
