@@ -2,10 +2,9 @@
 
 use std::fmt::Display;
 
-use impasto::limits::{self, Memory};
+use impasto::limits::{self, Memory, amount};
 use impasto::transfer::Plan;
 
-use super::report::bytes;
 use super::work::Job;
 use super::{presets, say};
 
@@ -19,27 +18,29 @@ pub fn before(job: &Job, plan: &Plan) {
         fact(name, value);
     }
     fact("maps stored in", job.config.precision.dtype().name());
-    for (i, scale) in job.scales.iter().enumerate() {
+    for (i, scale) in plan.scales.iter().enumerate() {
         let name = format!("scale {}", i + 1);
+        let (width, height, iterations) = (scale.width, scale.height, scale.iterations);
+        let ((style_height, style_width), cut) = (scale.style, super::plan::cut(plan.cuts[i].picture));
+        let memory = amount(plan.peaks[i].total());
         fact(
             &name,
             format_args!(
-                "{}×{}, {} iterations, style {}×{}",
-                scale.width, scale.height, scale.iterations, scale.style.1, scale.style.0
+                "{width}×{height}, {iterations} iterations, style {style_width}×{style_height}, {cut}, {memory}"
             ),
         );
     }
     fact("cores", std::thread::available_parallelism().map_or(1, usize::from));
-    let threads = rayon::current_num_threads();
-    let Memory { free, total, .. } = Memory::detect(threads);
-    fact("memory needed", format_args!("about {}", bytes(plan.memory.total())));
-    fact("memory", format_args!("{} free of {}", bytes(free), bytes(total)));
+    let Memory { free, total, .. } = Memory::detect(rayon::current_num_threads());
+    let parts = plan.memory.parts().map(|(name, bytes)| format!("{name} {}", amount(bytes)));
+    fact("memory needed", format_args!("about {}: {}", amount(plan.memory.total()), parts.join(", ")));
+    fact("memory", format_args!("{} free of {}, up to {} for this", amount(free), amount(total), amount(plan.budget)));
 }
 
 /// After the run: the most memory it held at once, where the system tells.
 pub fn after() {
     if let Some(peak) = limits::peak_memory() {
-        fact("peak memory", bytes(peak));
+        fact("peak memory", amount(peak));
     }
 }
 

@@ -14,6 +14,7 @@
 //!                │          ├── previews
 //!                │          └── signals
 //!                └── keeper         the run in a file, now and then
+//! plan ── options                   what a run would take
 //! presets                           a value for every option, by name
 //! bench   doctor                    what this machine can do, and what is chosen for it
 //! weights   completions   man
@@ -33,6 +34,7 @@ mod man;
 mod options;
 pub mod panics;
 mod paths;
+mod plan;
 mod presets;
 mod previews;
 mod progress;
@@ -90,6 +92,7 @@ pub struct Cli {
 enum Command {
     Stylize(Box<options::Options>),
     Resume(resume::Options),
+    Plan(Box<plan::Options>),
     Presets(presets::Options),
     Bench(Box<bench::Options>),
     Doctor(doctor::Options),
@@ -124,6 +127,7 @@ pub fn run() -> Result<u8, Failure> {
     let code = match command {
         Command::Stylize(options) => stylize::run(&options)?,
         Command::Resume(options) => resume::run(&options)?,
+        Command::Plan(options) => plan::run(&options)?,
         Command::Presets(options) => presets::run(&options)?,
         Command::Bench(options) => bench::run(&options)?,
         Command::Doctor(options) => doctor::run(&options)?,

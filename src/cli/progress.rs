@@ -3,8 +3,10 @@
 
 use std::fmt::Display;
 use std::io::{IsTerminal, stderr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use impasto::objective::Part;
 use impasto::transfer::Step;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -21,13 +23,23 @@ pub struct Progress {
     plan: Vec<Work>,
     speed: Speed,
     last_step: Option<(u32, Instant)>,
+    /// Where the run is, for whoever tells of parts of an iteration.
+    place: Arc<Mutex<Place>>,
+}
+
+/// Iterations made, and the last of them in words.
+#[derive(Default)]
+struct Place {
+    iterations: u32,
+    words: String,
 }
 
 #[derive(Clone)]
 enum Shown {
     Nothing,
     Bar(ProgressBar),
-    Lines { last: Instant },
+    /// When the last line was printed.
+    Lines(Arc<Mutex<Instant>>),
 }
 
 impl Progress {
@@ -38,9 +50,10 @@ impl Progress {
         } else if stderr().is_terminal() {
             Shown::Bar(bar(work_total(&plan), work_done(&plan, iterations)))
         } else {
-            Shown::Lines { last: Instant::now() }
+            Shown::Lines(Arc::new(Mutex::new(Instant::now())))
         };
-        Progress { display, plan, speed: Speed::default(), last_step: None }
+        let place = Place { iterations, words: "preparing".into() };
+        Progress { display, plan, speed: Speed::default(), last_step: None, place: Arc::new(Mutex::new(place)) }
     }
 
     /// Shows one iteration.
@@ -52,17 +65,44 @@ impl Progress {
         let place = place(step);
         let losses = losses(step);
         let time = self.time(step);
-        match &mut self.display {
+        *lock(&self.place) = Place { iterations: step.iteration, words: place.clone() };
+        match &self.display {
             Shown::Nothing => {}
             Shown::Bar(bar) => {
                 bar.set_prefix(place);
                 bar.set_message(format!("{losses}  {time}"));
                 bar.set_position(work_done(&self.plan, step.iteration));
             }
-            Shown::Lines { last } => {
+            Shown::Lines(last) => {
+                let mut last = lock(last);
                 if line_due(step.iteration, step.iterations, last.elapsed()) {
                     *last = Instant::now();
                     say::note(format_args!("iteration {place}  {losses}  {time}"));
+                }
+            }
+        }
+    }
+
+    /// What shows how much of an iteration is done, where it is made in parts.
+    pub fn parts(&self) -> impl Fn(Part) + Send + Sync + use<> {
+        let (display, plan, place) = (self.display.clone(), self.plan.clone(), self.place.clone());
+        move |part| {
+            let Place { iterations, words } = &*lock(&place);
+            let words = format_args!("{words}  part {}/{} of the next", part.done, part.of);
+            match &display {
+                Shown::Nothing => {}
+                Shown::Bar(bar) => {
+                    let done = work_done(&plan, *iterations);
+                    let next = work_done(&plan, iterations + 1) - done;
+                    bar.set_position(done + next * part.done as u64 / part.of as u64);
+                    bar.set_prefix(words.to_string());
+                }
+                Shown::Lines(last) => {
+                    let mut last = lock(last);
+                    if last.elapsed() >= SILENCE {
+                        *last = Instant::now();
+                        say::note(format_args!("iteration {words}"));
+                    }
                 }
             }
         }
@@ -119,9 +159,14 @@ impl Shown {
         match self {
             Shown::Nothing => {}
             Shown::Bar(bar) => bar.suspend(|| say::note(line)),
-            Shown::Lines { .. } => say::note(line),
+            Shown::Lines(_) => say::note(line),
         }
     }
+}
+
+/// What is behind the lock is whole at any time.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn bar(work: u64, done: u64) -> ProgressBar {

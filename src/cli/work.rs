@@ -2,6 +2,7 @@
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use impasto::config::Config;
@@ -93,7 +94,7 @@ fn make(job: &Job, pictures: [Picture; 2], watch: &mut Watch, from: Option<(&Che
         if let Some(keeper) = &mut keeper {
             keeper.write(&run, &watch.table)?;
         }
-        run.heed(Listener::cancelling(watch.signals.cancel()));
+        run.heed(Listener { cancel: watch.signals.cancel(), strip: Some(Arc::new(watch.progress.parts())) });
         let (end, whole) = match steps(&mut run, watch, keeper.as_mut()) {
             Ok(end) => (end, true),
             Err(Error::Cancelled) => {

@@ -11,6 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::checkpoint::{self, Checkpoint, Digests};
+use super::forecast;
 use super::inputs::Inputs;
 use super::memory;
 use super::plan::{self, Machine, Plan, Scale};
@@ -133,6 +134,15 @@ impl Engine {
         let plan = Plan::of(config, scales, inputs, self.architecture, machine)?;
         memory::check(config, &plan, inputs, self.architecture, machine)?;
         Ok(plan)
+    }
+
+    /// Seconds that each scale of a plan takes, from a few iterations of small pictures: to be called in a
+    /// [share](Engine::share) of the threads.
+    ///
+    /// # Errors
+    /// [`Error::Weights`].
+    pub fn forecast(&self, config: &Config, plan: &Plan) -> Result<Vec<f64>> {
+        forecast::seconds(config, plan, &self.network(plan)?)
     }
 
     /// A run before its first iteration.

@@ -22,8 +22,9 @@ use crate::vgg::layers::{channels, stride};
 use crate::vgg::network::{map_bytes, scratch_bytes, weight_bytes};
 use crate::vgg::{Architecture, Layer, Stage};
 
-/// Everything that grows neither with the picture nor with the threads: the program and its embedded weights.
-const FIXED: u64 = 100 << 20;
+/// Everything that grows neither with the picture nor with the threads: what is touched of the program and of its embedded
+/// weights, and what the C library keeps. Measured.
+const FIXED: u64 = 40_000_000;
 
 /// Of each thread, beside the convolutions' scratch: its stack, panels of Gram matrices, what its allocations leave.
 const THREAD: u64 = 2 << 20;
@@ -37,7 +38,7 @@ const MATRICES: u64 = 8;
 
 /// Rows of a picture that may be evaluated at once, the most first: more of them are less work, see
 /// `docs/large-pictures.md`.
-const STRIPS: [usize; 7] = [512, 256, 128, 64, 32, 16, 8];
+const STRIPS: [usize; 8] = [512, 256, 128, 64, 32, 16, 8, 4];
 
 /// Of the memory that there is, a run takes this much unless it is told more: the machine is not its own.
 const SHARE: (u64, u64) = (4, 5);
@@ -128,16 +129,23 @@ impl<'a> Count<'a> {
             .collect()
     }
 
-    /// The fullest moment.
+    /// The fullest moment of a scale.
+    pub fn scale(&self, index: usize) -> Memory {
+        let (scale, cut) = (&self.plan.scales[index], self.plan.cuts[index]);
+        let looked = self.of_content(scale, cut).max(self.of_style(scale, cut));
+        fuller(self.looking(index, looked), self.iterating(index, cut))
+    }
+
+    /// The fullest moment of all.
     pub fn fullest(&self) -> Memory {
-        let cut = |index: usize| (&self.plan.scales[index], self.plan.cuts[index]);
-        let at = |index: usize| {
-            let (scale, cut) = cut(index);
-            let looked = self.of_content(scale, cut).max(self.of_style(scale, cut));
-            [self.looking(index, looked), self.iterating(index, cut)]
-        };
-        let moments = (0..self.plan.scales.len()).flat_map(at).chain([self.resizing(), self.finishing()]);
-        moments.max_by_key(Memory::total).expect("there is more than one")
+        let scales = (0..self.plan.scales.len()).map(|index| self.scale(index));
+        scales.chain([self.resizing(), self.finishing()]).reduce(fuller).expect("there is more than one")
+    }
+
+    /// Bytes of a pixel of the result outside the network: its canvas and the photograph.
+    pub fn outside(&self) -> u64 {
+        let last = self.plan.scales.len() - 1;
+        self.canvas(last).div_ceil(self.plan.last().pixels() as u64) + PIXEL
     }
 
     /// Bytes of a checkpoint, on disk: the variables, the picture and the average beside the optimiser's memory.
@@ -180,8 +188,8 @@ impl<'a> Count<'a> {
             None => {
                 let looked_at = |layer| plan.goal.layers().any(|l| l == layer);
                 let maps = map_bytes(self.stages, &plan.network, scale.height, scale.width, looked_at);
-                // The pool's parts do not fill its regions. On the tape are the picture and its gradient.
-                (maps + maps / 10 + 2 * PIXEL * pixels, self.content_maps(scale))
+                // The pool's parts do not fill its regions: a fifth more, measured. On the tape are the picture and its gradient.
+                (maps + maps / 5 + 2 * PIXEL * pixels, self.content_maps(scale))
             }
         };
         Memory {
@@ -277,6 +285,10 @@ impl<'a> Count<'a> {
         });
         PIXEL * pixels.sum::<usize>() as u64
     }
+}
+
+fn fuller(one: Memory, other: Memory) -> Memory {
+    if other.total() > one.total() { other } else { one }
 }
 
 /// Features of a layer for each pixel of the picture, rounded up.

@@ -26,6 +26,7 @@ pub mod checkpoint;
 pub mod detail;
 mod engine;
 mod finish;
+mod forecast;
 mod inputs;
 mod memory;
 pub mod plan;

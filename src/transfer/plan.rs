@@ -127,6 +127,10 @@ pub struct Plan {
     pub budget: u64,
     /// What it will take at its fullest.
     pub memory: Memory,
+    /// The same of each scale.
+    pub peaks: Vec<Memory>,
+    /// Bytes a pixel of the last scale outside the network: picture, gradient, the optimiser's memory, average, photograph.
+    pub bytes_a_pixel: u64,
     /// Bytes of a checkpoint, on disk.
     pub checkpoint: u64,
 }
@@ -183,6 +187,8 @@ impl Plan {
             cuts: Vec::new(),
             budget: memory::budget(config, machine),
             memory: Memory::default(),
+            peaks: Vec::new(),
+            bytes_a_pixel: 0,
             checkpoint: 0,
             scales,
             deepest,
@@ -191,7 +197,9 @@ impl Plan {
         };
         plan.cuts = Count::new(config, &plan, stages, inputs, machine.threads).cuts(plan.budget);
         let count = Count::new(config, &plan, stages, inputs, machine.threads);
-        (plan.memory, plan.checkpoint) = (count.fullest(), count.checkpoint());
+        let peaks = (0..plan.scales.len()).map(|index| count.scale(index)).collect();
+        let (memory, bytes_a_pixel, checkpoint) = (count.fullest(), count.outside(), count.checkpoint());
+        plan = Plan { memory, peaks, bytes_a_pixel, checkpoint, ..plan };
         Ok(plan)
     }
 

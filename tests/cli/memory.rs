@@ -2,7 +2,16 @@
 
 use std::process::{Command, Output, Stdio};
 
+use serde_json::Value;
+
 use crate::support::{Folder, PROGRAM, impasto, picture, refused, send, stylize_after};
+
+/// The output of a command that must succeed.
+fn succeeded(command: &mut assert_cmd::Command) -> Output {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output
+}
 
 /// The program behind a shell that may take so many kB of address space.
 fn limited(kilobytes: u64, folder: &Folder, arguments: &[&str]) -> Output {
@@ -77,6 +86,78 @@ fn an_abort_under_ulimit_has_the_exit_code_of_a_run_that_does_not_fit() {
     assert_eq!(child.wait().unwrap().code(), Some(5));
 }
 
+/// What `impasto plan` says of a run with these options.
+fn plan(folder: &Folder, options: &[&str]) -> Value {
+    let mut command = folder.stylize_as("plan", "rgb.png", "o.png");
+    let output = succeeded(command.args(["--size=400", "--style-size=200", "--json"]).args(options));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn in_any_budget_a_picture_is_the_same_and_the_plan_knows_how() {
+    let folder = Folder::new();
+    let free = plan(&folder, &["--max-memory=100G"]);
+    let bytes = |plan: &Value| plan["peak_bytes"].as_u64().unwrap();
+    assert_eq!(free["scales"][0]["rows"], Value::Null);
+    let budget = format!("--max-memory={}", bytes(&free) * 19 / 20);
+    let tight = plan(&folder, &[&budget]);
+    assert!(tight["scales"][0]["rows"].as_u64().is_some_and(|rows| rows >= 8), "{tight}");
+    assert!(bytes(&tight) <= tight["budget_bytes"].as_u64().unwrap() && bytes(&tight) < bytes(&free), "{tight}");
+    let parts = tight["peak_bytes_of"].as_object().unwrap().values().map(|part| part.as_u64().unwrap());
+    assert_eq!(parts.sum::<u64>(), bytes(&tight));
+    assert!(tight["seconds"].as_f64().unwrap() > 0.0 && tight["bytes_a_pixel"] == 60, "{tight}");
+    assert!(folder.names().is_empty(), "a plan writes nothing");
+
+    let made = |budget: &str, name: &str, flags: &[&str]| {
+        let mut run = folder.stylize("rgb.png", name);
+        succeeded(run.args(["--size=400", "--style-size=200", budget]).args(flags));
+        std::fs::read(folder.path(name)).unwrap()
+    };
+    let whole = made("--max-memory=100G", "whole.png", &["--iterations=3"]);
+    assert!(whole == made(&budget, "strips.png", &["--iterations=3"]));
+    // A run that goes on may have another.
+    assert!(whole != made(&budget, "first.png", &["--checkpoint=c"]));
+    for budget in [&budget, "--max-memory=100G"] {
+        std::fs::copy(folder.path("c"), folder.path("d")).unwrap();
+        succeeded(impasto(["resume", "d", "--iterations=1", budget]).current_dir(folder.path("")));
+        std::fs::rename(folder.path("first.png"), folder.path(&budget[13..])).unwrap();
+    }
+    let of = |budget: &str| std::fs::read(folder.path(&budget[13..])).unwrap();
+    assert!(of(&budget) == of("--max-memory=100G"));
+}
+
+#[test]
+fn a_plan_is_a_table_too() {
+    let folder = Folder::new();
+    let output = succeeded(folder.stylize_as("plan", "rgb.png", "o.png"));
+    let text = String::from_utf8(output.stdout).unwrap();
+    for words in ["1  32×24", "whole", "all", "at its fullest", "60 bytes a pixel"] {
+        assert!(text.contains(words), "{words} in {text}");
+    }
+    assert!(folder.names().is_empty());
+}
+
+#[test]
+fn a_refusal_says_what_would_fit() {
+    let folder = Folder::new();
+    let mut run = folder.stylize("rgb.png", "o.png");
+    let refusal = run.args(["--size=2000", "--max-memory=400M", "-q"]).output().unwrap();
+    assert_eq!(refusal.status.code(), Some(5));
+    let message = String::from_utf8(refusal.stderr).unwrap();
+    let after = |words: &str| message.split(words).nth(1).and_then(|rest| rest.split([' ', ',', ';']).next()).unwrap();
+    let (size, memory) = (after("; --size "), after(", or --max-memory "));
+    let fits = |flag: String| {
+        succeeded(folder.stylize_as("plan", "rgb.png", "o.png").args(["--json", "--size=2000"]).arg(flag))
+    };
+    fits(format!("--max-memory={memory}"));
+    let size: usize = size.parse().unwrap();
+    let plan = |size: usize| {
+        let flags = ["--json".into(), "--max-memory=400M".into(), format!("--size={size}")];
+        folder.stylize_as("plan", "rgb.png", "o.png").args(flags).output().unwrap().status.code()
+    };
+    assert_eq!((plan(size), plan(size + 16)), (Some(0), Some(5)));
+}
+
 #[test]
 fn a_benchmark_that_does_not_fit_is_refused() {
     let words = ["needs about", "of memory", "give a smaller"];
@@ -89,9 +170,9 @@ fn a_run_that_does_not_fit_in_memory() {
     let folder = Folder::new();
     let mut run = folder.stylize("rgb.png", "o.png");
     refused(
-        run.args(["--size=60000", "--trace=t"]).assert(),
+        run.args(["--size=60000", "--trace=t", "--max-memory=2G"]).assert(),
         5,
-        &["60000×45000 picture", "of memory", "smaller --size"],
+        &["60000×45000 picture", "of memory, more than --max-memory 2G", "; --size 4", " would fit"],
     );
     assert!(folder.names().is_empty());
     // Nor is an earlier trace taken away.

@@ -75,7 +75,12 @@ impl Folder {
 
     /// `stylize` from two pictures of the tests' data to `out` in this folder.
     pub fn stylize(&self, content: &str, out: &str) -> Command {
-        let mut command = impasto(["stylize"]);
+        self.stylize_as("stylize", content, out)
+    }
+
+    /// The same arguments for another subcommand.
+    pub fn stylize_as(&self, subcommand: &str, content: &str, out: &str) -> Command {
+        let mut command = impasto([subcommand]);
         command.arg(picture(content)).arg(picture("colour.bmp")).arg("-o").arg(self.path(out)).args(SMALL_RUN);
         command.current_dir(self.0.path());
         command

@@ -104,13 +104,18 @@ fn origin(shape: &Shape, first_row: usize, tile: usize) -> (usize, usize) {
     ((first_row + tile / columns) * TILE, tile % columns * TILE)
 }
 
-/// Whether all threads share the filters' journey from memory: where there are few tiles for each of them and filters
-/// are large, every thread's own would take longer than the products.
+/// Whether all threads work on all tiles together: where there are few tiles for each of them and filters are large, every
+/// thread's own journey through the filters would take longer than the products; and where there are not as many rows of
+/// tiles as threads, as in the strips of a large picture, some would have nothing to do.
 fn together(shape: &Shape, threads: usize) -> bool {
     let (rows, columns) = tiles(shape);
     let few = rows * columns <= 512.min(48 * threads);
-    few && shape.in_channels.min(shape.out_channels) >= 256
+    let shared = few && shape.in_channels.min(shape.out_channels) >= 256;
+    shared || (rows < threads && rows * columns * (shape.in_channels + shape.out_channels) <= TOGETHER)
 }
+
+/// Tiles times channels, in and out, that are worked on together where there are too few rows of tiles: 36 MiB of V and M.
+const TOGETHER: usize = 1 << 18;
 
 /// Tiles whose 36 products are computed together. More amortise the filters' journey from memory, and turning them round
 /// where they are `transposed`; fewer keep V and M in the cache.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::Preset;
+use crate::config::{Precision, Preset};
 
 fn counts(config: &Config, size: u32) -> Vec<(usize, u32)> {
     let config = Config { size, ..config.clone() };
@@ -108,6 +108,43 @@ fn what_could_not_be_counted_is_refused() {
     let config = Config { size: 1 << 20, style_size: Some(1 << 20), ..Config::default() };
     let plan = Plan::new(&config, (1 << 20, 1 << 20), (1 << 20, 1 << 20), Architecture::Vgg19, machine).unwrap();
     assert!(plan.memory.total() > 1 << 48);
+}
+
+fn planned(config: &Config, sizes: [(usize, usize); 2], memory: u64) -> Plan {
+    let machine = Machine { cpu: Cpu { amx: false }, threads: 2, memory };
+    Plan::new(config, sizes[0], sizes[1], Architecture::Vgg16, machine).unwrap()
+}
+
+#[test]
+fn a_run_takes_four_fifths_of_what_there_is_or_what_it_is_told() {
+    let sizes = [(3000, 4000), (2000, 3000)];
+    let config = Config { size: 2048, precision: Precision::F32, ..Config::default() };
+    let free = planned(&config, sizes, u64::MAX);
+    assert!(free.cuts.iter().all(|cut| *cut == Cut::default()));
+    let exactly = planned(&config, sizes, free.memory.total().div_ceil(4) * 5);
+    assert_eq!((&exactly.cuts, exactly.memory), (&free.cuts, free.memory));
+    let mut before = free;
+    for budget in [1_900_000_000, 1_400_000_000, 1_060_000_000] {
+        let told = planned(&Config { max_memory: Some(budget), ..config.clone() }, sizes, u64::MAX);
+        assert!(told.memory.total() <= budget, "{:?}", told.memory);
+        assert!(told.memory.total() < before.memory.total());
+        let rows = |plan: &Plan| plan.cuts.last().unwrap().picture.unwrap_or(usize::MAX);
+        assert!(rows(&told) < rows(&before), "{:?}", told.cuts);
+        // Small scales fit whole.
+        assert_eq!(told.cuts[0], Cut::default());
+        assert!(told.peaks.iter().all(|peak| peak.total() <= told.memory.total()));
+        before = told;
+    }
+}
+
+#[test]
+fn outside_the_network_a_pixel_takes_what_its_canvas_takes() {
+    let sizes = [(512, 512), (512, 512)];
+    let of = |config: &Config| planned(config, sizes, u64::MAX).bytes_a_pixel;
+    let paper = Preset::Paper.config();
+    assert_eq!(of(&paper), 60);
+    assert_eq!(of(&Config { average: Some(0.9), ..paper }), 72);
+    assert_eq!(of(&Config::default()), 100);
 }
 
 #[test]
