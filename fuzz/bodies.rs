@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 use impasto::config::{OptimizerKind, Scales};
 use impasto::objective::{LayerWeight, Statistic};
 use impasto::state::Saved;
-use impasto::transfer::checkpoint::Header;
+use impasto::transfer::checkpoint::{Header, digest};
 use impasto::transfer::{Checkpoint, Inputs};
 use impasto::vgg::{Layer, Weights};
 use impasto::{Config, Engine, Error, Picture, Preset, picture};
@@ -190,7 +190,7 @@ pub fn checkpoints() -> Vec<Vec<u8>> {
             for _ in 0..3 {
                 run.step().expect("a step");
             }
-            let digests = engine.digests(content, style).expect("weights");
+            let digests = engine.digests(digest(content), digest(style)).expect("weights");
             let header = Header::new(&run, &config, &plan, digests);
             Checkpoint::write(path.path(), &header, "{}".into(), &run).expect("a checkpoint");
         });

@@ -88,7 +88,8 @@
 //!    happens, and [`ops::conv2d`], whose backward pass is a convolution again.
 //! 5. [`vgg`]: the network, a table of layers and thirteen filters' numbers. *Look
 //!    for* the tap in [`vgg::Vgg::forward`]: losses are recorded while the network
-//!    runs, so that features are met by their gradients on the way back.
+//!    runs, so that features are met by their gradients on the way back; and, last of
+//!    all, for [`vgg::strips`], the same numbers of pictures too large to be there whole.
 //! 6. [`objective`]: content, style and total variation added up. *Look for* the
 //!    division by M, which lets a painting of any size lend its style, and for
 //!    [`objective::statistic`], where a new idea of what style is takes one file.

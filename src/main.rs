@@ -4,7 +4,10 @@ mod cli;
 
 use std::process::ExitCode;
 
+use impasto::kernels::simd::pages::give_back_large_blocks;
+
 fn main() -> ExitCode {
+    give_back_large_blocks();
     match cli::panics::caught(cli::run) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

@@ -9,7 +9,7 @@ use std::sync::{LazyLock, OnceLock};
 
 use impasto::config::{CanvasKind, Moments, OptimizerKind, Precision, ScaleRule, Scales};
 use impasto::objective::Statistic;
-use impasto::transfer::checkpoint::{Digests, Header};
+use impasto::transfer::checkpoint::{Digests, Header, digest};
 use impasto::transfer::{Checkpoint, Inputs, Plan, Run, plan};
 use impasto::{Config, Engine, Error, Picture, Preset};
 use ndarray::Array3;
@@ -40,7 +40,7 @@ fn steps(run: &mut Run<'_>, most: usize) -> usize {
 fn put_away(path: &Path, run: &Run<'_>, config: &Config, plan: &Plan, pictures: &[Picture; 2]) {
     // The weights' digest takes longer than all the rest.
     static DIGESTS: OnceLock<Digests> = OnceLock::new();
-    let digests = DIGESTS.get_or_init(|| ENGINE.digests(&pictures[0], &pictures[1]).unwrap());
+    let digests = DIGESTS.get_or_init(|| ENGINE.digests(digest(&pictures[0]), digest(&pictures[1])).unwrap());
     Checkpoint::write(path, &Header::new(run, config, plan, digests.clone()), "\"whatever\"".into(), run).unwrap();
     // What is known beforehand is enough; names and shapes take some more.
     let (file, expected) = (path.metadata().unwrap().len(), plan.checkpoint);
@@ -177,8 +177,8 @@ fn another_runs_checkpoint_is_refused() {
         assert!(matches!(&error, Error::Checkpoint { cause, .. } if cause.contains("lbfgs")), "{error}");
         let mut changed = pictures.clone();
         changed[1].rgb[[0, 0, 0]] += 1e-3;
-        let digests = engine.digests(&changed[0], &changed[1]).unwrap();
+        let digests = engine.digests(digest(&changed[0]), digest(&changed[1])).unwrap();
         assert!(checkpoint.check(&digests).unwrap_err().to_string().contains("the style picture has changed"));
-        checkpoint.check(&engine.digests(&pictures[0], &pictures[1]).unwrap()).unwrap();
+        checkpoint.check(&engine.digests(digest(&pictures[0]), digest(&pictures[1])).unwrap()).unwrap();
     });
 }

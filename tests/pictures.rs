@@ -106,6 +106,21 @@ fn a_bad_input_is_refused_with_its_cause_and_a_remedy() {
 }
 
 #[test]
+fn the_header_says_how_large_a_picture_is() {
+    let mut turned = 0;
+    for entry in fs::read_dir(data("")).unwrap() {
+        let path = entry.unwrap().path();
+        let Ok(picture) = load(&path) else { continue };
+        let size = picture::size(&path, DEFAULT_MAX_PIXELS).unwrap();
+        assert_eq!(size, (picture.height(), picture.width()), "{}", path.display());
+        turned += usize::from(picture.height() > picture.width());
+    }
+    assert!(turned > 0, "some are upright");
+    let refused = picture::size(&data("rgb.png"), 32 * 24 - 1).unwrap_err().to_string();
+    assert!(refused.contains("--max-pixels 768"), "{refused}");
+}
+
+#[test]
 fn the_content_decides_the_format_not_the_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("really-a-png.jpg");
@@ -153,8 +168,12 @@ fn hostile_bytes_never_panic() {
                 let mut bytes = whole.clone();
                 bytes[at] = damage;
                 fs::write(&path, bytes).unwrap();
+                let size = picture::size(&path, 1 << 20);
                 match picture::load(&path, 1 << 20) {
-                    Ok(picture) => assert!(picture.rgb.iter().all(|v| (0.0..=1.0).contains(v))),
+                    Ok(picture) => {
+                        assert!(picture.rgb.iter().all(|v| (0.0..=1.0).contains(v)));
+                        assert_eq!(size.unwrap(), (picture.height(), picture.width()));
+                    }
                     Err(error) => assert!(matches!(error, Error::Picture { .. }), "{error}"),
                 }
             }

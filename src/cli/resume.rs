@@ -1,10 +1,10 @@
 //! `impasto resume`: goes on with a run that ended before it was done, or further than it was to go.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use impasto::config::{Config, Scales};
-use impasto::picture::{self, Picture, SaveOptions};
+use impasto::picture::{self, SaveOptions};
 use impasto::transfer::{Checkpoint, plan};
 use impasto::{Error, Result};
 
@@ -73,16 +73,15 @@ pub fn run(options: &Options) -> Result<u8> {
         }
         return Ok(0);
     }
-    let (job, pictures) = prepare(options, &checkpoint, asked)?;
-    work::run(job, pictures, Some((&checkpoint, options.anyway)), start)
+    let job = prepare(options, &checkpoint, asked)?;
+    work::run(job, Some((&checkpoint, options.anyway)), start)
 }
 
-fn prepare(options: &Options, checkpoint: &Checkpoint, mut asked: Asked) -> Result<(Job, [Picture; 2])> {
+fn prepare(options: &Options, checkpoint: &Checkpoint, mut asked: Asked) -> Result<Job> {
     let header = &checkpoint.header;
     let mut config = header.config.clone();
-    let content = picture::load(&asked.content, config.max_pixels)?;
-    let style = picture::load(&asked.style, config.max_pixels)?;
-    let sizes = [&content, &style].map(|picture| (picture.height(), picture.width()));
+    let size = |path: &Path| picture::size(path, config.max_pixels);
+    let sizes = [size(&asked.content)?, size(&asked.style)?];
     let scales = if options.iterations.is_some() || options.size.is_some() {
         let more = (options.size, options.iterations);
         let scales = plan::more_scales(&config, &header.scales, sizes[0], sizes[1], more)?;
@@ -101,7 +100,7 @@ fn prepare(options: &Options, checkpoint: &Checkpoint, mut asked: Asked) -> Resu
     picture::check_side(&asked.output, longest)?;
     impasto::files::check_place(&options.file)
         .map_err(|cause| Error::Usage(format!("{}: {cause}", options.file.display())))?;
-    let job = Job {
+    Ok(Job {
         config,
         save,
         inputs: sizes,
@@ -110,8 +109,7 @@ fn prepare(options: &Options, checkpoint: &Checkpoint, mut asked: Asked) -> Resu
         quiet: options.quiet,
         verbose: options.verbose,
         asked,
-    };
-    Ok((job, [content, style]))
+    })
 }
 
 /// The recipe of a run that went further: with the scales it went through in place of the rule.

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use impasto::Result;
 use impasto::config::{Config, Init};
-use impasto::picture::{self, Picture, SaveOptions};
+use impasto::picture::{self, SaveOptions};
 use impasto::transfer::plan;
 
 use super::keeper::{self, Asked};
@@ -21,17 +21,15 @@ const CHECKPOINT_EVERY: f64 = 60.0;
 
 pub fn run(options: &Options) -> Result<u8> {
     let start = Instant::now();
-    let (job, pictures) = prepare(options)?;
-    work::run(job, pictures, None, start)
+    work::run(prepare(options)?, None, start)
 }
 
 /// Reads what is to be read and refuses what would fail later.
-fn prepare(options: &Options) -> Result<(Job, [Picture; 2])> {
+fn prepare(options: &Options) -> Result<Job> {
     let config = options.config()?;
     // First the inputs: without an output's name its place is the content picture's, which may not exist.
-    let content = picture::load(&options.content, config.max_pixels)?;
-    let style = picture::load(&options.style, config.max_pixels)?;
-    let sizes = [&content, &style].map(|picture| (picture.height(), picture.width()));
+    let size = |path: &Path| picture::size(path, config.max_pixels);
+    let sizes = [size(&options.content)?, size(&options.style)?];
     let scales = plan::scales(&config, sizes[0], sizes[1])?;
     let description = description(&config, &options.content, &options.style);
     let save = SaveOptions { sixteen_bit: options.bits == Some(16), description: Some(description.clone()) };
@@ -65,7 +63,7 @@ fn prepare(options: &Options) -> Result<(Job, [Picture; 2])> {
         table: Table::default(),
         output,
     };
-    let job = Job {
+    Ok(Job {
         asked,
         config,
         save,
@@ -74,8 +72,7 @@ fn prepare(options: &Options) -> Result<(Job, [Picture; 2])> {
         checkpoint: options.checkpoint.clone(),
         quiet: options.quiet,
         verbose: options.verbose,
-    };
-    Ok((job, [content, style]))
+    })
 }
 
 /// The recipe that goes into the file: enough to make the picture again. Names

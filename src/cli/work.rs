@@ -9,7 +9,7 @@ use impasto::config::Config;
 use impasto::files;
 use impasto::objective::Listener;
 use impasto::picture::{self, Picture, SaveOptions};
-use impasto::transfer::checkpoint::Origin;
+use impasto::transfer::checkpoint::{self, Origin};
 use impasto::transfer::{Checkpoint, End, Inputs, Outcome, Plan, Run, Scale};
 use impasto::{Engine, Error, Result};
 
@@ -43,11 +43,11 @@ impl Job {
     }
 }
 
-/// Does it, with the content and the style picture; `from` is the checkpoint it goes on from, and whether it may be one
+/// Does it; `from` is the checkpoint it goes on from, and whether it may be one
 /// of another kind of CPU.
-pub fn run(job: Job, pictures: [Picture; 2], from: Option<(&Checkpoint, bool)>, start: Instant) -> Result<u8> {
+pub fn run(job: Job, from: Option<(&Checkpoint, bool)>, start: Instant) -> Result<u8> {
     let mut watch = watch(&job, from.map(|(checkpoint, _)| checkpoint))?;
-    let outcome = make(&job, pictures, &mut watch, from);
+    let outcome = make(&job, &mut watch, from);
     watch.progress.finish();
     let outcome = outcome?;
     if let Err(error) = picture::save(&outcome.picture, &job.asked.output, &job.save) {
@@ -64,7 +64,7 @@ pub fn run(job: Job, pictures: [Picture; 2], from: Option<(&Checkpoint, bool)>, 
 }
 
 /// The run, from where it begins to where it ends.
-fn make(job: &Job, pictures: [Picture; 2], watch: &mut Watch, from: Option<(&Checkpoint, bool)>) -> Result<Outcome> {
+fn make(job: &Job, watch: &mut Watch, from: Option<(&Checkpoint, bool)>) -> Result<Outcome> {
     let config = &job.config;
     let engine = Engine::new(config.weights.as_deref(), config.threads, NonZeroUsize::MIN)?;
     engine.share(|| {
@@ -73,7 +73,8 @@ fn make(job: &Job, pictures: [Picture; 2], watch: &mut Watch, from: Option<(&Che
             details::before(job, &plan);
         }
         check_room(job, &plan)?;
-        let digests = job.checkpoint.as_ref().map(|_| engine.digests(&pictures[0], &pictures[1])).transpose()?;
+        let (inputs, [content, style]) = read(job, &plan)?;
+        let digests = job.checkpoint.as_ref().map(|_| engine.digests(content, style)).transpose()?;
         if let (Some((checkpoint, anyway)), Some(digests)) = (from, &digests) {
             checkpoint.check(digests)?;
             if let Some(difference) = checkpoint.header.origin.difference(&Origin::here(&plan)).filter(|_| !anyway) {
@@ -82,8 +83,6 @@ fn make(job: &Job, pictures: [Picture; 2], watch: &mut Watch, from: Option<(&Che
                 )));
             }
         }
-        let inputs = Inputs::new(config, &plan, &pictures[0], &pictures[1]);
-        drop(pictures);
         let mut run = match from {
             Some((checkpoint, _)) => engine.resume(checkpoint, config, &plan, inputs)?,
             None => engine.begin(config, &plan, inputs)?,
@@ -110,6 +109,17 @@ fn make(job: &Job, pictures: [Picture; 2], watch: &mut Watch, from: Option<(&Che
         }
         Ok(Outcome { iterations: run.iterations(), picture: run.result(), end })
     })
+}
+
+/// Reads the content picture, then the style picture; their digests, if anybody will ask for them.
+fn read(job: &Job, plan: &Plan) -> Result<(Inputs, [String; 2])> {
+    let digest = |picture: &Picture| job.checkpoint.as_ref().map_or_else(String::new, |_| checkpoint::digest(picture));
+    let content = picture::load(&job.asked.content, job.config.max_pixels)?;
+    let (inputs, of_content) = (Inputs::of(&job.config, plan, &content), digest(&content));
+    // There may be no room for both.
+    drop(content);
+    let style = picture::load(&job.asked.style, job.config.max_pixels)?;
+    Ok((inputs.with(&style), [of_content, digest(&style)]))
 }
 
 /// Refuses a run whose picture or checkpoint the disk will have no room for.

@@ -48,19 +48,37 @@ const FORMATS: &str = "JPEG, PNG, WebP, TIFF, BMP, GIF, QOI or PNM";
 /// [`SMALLEST_SIDE`]; [`Error::Memory`] where its header promises more pixels than
 /// there is memory for.
 pub fn load(path: &Path, max_pixels: u64) -> Result<Picture> {
-    let wrap = |refusal| match refusal {
-        Refusal::Picture(cause) => Error::Picture { path: path.to_owned(), cause },
-        Refusal::Memory(error) => error,
-    };
-    let file = read(path, max_pixels).map_err(|cause| wrap(cause.into()))?;
-    let bounds = Bounds { path, max_pixels };
-    contain(|| decode(file, &bounds)?.into_picture().map_err(Refusal::from))
-        .unwrap_or_else(|panic| {
-            let cause =
-                format!("the decoder gave up on this file ({panic}): open it in an image editor and save it again");
-            Err(cause.into())
-        })
-        .map_err(wrap)
+    let picture = contained(path, max_pixels, false, |raster| raster.into_picture().map_err(Refusal::from));
+    picture.map_err(|refusal| match refusal {
+        Refusal::Size(..) => unreachable!("nobody asked for it alone"),
+        other => other.into_error(path),
+    })
+}
+
+/// Height and width that [`load`] would give the picture at `path`: what its header states, the way it should be looked at.
+///
+/// # Errors
+/// Those of [`load`] that the header gives rise to.
+pub fn size(path: &Path, max_pixels: u64) -> Result<(usize, usize)> {
+    match contained(path, max_pixels, true, |raster| Ok((raster.height, raster.width))) {
+        Err(Refusal::Size(height, width)) => Ok((height, width)),
+        other => other.map_err(|refusal| refusal.into_error(path)),
+    }
+}
+
+/// What `work` makes of a file's raster, or the reason why there is none.
+fn contained<T>(
+    path: &Path,
+    max_pixels: u64,
+    size_alone: bool,
+    work: impl FnOnce(Raster) -> Result<T, Refusal>,
+) -> Result<T, Refusal> {
+    let file = read(path, max_pixels)?;
+    let bounds = Bounds { path, max_pixels, size_alone };
+    contain(|| work(decode(file, &bounds)?)).unwrap_or_else(|panic| {
+        let cause = format!("the decoder gave up on this file ({panic}): open it in an image editor and save it again");
+        Err(cause.into())
+    })
 }
 
 /// Why a file does not become a picture.
@@ -70,6 +88,19 @@ pub(super) enum Refusal {
     Picture(String),
     /// It is too large for the memory there is.
     Memory(Error),
+    /// Height and width are all that was asked for.
+    Size(usize, usize),
+}
+
+impl Refusal {
+    fn into_error(self, path: &Path) -> Error {
+        let cause = match self {
+            Refusal::Picture(cause) => cause,
+            Refusal::Memory(error) => return error,
+            Refusal::Size(height, width) => format!("has {width} × {height} pixels"),
+        };
+        Error::Picture { path: path.to_owned(), cause }
+    }
 }
 
 impl From<String> for Refusal {
@@ -108,13 +139,15 @@ pub(super) struct Sides {
 pub(super) struct Bounds<'a> {
     path: &'a Path,
     max_pixels: u64,
+    /// Whether nothing but the size is wanted.
+    size_alone: bool,
 }
 
 impl Bounds<'_> {
     /// Anything goes.
     #[cfg(test)]
     pub(super) fn none() -> Bounds<'static> {
-        Bounds { path: Path::new(""), max_pixels: u64::MAX }
+        Bounds { path: Path::new(""), max_pixels: u64::MAX, size_alone: false }
     }
 
     /// Judges a size, as soon as it is known.
@@ -134,11 +167,23 @@ impl Bounds<'_> {
         Ok(())
     }
 
-    /// Judges what decoding takes, before it does, if so many bytes of a pixel are delivered, with opacity or without.
-    pub(super) fn memory(&self, sides: Sides, bytes: u64, has_alpha: bool) -> Result<(), Refusal> {
+    /// Judges what decoding takes, before it does, if so many bytes of a pixel are delivered, with opacity or without. Where
+    /// only the size is wanted, it goes no further.
+    pub(super) fn memory(
+        &self,
+        sides: Sides,
+        bytes: u64,
+        has_alpha: bool,
+        orientation: Orientation,
+    ) -> Result<(), Refusal> {
         let Sides { height, width } = sides;
         let what = format_args!("{}: reading {width} × {height} pixels", self.path.display());
-        limits::admit(sides.bytes(bytes, has_alpha), 1, what, "use a smaller picture").map_err(Refusal::Memory)
+        limits::admit(sides.bytes(bytes, has_alpha), 1, what, "use a smaller picture").map_err(Refusal::Memory)?;
+        if self.size_alone {
+            let (height, width) = if turned(orientation) { (width, height) } else { (height, width) };
+            return Err(Refusal::Size(height as usize, width as usize));
+        }
+        Ok(())
     }
 }
 
@@ -323,7 +368,6 @@ fn decode(file: Vec<u8>, bounds: &Bounds<'_>) -> Result<Raster, Refusal> {
     let sides = Sides { height: height.into(), width: width.into() };
     bounds.sides(sides)?;
     let color_type = decoder.color_type();
-    bounds.memory(sides, color_type.bytes_per_pixel().into(), color_type.has_alpha())?;
     let pixels = u64::from(width) * u64::from(height);
     decoder.set_limits(limits(memory_for(pixels))).map_err(wrap)?;
 
@@ -336,6 +380,7 @@ fn decode(file: Vec<u8>, bounds: &Bounds<'_>) -> Result<Raster, Refusal> {
             orientation::of(exif.as_deref(), xmp.as_deref())
         }
     };
+    bounds.memory(sides, color_type.bytes_per_pixel().into(), color_type.has_alpha(), orientation)?;
     let icc = decoder.icc_profile().ok().flatten();
     let (model, has_alpha) = match color_type.channel_count() {
         1 => (Model::Grey, false),
@@ -418,12 +463,11 @@ mod tests {
     }
 
     fn admitted(height: u64, width: u64, max_pixels: u64) -> Result<(), String> {
-        let (bounds, sides) = (Bounds { path: Path::new("a.png"), max_pixels }, Sides { height, width });
+        let (bounds, sides) =
+            (Bounds { path: Path::new("a.png"), max_pixels, size_alone: false }, Sides { height, width });
         bounds.sides(sides)?;
-        bounds.memory(sides, 3, false).map_err(|refusal| match refusal {
-            Refusal::Picture(cause) => cause,
-            Refusal::Memory(error) => error.to_string(),
-        })
+        let memory = bounds.memory(sides, 3, false, Orientation::NoTransforms);
+        memory.map_err(|refusal| refusal.into_error(Path::new("a.png")).to_string())
     }
 
     #[test]

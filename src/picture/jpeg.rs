@@ -27,7 +27,8 @@ pub(super) fn decode(file: &[u8], bounds: &Bounds<'_>) -> Result<Raster, Refusal
         ColorSpace::YCCK => (ColorSpace::YCCK, Model::Cmyk),
         _ => (ColorSpace::RGB, Model::Rgb),
     };
-    bounds.memory(sides, model.channels() as u64, false)?;
+    let orientation = orientation::of(decoder.exif().map(Vec::as_slice), decoder.xmp().map(Vec::as_slice));
+    bounds.memory(sides, model.channels() as u64, false, orientation)?;
     let options = lenient().jpeg_set_out_colorspace(wanted);
     let mut pixels =
         if segments::reaches_its_end(file) { pixels(file, options)? } else { pixels_without_end(file, options)? };
@@ -43,7 +44,7 @@ pub(super) fn decode(file: &[u8], bounds: &Bounds<'_>) -> Result<Raster, Refusal
         has_alpha: false,
         samples: Samples::Eight(pixels),
         icc: decoder.icc_profile(),
-        orientation: orientation::of(decoder.exif().map(Vec::as_slice), decoder.xmp().map(Vec::as_slice)),
+        orientation,
     })
 }
 

@@ -27,7 +27,7 @@ pub mod tone;
 
 use ndarray::{Array2, Array3};
 
-pub use decode::{check_sides, load};
+pub use decode::{check_sides, load, size};
 pub use encode::{OutputFormat, SaveOptions};
 pub use output::{check_output, check_side, save};
 pub use resize::{Filter, fit, resize_map};

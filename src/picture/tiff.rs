@@ -38,7 +38,9 @@ pub(super) fn decode(file: &[u8], bounds: &Bounds<'_>) -> Result<Raster, Refusal
     let levels = colours.levels(&layout);
     let sides = Sides { height: layout.height as u64, width: layout.width as u64 };
     let bytes = levels.map_or(4, |levels| levels / 8) as usize;
-    bounds.memory(sides, (bytes * channels) as u64, colours.has_alpha())?;
+    // The orientation of EXIF is TIFF's own.
+    let orientation = orientation::of(Some(file), directory.bytes(XMP));
+    bounds.memory(sides, (bytes * channels) as u64, colours.has_alpha(), orientation)?;
     let length = (layout.width * layout.height * channels) as u64;
     let mut samples = match levels {
         Some(8) => Samples::Eight(buffer(length)?),
@@ -62,8 +64,7 @@ pub(super) fn decode(file: &[u8], bounds: &Bounds<'_>) -> Result<Raster, Refusal
         has_alpha: colours.has_alpha(),
         samples,
         icc: directory.bytes(Tag::IccProfile).map(<[u8]>::to_vec),
-        // The orientation of EXIF is TIFF's own.
-        orientation: orientation::of(Some(file), directory.bytes(XMP)),
+        orientation,
     })
 }
 

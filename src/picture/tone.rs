@@ -44,15 +44,27 @@ pub enum Adjustment {
 }
 
 impl Adjustment {
-    /// That of a tone, for pictures of this content and style.
+    /// That of a tone, if the content picture is all that there is to know for it.
     #[must_use]
-    pub fn new(tone: Tone, content: &Picture, style: &Picture) -> Self {
+    pub fn of_content(tone: Tone, content: &Picture) -> Option<Self> {
         match tone {
-            Tone::Auto => Adjustment::Stretch,
-            Tone::Content => Adjustment::Match(Brightness::of(content)),
-            Tone::Style => Adjustment::Match(Brightness::of(style)),
-            Tone::Off => Adjustment::Off,
+            Tone::Auto => Some(Adjustment::Stretch),
+            Tone::Content => Some(Adjustment::Match(Brightness::of(content))),
+            Tone::Style => None,
+            Tone::Off => Some(Adjustment::Off),
         }
+    }
+
+    /// That of [`Tone::Style`].
+    #[must_use]
+    pub fn of_style(style: &Picture) -> Self {
+        Adjustment::Match(Brightness::of(style))
+    }
+
+    /// That of a tone, for pictures of this content and style.
+    #[cfg(test)]
+    fn new(tone: Tone, content: &Picture, style: &Picture) -> Self {
+        Self::of_content(tone, content).unwrap_or_else(|| Self::of_style(style))
     }
 
     /// Adjusts brightness and contrast of `picture`; where there is nothing to do, every bit stays.

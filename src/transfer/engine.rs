@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::checkpoint::{self, Checkpoint, Digests};
+use super::checkpoint::{Checkpoint, Digests};
 use super::forecast;
 use super::inputs::Inputs;
 use super::memory;
@@ -168,16 +168,16 @@ impl Engine {
             .map_err(|cause| checkpoint.error(format!("{cause}; begin anew with impasto stylize")))
     }
 
-    /// The digests of what a run reads.
+    /// The digests of what a run reads, pictures by [`checkpoint::digest`](super::checkpoint::digest).
     ///
     /// # Errors
     /// [`Error::Weights`] if the weights' file has gone.
-    pub fn digests(&self, content: &Picture, style: &Picture) -> Result<Digests> {
+    pub fn digests(&self, content: String, style: String) -> Result<Digests> {
         let weights = match &*lock(&self.weights) {
             Some(weights) => weights.digest(),
             None => Weights::load(self.source.as_deref())?.digest(),
         };
-        Ok(Digests { content: checkpoint::digest(content), style: checkpoint::digest(style), weights })
+        Ok(Digests { content, style, weights })
     }
 
     /// Repaints `content` in the manner of `style`, as [`stylize`](super::stylize) does.

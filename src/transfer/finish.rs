@@ -25,19 +25,36 @@ pub struct Finish {
     tone: Adjustment,
 }
 
+/// What of the content picture a result is made with.
+#[derive(Clone, Debug)]
+pub struct FromContent {
+    alpha: Option<Array2<f32>>,
+    tone: Option<Adjustment>,
+}
+
+impl FromContent {
+    /// Of a run to the scale `last`, on a picture as it was read.
+    pub fn new(config: &Config, last: &Scale, content: &Picture) -> Self {
+        FromContent {
+            alpha: content.alpha.as_ref().and_then(|_| content.resize(last.height, last.width).alpha),
+            tone: Adjustment::of_content(config.tone, content),
+        }
+    }
+}
+
 impl Finish {
-    /// Of a run to the scale `last`, on two pictures as they were read.
-    pub fn new(config: &Config, last: &Scale, content: &Picture, style: &Picture) -> Self {
+    /// Of a run to the scale `last`, with a style picture as it was read.
+    pub fn new(config: &Config, last: &Scale, content: FromContent, style: &Picture) -> Self {
         let asked = config.match_result || config.calm > 0;
         let small = asked.then(|| style.resize(last.style.0, last.style.1));
         let colours = small.as_ref().filter(|_| config.match_result).and_then(Colours::of);
         let calmed = small.as_ref().filter(|_| config.calm > 0);
         Finish {
             size: (last.height, last.width),
-            alpha: content.alpha.as_ref().and_then(|_| content.resize(last.height, last.width).alpha),
+            alpha: content.alpha,
             colours: colours.map(|colours| (colours, config.largest_gain)),
             stillness: calmed.map(|style| Stillness::of(style, config.calm as usize)),
-            tone: Adjustment::new(config.tone, content, style),
+            tone: content.tone.unwrap_or_else(|| Adjustment::of_style(style)),
         }
     }
 

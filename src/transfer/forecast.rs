@@ -21,6 +21,9 @@ use crate::vgg::{SMALLEST_SIDE, Vgg};
 /// Pixels of the largest picture that is tried.
 const PIXELS: f64 = 150_000.0;
 
+/// Rows of the lowest picture that is tried in strips: of fewer, deep maps would have less than a tile's.
+const HEIGHT: usize = 128;
+
 /// Seconds of a scale.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Seconds {
@@ -62,8 +65,8 @@ fn part(scale: &Scale, cut: Cut) -> Scale {
             (whole(scale.height, factor), whole(scale.width, factor))
         }
         Some(rows) => {
-            let height = (2 * rows).min(scale.height);
-            (height, whole(scale.width, (PIXELS / (height * scale.width) as f64).min(1.0)))
+            let height = (2 * rows).max(HEIGHT).min(scale.height);
+            (height, whole(scale.width, (2.0 * PIXELS / (height * scale.width) as f64).min(1.0)))
         }
     };
     let factor = ((height * width) as f64 / pixels).sqrt();
@@ -126,9 +129,9 @@ mod tests {
         let large = part(&scale(3000, 4000), whole);
         assert_eq!((large.height, large.width, large.style), (335, 447, (335, 893)));
         let strips = part(&scale(3000, 4000), Cut { picture: Some(16), style: None });
-        assert_eq!((strips.height, strips.width), (32, 4000));
+        assert_eq!((strips.height, strips.width), (128, 2343));
         let high = part(&scale(3000, 4000), Cut { picture: Some(512), style: None });
-        assert_eq!((high.height, high.width), (1024, 146));
+        assert_eq!((high.height, high.width), (1024, 292));
         let tower = part(&scale(60_000, 20), whole);
         assert_eq!((tower.height, tower.width), (21_213, 16));
     }

@@ -4,8 +4,8 @@
 //! full is counted beforehand:
 //!
 //! ```text
-//!   both pictures read ─▶ resized to all scales ─┬─▶ content and style looked at ─▶ iterations ─┬─▶ result
-//!                                                └─────────────── next scale ◀──────────────────┘
+//!   each picture read, and resized to all scales ─┬─▶ content and style looked at ─▶ iterations ─┬─▶ result
+//!                                                 └─────────────── next scale ◀──────────────────┘
 //! ```
 //!
 //! Outside the network a picture on the pixel canvas takes 60 bytes a pixel: itself, its gradient, Adam's two averages
@@ -32,6 +32,9 @@ const THREAD: u64 = 2 << 20;
 /// Bytes of a pixel of a picture in memory, without opacity.
 const PIXEL: u64 = 3 * 4;
 
+/// Bytes of a pixel of a picture as most files have it.
+const SAMPLES: u64 = 3;
+
 /// N × N matrices in `f64` that a layer's transport takes: the root, the transport, and what an eigendecomposition
 /// works with.
 const MATRICES: u64 = 8;
@@ -39,6 +42,9 @@ const MATRICES: u64 = 8;
 /// Rows of a picture that may be evaluated at once, the most first: more of them are less work, see
 /// `docs/large-pictures.md`.
 const STRIPS: [usize; 8] = [512, 256, 128, 64, 32, 16, 8, 4];
+
+/// One part in so many of the budget is left, if it can be.
+const SPARE: u64 = 32;
 
 /// Of the memory that there is, a run takes this much unless it is told more: the machine is not its own.
 const SHARE: (u64, u64) = (4, 5);
@@ -106,7 +112,8 @@ impl<'a> Count<'a> {
 
     /// How the evaluations of each scale are cut so that they fit, if they do: as little as possible.
     pub fn cuts(&self, budget: u64) -> Vec<Cut> {
-        let fits = |memory: Memory| memory.total() <= budget;
+        // With some to spare: it is counted to within some per cent.
+        let fits = |memory: Memory| memory.total() + memory.total() / SPARE <= budget;
         let least = STRIPS[STRIPS.len() - 1];
         (0..self.plan.scales.len())
             .map(|index| {
@@ -155,15 +162,18 @@ impl<'a> Count<'a> {
         self.plan.method.bytes(variables) + 4 * variables as u64 + 2 * PIXEL * pixels + transports
     }
 
-    /// Both pictures, and all that is made of them.
+    /// One picture after the other is read, and all that is made of it.
     fn resizing(&self) -> Memory {
-        // Between its two passes a picture that is made smaller has its height, and the width it will have.
-        let narrowed = |(height, _): (usize, usize), width| PIXEL * (height * width) as u64;
         let last = self.plan.last();
-        let between = narrowed(self.inputs[0], last.width).max(narrowed(self.inputs[1], last.style.1));
-        let read: u64 = self.inputs.iter().map(|(height, width)| PIXEL * (height * width) as u64).sum();
+        let [content, style] = [(self.inputs[0], last.width), (self.inputs[1], last.style.1)];
+        let read = |((height, width), narrower): ((usize, usize), usize)| {
+            // Beside a picture are the samples it was made of, or, between the two passes that make it smaller, one that
+            // has its height and the width it will have.
+            (PIXEL * (height * width) as u64)
+                + (SAMPLES * (height * width) as u64).max(PIXEL * (height * narrower) as u64)
+        };
         let before = Memory { program: FIXED, ..Memory::default() };
-        Memory { pictures: read + self.pending(0) + between, ..before }
+        Memory { pictures: read(content).max(read(style)) + self.pending(0), ..before }
     }
 
     /// Content and style are looked at, in `maps` bytes.
@@ -209,9 +219,12 @@ impl<'a> Count<'a> {
 
     /// What is there at all times, while strips of so many rows are evaluated.
     fn always(&self, scale: &Scale, rows: Option<usize>) -> Memory {
-        // A strip reads some rows of its neighbours.
-        let height = rows.map_or(scale.height, |rows| scale.height.min(rows + 16));
-        let scratch = scratch_bytes(self.stages, &self.plan.convolutions, height, scale.width, self.threads);
+        let of = |height| scratch_bytes(self.stages, &self.plan.convolutions, height, scale.width, self.threads);
+        let scratch = match rows {
+            None => of(scale.height),
+            // Of deep maps a strip has few rows, and of such a map all tiles are worked on together.
+            Some(rows) => [16, 32, 64, rows + 16].map(|rows| of(rows.min(scale.height))).into_iter().max().unwrap_or(0),
+        };
         Memory {
             weights: weight_bytes(self.stages),
             program: FIXED + scratch + THREAD * self.threads as u64,

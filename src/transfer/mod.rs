@@ -42,7 +42,7 @@ use crate::picture::Picture;
 
 pub use checkpoint::Checkpoint;
 pub use engine::Engine;
-pub use inputs::Inputs;
+pub use inputs::{Inputs, WithoutStyle};
 pub use memory::Memory;
 pub use plan::{Machine, Plan, Scale};
 pub use run::Run;

@@ -1,4 +1,5 @@
-//! Huge pages for what is large and lives long: fewer page faults at the start, fewer misses in the table of pages.
+//! Huge pages for what is large and lives long: fewer page faults at the start, fewer misses in the table of pages. And
+//! pages that go back when nobody needs them any more.
 
 #![allow(unsafe_code)]
 
@@ -18,6 +19,21 @@ pub fn prefer_huge(memory: &[u8]) {
     }
     #[cfg(not(target_os = "linux"))]
     let _ = memory;
+}
+
+/// Blocks of so many bytes go back to the system as soon as they are given up.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const LARGE: i32 = 1 << 20;
+
+/// Lets the C library give large blocks back as soon as they are given up. Left to itself it keeps what it may need again,
+/// and a run, whose scales all have blocks of other sizes, would hold a fifth more than it needs. For a program to call at
+/// its start; elsewhere than on Linux with GNU's library nothing happens.
+pub fn give_back_large_blocks() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: it sets a number of the library's own, under its own lock.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
+    }
 }
 
 #[cfg(test)]
