@@ -12,7 +12,7 @@
 //! Every loss is a function of statistics that are sums over pixels: ΣFᵀF, ΣF and
 //! M for style, Σ(F − P)² for content, Σ|∇x|² for denoise. Sums over parts of
 //! a picture can be added up, so the same losses can be computed piece by
-//! piece, and are, where a picture is large: see [`strips`]. Keep it so.
+//! piece, and are, where a picture is large: see [`vgg::strips`](crate::vgg::strips). Keep it so.
 
 mod content;
 mod layer_weight;

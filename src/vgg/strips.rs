@@ -11,7 +11,7 @@
 //! Nothing is computed twice, and nothing at the cuts differs from what it is elsewhere: a map's rows stay until
 //! everybody has read them, those that the next strip reads again included, so every number is computed from the same
 //! numbers in the same order as in the whole, and is the same to the bit. What that takes is memory for the rows between
-//! a map and its gradient: see [`Course`]. Of the shallow maps those would be the most, and they are cheap: so what losses
+//! a map and its gradient: see `strips/course.rs`. Of the shallow maps those would be the most, and they are cheap: so what losses
 //! look at there is computed once more, when the gradient comes.
 
 mod course;
