@@ -84,6 +84,11 @@ impl Memory {
     }
 }
 
+/// The least budget in which so many bytes fit with some to spare: they are counted to within some per cent.
+pub(super) fn with_spare(bytes: u64) -> u64 {
+    bytes + bytes / SPARE
+}
+
 /// What a run may hold: what it was told, or else most of what there is.
 pub(super) fn budget(config: &Config, machine: Machine) -> u64 {
     config.max_memory.unwrap_or(machine.memory / SHARE.1 * SHARE.0)
@@ -112,8 +117,7 @@ impl<'a> Count<'a> {
 
     /// How the evaluations of each scale are cut so that they fit, if they do: as little as possible.
     pub fn cuts(&self, budget: u64) -> Vec<Cut> {
-        // With some to spare: it is counted to within some per cent.
-        let fits = |memory: Memory| memory.total() + memory.total() / SPARE <= budget;
+        let fits = |memory: Memory| with_spare(memory.total()) <= budget;
         let least = STRIPS[STRIPS.len() - 1];
         (0..self.plan.scales.len())
             .map(|index| {

@@ -121,8 +121,11 @@ fn a_run_takes_four_fifths_of_what_there_is_or_what_it_is_told() {
     let config = Config { size: 2048, precision: Precision::F32, ..Config::default() };
     let free = planned(&config, sizes, u64::MAX);
     assert!(free.cuts.iter().all(|cut| *cut == Cut::default()));
-    let exactly = planned(&config, sizes, free.memory.total().div_ceil(4) * 5);
+    let needed = memory::with_spare(free.memory.total());
+    let exactly = planned(&config, sizes, needed.div_ceil(4) * 5);
     assert_eq!((&exactly.cuts, exactly.memory), (&free.cuts, free.memory));
+    let less = planned(&config, sizes, needed.div_ceil(4) * 5 - 10);
+    assert!(less.cuts.last().unwrap().picture.is_some() && less.memory.total() < free.memory.total());
     let mut before = free;
     for budget in [1_900_000_000, 1_400_000_000, 1_060_000_000] {
         let told = planned(&Config { max_memory: Some(budget), ..config.clone() }, sizes, u64::MAX);
