@@ -3,13 +3,13 @@
 
 mod common;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use common::{random_map, weights_file};
 use impasto::autograd::Cancel;
 use impasto::config::{Config, Precision, Preset};
 use impasto::kernels::conv::Algorithm;
-use impasto::objective::{self, Cut, Evaluation, Goal, LayerWeight, Listener, Objective, Statistic};
+use impasto::objective::{self, Cut, Evaluation, Goal, LayerWeight, Listener, Objective, Part, Statistic};
 use impasto::tensor::{FeatureMap, Pool};
 use impasto::vgg::network::Options;
 use impasto::vgg::{Border, Layer, Pooling, Vgg, Weights};
@@ -163,6 +163,24 @@ fn every_thread_count_and_every_cut_give_the_same_bytes() {
             same(whole, cut, &format!("{threads} threads, by {rows}"));
         }
     }
+}
+
+#[test]
+fn every_strip_of_both_passes_is_told() {
+    let config = Preset::Paper.config();
+    let weights = Weights::load(Some(&weights_file())).unwrap();
+    let vgg = Arc::new(Vgg::new(&weights, config.goal().deepest_layer(), options(&config)).unwrap());
+    let cut = Cut { picture: Some(12), style: None };
+    let content = picture(ODD, 1);
+    let mut objective =
+        Objective::cut(vgg, config.goal(), content.clone(), &content, cut, &Cancel::default()).unwrap();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let listener = told.clone();
+    let strip = Arc::new(move |part| listener.lock().unwrap().push(part));
+    let listener = Listener { strip: Some(strip), ..Listener::default() };
+    objective.run(&content, None, &mut Pool::new(), &listener).unwrap();
+    let of = 2 * ODD[0].div_ceil(12);
+    assert_eq!(*told.lock().unwrap(), (1..=of).map(|done| Part { done, of }).collect::<Vec<_>>());
 }
 
 #[test]
