@@ -8,7 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use impasto::config::DEFAULT_MAX_PIXELS;
-use impasto::picture::{self, Picture, SaveOptions};
+use impasto::picture::{self, Picture, Pixels as _, SaveOptions};
+use impasto::transfer::checkpoint::digest;
 use impasto::{Error, Result};
 use ndarray::{Array2, Array3};
 use proptest::prelude::*;
@@ -66,6 +67,24 @@ fn every_kind_of_file_looks_as_pillow_and_littlecms_see_it() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn an_original_gives_what_the_picture_made_of_it_gives() {
+    let expected: serde_json::Value = serde_json::from_slice(&fs::read(data("expected.json")).unwrap()).unwrap();
+    for name in expected.as_object().unwrap().keys() {
+        let (picture, original) = (load(&data(name)).unwrap(), picture::open(&data(name), DEFAULT_MAX_PIXELS).unwrap());
+        let (height, width) = original.size();
+        assert_eq!((height, width), picture.size(), "{name}");
+        assert_eq!(original.has_alpha(), picture.alpha.is_some(), "{name}");
+        for rows in [0..height, 3..7, height - 1..height] {
+            assert!(original.rows(rows.clone()) == picture.rows(rows), "{name}");
+        }
+        for (height, width) in [(height, width), (19, 21), (height, 40), (40, width)] {
+            assert!(picture::resized(&original, height, width) == picture.resize(height, width), "{name}");
+        }
+        assert_eq!(digest(&original), digest(&picture), "{name}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use impasto::limits::amount;
-use impasto::picture;
+use impasto::picture::{self, Pixels as _};
 use impasto::transfer::{Plan, Scale, plan};
 use impasto::{Engine, Result};
 use serde_json::{Map, Value, json};
@@ -31,7 +31,7 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<u8> {
     let config = options.run.config()?;
     let begun = Instant::now();
-    let size = |path: &Path| picture::load(path, config.max_pixels).map(|picture| (picture.height(), picture.width()));
+    let size = |path: &Path| picture::open(path, config.max_pixels).map(|picture| picture.size());
     let inputs = [size(&options.run.content)?, size(&options.run.style)?];
     let reading = begun.elapsed().as_secs_f64();
     let scales = plan::scales(&config, inputs[0], inputs[1])?;

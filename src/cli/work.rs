@@ -8,7 +8,7 @@ use std::time::Instant;
 use impasto::config::Config;
 use impasto::files;
 use impasto::objective::Listener;
-use impasto::picture::{self, Picture, SaveOptions};
+use impasto::picture::{self, Original, SaveOptions};
 use impasto::transfer::checkpoint::{self, Origin};
 use impasto::transfer::{Checkpoint, End, Inputs, Outcome, Plan, Run, Scale};
 use impasto::{Engine, Error, Result};
@@ -113,12 +113,12 @@ fn make(job: &Job, watch: &mut Watch, from: Option<(&Checkpoint, bool)>) -> Resu
 
 /// Reads the content picture, then the style picture; their digests, if anybody will ask for them.
 fn read(job: &Job, plan: &Plan) -> Result<(Inputs, [String; 2])> {
-    let digest = |picture: &Picture| job.checkpoint.as_ref().map_or_else(String::new, |_| checkpoint::digest(picture));
-    let content = picture::load(&job.asked.content, job.config.max_pixels)?;
+    let digest = |picture: &Original| job.checkpoint.as_ref().map_or_else(String::new, |_| checkpoint::digest(picture));
+    let content = picture::open(&job.asked.content, job.config.max_pixels)?;
     let (inputs, of_content) = (Inputs::of(&job.config, plan, &content), digest(&content));
     // There may be no room for both.
     drop(content);
-    let style = picture::load(&job.asked.style, job.config.max_pixels)?;
+    let style = picture::open(&job.asked.style, job.config.max_pixels)?;
     Ok((inputs.with(&style), [of_content, digest(&style)]))
 }
 

@@ -11,12 +11,12 @@ use std::path::Path;
 
 use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
-use ndarray::{Array, Array2, Array3, Axis, Dimension, RemoveAxis};
-use rayon::prelude::*;
+use ndarray::{Array, Array3, Axis, Dimension, RemoveAxis};
 
 use super::Picture;
 use super::color::{Model, ToSrgb, unit};
 use super::contain::contain;
+use super::pixels::Original;
 use super::{jpeg, orientation, tiff};
 use crate::error::{Error, Result};
 use crate::limits;
@@ -48,11 +48,18 @@ const FORMATS: &str = "JPEG, PNG, WebP, TIFF, BMP, GIF, QOI or PNM";
 /// [`SMALLEST_SIDE`]; [`Error::Memory`] where its header promises more pixels than
 /// there is memory for.
 pub fn load(path: &Path, max_pixels: u64) -> Result<Picture> {
-    let picture = contained(path, max_pixels, false, |raster| raster.into_picture().map_err(Refusal::from));
-    picture.map_err(|refusal| match refusal {
-        Refusal::Size(..) => unreachable!("nobody asked for it alone"),
-        other => other.into_error(path),
-    })
+    let picture = contained(path, max_pixels, Wanted::Picture, |raster| Ok(raster.into_original().picture()?));
+    picture.map_err(|refusal| refusal.into_error(path))
+}
+
+/// Reads the picture at `path` as [`load`] does, and leaves it as its file has it: rows become colours when they are asked
+/// for.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn open(path: &Path, max_pixels: u64) -> Result<Original> {
+    let original = contained(path, max_pixels, Wanted::Rows, |raster| Ok(raster.into_original()));
+    original.map_err(|refusal| refusal.into_error(path))
 }
 
 /// Height and width that [`load`] would give the picture at `path`: what its header states, the way it should be looked at.
@@ -60,7 +67,7 @@ pub fn load(path: &Path, max_pixels: u64) -> Result<Picture> {
 /// # Errors
 /// Those of [`load`] that the header gives rise to.
 pub fn size(path: &Path, max_pixels: u64) -> Result<(usize, usize)> {
-    match contained(path, max_pixels, true, |raster| Ok((raster.height, raster.width))) {
+    match contained(path, max_pixels, Wanted::Size, |raster| Ok((raster.height, raster.width))) {
         Err(Refusal::Size(height, width)) => Ok((height, width)),
         other => other.map_err(|refusal| refusal.into_error(path)),
     }
@@ -70,11 +77,11 @@ pub fn size(path: &Path, max_pixels: u64) -> Result<(usize, usize)> {
 fn contained<T>(
     path: &Path,
     max_pixels: u64,
-    size_alone: bool,
+    wanted: Wanted,
     work: impl FnOnce(Raster) -> Result<T, Refusal>,
 ) -> Result<T, Refusal> {
     let file = read(path, max_pixels)?;
-    let bounds = Bounds { path, max_pixels, size_alone };
+    let bounds = Bounds { path, max_pixels, wanted };
     contain(|| work(decode(file, &bounds)?)).unwrap_or_else(|panic| {
         let cause = format!("the decoder gave up on this file ({panic}): open it in an image editor and save it again");
         Err(cause.into())
@@ -135,19 +142,29 @@ pub(super) struct Sides {
     pub(super) width: u64,
 }
 
+/// What is wanted of a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// Height and width.
+    Size,
+    /// What it holds, as it holds it.
+    Rows,
+    /// A picture of colours in four bytes.
+    Picture,
+}
+
 /// What a picture may take, and from which file.
 pub(super) struct Bounds<'a> {
     path: &'a Path,
     max_pixels: u64,
-    /// Whether nothing but the size is wanted.
-    size_alone: bool,
+    wanted: Wanted,
 }
 
 impl Bounds<'_> {
     /// Anything goes.
     #[cfg(test)]
     pub(super) fn none() -> Bounds<'static> {
-        Bounds { path: Path::new(""), max_pixels: u64::MAX, size_alone: false }
+        Bounds { path: Path::new(""), max_pixels: u64::MAX, wanted: Wanted::Picture }
     }
 
     /// Judges a size, as soon as it is known.
@@ -178,8 +195,12 @@ impl Bounds<'_> {
     ) -> Result<(), Refusal> {
         let Sides { height, width } = sides;
         let what = format_args!("{}: reading {width} × {height} pixels", self.path.display());
-        limits::admit(sides.bytes(bytes, has_alpha), 1, what, "use a smaller picture").map_err(Refusal::Memory)?;
-        if self.size_alone {
+        let bytes = match self.wanted {
+            Wanted::Size | Wanted::Rows => sides.decoding(bytes),
+            Wanted::Picture => sides.decoding(bytes).max(sides.colours(bytes, has_alpha)),
+        };
+        limits::admit(bytes, 1, what, "use a smaller picture").map_err(Refusal::Memory)?;
+        if self.wanted == Wanted::Size {
             let (height, width) = if turned(orientation) { (width, height) } else { (height, width) };
             return Err(Refusal::Size(height as usize, width as usize));
         }
@@ -188,9 +209,14 @@ impl Bounds<'_> {
 }
 
 impl Sides {
-    /// Bytes at the fullest moment: what the decoder delivers and the picture made of it. What decoders keep for
-    /// themselves is less than that picture, and gone by then.
-    fn bytes(self, delivered: u64, has_alpha: bool) -> u64 {
+    /// Bytes while a decoder delivers so many of each pixel: it keeps up to twice as many for itself, a progressive JPEG's
+    /// coefficients or the frame that an animation is drawn on, and what is turned upright is there twice.
+    fn decoding(self, delivered: u64) -> u64 {
+        (self.height * self.width).saturating_mul(3 * delivered)
+    }
+
+    /// Bytes of what was delivered and of the picture made of it.
+    fn colours(self, delivered: u64, has_alpha: bool) -> u64 {
         let channels = 3 + u64::from(has_alpha);
         (self.height * self.width).saturating_mul(delivered + 4 * channels)
     }
@@ -221,7 +247,7 @@ impl Samples {
     }
 
     /// Row `y` of `samples` values each, scaled to [0, 1].
-    fn row(&self, y: usize, samples: usize) -> Vec<f32> {
+    pub(super) fn row(&self, y: usize, samples: usize) -> Vec<f32> {
         let range = y * samples..(y + 1) * samples;
         match self {
             Samples::Eight(v) => v[range].iter().map(|&v| f32::from(v) / 255.0).collect(),
@@ -244,36 +270,12 @@ pub(super) struct Raster {
 }
 
 impl Raster {
-    fn into_picture(self) -> Result<Picture, String> {
-        let colours = self.model.channels();
-        let channels = colours + usize::from(self.has_alpha);
-        let samples = self.samples.upright((self.height, self.width, channels), self.orientation);
-        let (height, width) = match turned(self.orientation) {
-            true => (self.width, self.height),
-            false => (self.height, self.width),
-        };
-        let to_srgb = ToSrgb::new(self.model, self.icc.as_deref());
-        let mut rgb = buffer(3 * (height * width) as u64)?;
-        let mut alpha = buffer(if self.has_alpha { height * width } else { 0 } as u64)?;
-        rgb.par_chunks_exact_mut(3 * width).enumerate().for_each(|(y, rgb)| {
-            let row = samples.row(y, channels * width);
-            if self.has_alpha {
-                let colour: Vec<f32> =
-                    row.chunks_exact(channels).flat_map(|pixel| &pixel[..colours]).copied().collect();
-                to_srgb.row(&colour, rgb);
-            } else {
-                to_srgb.row(&row, rgb);
-            }
-        });
-        // Without opacity this buffer is empty and has no rows.
-        alpha.par_chunks_exact_mut(width).enumerate().for_each(|(y, alpha)| {
-            let row = samples.row(y, channels * width);
-            alpha.iter_mut().zip(row.chunks_exact(channels)).for_each(|(a, pixel)| *a = pixel[colours]);
-        });
-        let opaque = alpha.iter().all(|&a| a >= 1.0);
-        let rgb = Array3::from_shape_vec((height, width, 3), rgb).map_err(|e| e.to_string())?;
-        let alpha = if opaque { None } else { Array2::from_shape_vec((height, width), alpha).ok() };
-        Ok(Picture { rgb, alpha })
+    fn into_original(self) -> Original {
+        let Raster { height, width, model, has_alpha, samples, icc, orientation } = self;
+        let channels = model.channels() + usize::from(has_alpha);
+        let samples = samples.upright((height, width, channels), orientation);
+        let size = if turned(orientation) { (width, height) } else { (height, width) };
+        Original::new(size, model, ToSrgb::new(model, icc.as_deref()), has_alpha, samples)
     }
 }
 
@@ -464,7 +466,7 @@ mod tests {
 
     fn admitted(height: u64, width: u64, max_pixels: u64) -> Result<(), String> {
         let (bounds, sides) =
-            (Bounds { path: Path::new("a.png"), max_pixels, size_alone: false }, Sides { height, width });
+            (Bounds { path: Path::new("a.png"), max_pixels, wanted: Wanted::Rows }, Sides { height, width });
         bounds.sides(sides)?;
         let memory = bounds.memory(sides, 3, false, Orientation::NoTransforms);
         memory.map_err(|refusal| refusal.into_error(Path::new("a.png")).to_string())
@@ -489,8 +491,9 @@ mod tests {
     fn more_pixels_than_there_is_memory_for_are_refused_whatever_the_limit() {
         let cause = admitted(u32::MAX.into(), u32::MAX.into(), u64::MAX).unwrap_err();
         assert!(cause.starts_with("a.png: reading") && cause.contains("TB of memory"), "{cause}");
-        let bytes = |delivered, has_alpha| Sides { height: 10, width: 20 }.bytes(delivered, has_alpha);
-        assert_eq!((bytes(3, false), bytes(4, true), bytes(16, true)), (200 * 15, 200 * 20, 200 * 32));
+        let sides = Sides { height: 10, width: 20 };
+        assert_eq!((sides.decoding(3), sides.decoding(16)), (200 * 9, 200 * 48));
+        assert_eq!((sides.colours(3, false), sides.colours(4, true)), (200 * 15, 200 * 20));
     }
 
     #[test]

@@ -5,8 +5,8 @@
 //! camera's colour space, a sensor held sideways) is settled here, once:
 //!
 //! ```text
-//! file ─ decode ─ color (to sRGB) ─ orientation ─→ Picture ─ resize ─→ network
-//!                                                  Picture ─ tone ─ encode ─→ file
+//! file ─ decode ─ orientation ─→ Original ─ rows ─ color (to sRGB) ─ resize ─→ Picture ─→ network
+//!                                                                   Picture ─ tone ─ encode ─→ file
 //! ```
 //!
 //! Two rules hold throughout: nothing in a file makes the program panic or
@@ -21,16 +21,19 @@ mod jpeg;
 mod orientation;
 mod output;
 pub mod palette;
+mod pixels;
 mod resize;
 mod tiff;
 pub mod tone;
 
 use ndarray::{Array2, Array3};
 
-pub use decode::{check_sides, load, size};
+pub use decode::{check_sides, load, open, size};
 pub use encode::{OutputFormat, SaveOptions};
 pub use output::{check_output, check_side, save};
-pub use resize::{Filter, fit, resize_map};
+pub(crate) use pixels::bands;
+pub use pixels::{Original, Pixels};
+pub use resize::{Filter, fit, resize_map, resized, resized_alpha};
 
 /// A picture in memory.
 ///

@@ -6,13 +6,17 @@
 //! multiplied in beforehand and divided out afterwards, so that the colours
 //! nobody sees do not bleed into the ones around them.
 
+use std::ops::Range;
+
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{F32, F32x3};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use ndarray::{Array2, Array3, Axis, Zip};
+use rayon::prelude::*;
 
 use super::Picture;
 use super::color::unit;
+use super::pixels::{Pixels, band};
 
 /// How [`resize_map`] interpolates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,36 +53,46 @@ impl Picture {
     /// If `height` or `width` is 0 or beyond 32 bits.
     #[must_use]
     pub fn resize(&self, height: usize, width: usize) -> Picture {
-        if (height, width) == (self.height(), self.width()) {
-            return self.clone();
-        }
-        let mut rgb = resample(&self.rgb, height, width);
-        rgb.mapv_inplace(unit);
-        let Some(alpha) = &self.alpha else {
-            return Picture { rgb, alpha: None };
-        };
-        let alpha = self.resize_visible(alpha, &mut rgb);
-        Picture { rgb, alpha: Some(alpha) }
+        resized(self, height, width)
     }
+}
 
-    /// Replaces `rgb`, resized without regard to opacity, by the colours that are seen; returns the opacity.
-    ///
-    /// Where nothing is seen `rgb` stays: the network looks there all the same.
-    fn resize_visible(&self, alpha: &Array2<f32>, rgb: &mut Array3<f32>) -> Array2<f32> {
-        let (height, width, _) = rgb.dim();
-        let plane = |values: Array2<f32>| resample(&values.insert_axis(Axis(2)), height, width).remove_axis(Axis(2));
-        let opacity = plane(alpha.clone()).mapv_into(unit);
-        // One colour after the other: a large picture has no room for a second of all.
-        for (mut colour, own) in rgb.axis_iter_mut(Axis(2)).zip(self.rgb.axis_iter(Axis(2))) {
-            let seen = plane(&own * alpha);
-            Zip::from(&mut colour).and(&seen).and(&opacity).for_each(|colour, &seen, &a| {
+/// A picture at another size, as [`Picture::resize`], of rows from anywhere.
+///
+/// # Panics
+/// As there.
+#[must_use]
+pub fn resized(source: &dyn Pixels, height: usize, width: usize) -> Picture {
+    if (height, width) == source.size() {
+        return source.rows(0..height);
+    }
+    let size = (height, width);
+    let mut rgb = resample(source, size, |rows| rows.rgb);
+    rgb.mapv_inplace(unit);
+    let alpha = resized_alpha(source, height, width);
+    if let Some(opacity) = &alpha {
+        // Where nothing is seen the colours stay: the network looks there all the same. One colour after the other: a large
+        // picture has no room for a second of all.
+        for (c, mut colour) in rgb.axis_iter_mut(Axis(2)).enumerate() {
+            let seen = resample(source, size, |rows| {
+                let seen = &rows.rgb.index_axis(Axis(2), c) * rows.alpha.as_ref().expect("it has opacity");
+                seen.insert_axis(Axis(2))
+            });
+            Zip::from(&mut colour).and(&seen.remove_axis(Axis(2))).and(opacity).for_each(|colour, &seen, &a| {
                 if a > FAINTEST {
                     *colour = unit(seen / a);
                 }
             });
         }
-        opacity
     }
+    Picture { rgb, alpha }
+}
+
+/// The opacity alone of a picture at another size (H × W), if it has any.
+#[must_use]
+pub fn resized_alpha(source: &dyn Pixels, height: usize, width: usize) -> Option<Array2<f32>> {
+    let plane = |rows: Picture| rows.alpha.expect("it has opacity").insert_axis(Axis(2));
+    source.has_alpha().then(|| resample(source, (height, width), plane).remove_axis(Axis(2)).mapv_into(unit))
 }
 
 /// Opacity below which a colour cannot be divided out again: half a step of 8 bits.
@@ -99,16 +113,28 @@ pub fn resize_map(map: &Array3<f32>, height: usize, width: usize, filter: Filter
     convolve(map, height, width, filter)
 }
 
-/// One axis after the other where one shrinks and the other grows, each with its own filter.
-fn resample(map: &Array3<f32>, height: usize, width: usize) -> Array3<f32> {
-    let (from_height, from_width, _) = map.dim();
+/// What `of` makes of each band of rows (rows × W × 1 or 3), at another size: first each row, then each column, with the
+/// filter for the one and the other.
+fn resample(
+    source: &dyn Pixels,
+    (height, width): (usize, usize),
+    of: impl Fn(Picture) -> Array3<f32> + Sync,
+) -> Array3<f32> {
+    let (from_height, from_width) = source.size();
     let filter = |from, to| if to < from { FilterType::Lanczos3 } else { FilterType::CatmullRom };
-    let (vertical, horizontal) = (filter(from_height, height), filter(from_width, width));
-    if vertical == horizontal || height == from_height || width == from_width {
-        let filter = if width == from_width { vertical } else { horizontal };
-        return convolve(map, height, width, filter);
-    }
-    convolve(&convolve(map, from_height, width, horizontal), height, width, vertical)
+    let rows_of = |rows: Range<usize>| {
+        let (count, map) = (rows.len(), of(source.rows(rows)));
+        if width == from_width { map } else { convolve(&map, count, width, filter(from_width, width)) }
+    };
+    let channels = of(source.rows(0..1)).dim().2;
+    let mut wide = Array3::zeros((from_height, width, channels));
+    let band = band(from_width);
+    let parts: Vec<_> = wide.axis_chunks_iter_mut(Axis(0), band).collect();
+    parts.into_par_iter().enumerate().for_each(|(i, mut part)| {
+        let top = i * band;
+        part.assign(&rows_of(top..(top + band).min(from_height)));
+    });
+    if height == from_height { wide } else { convolve(&wide, height, width, filter(from_height, height)) }
 }
 
 /// (H × W × 1 or 3) → (`height` × `width` × same).
@@ -204,6 +230,25 @@ mod tests {
                     let off = (resized.rgb[[y, x, 1]] - expected[[y, x, 1]]).abs();
                     assert!(off < 2e-3, "{height} × {width} at {y}, {x}: off by {off}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn a_picture_resized_in_bands_is_to_the_bit_what_it_is_in_one() {
+        // More than one band of rows, the last one lower.
+        for (height, width) in [(300, 260), (70_000, 17), (20, 40_000)] {
+            let picture = Picture::from_rgb(ramp(height, width));
+            assert!(band(width) < height);
+            for to in [(37, 53), (height, 53), (37, width), (height + 3, 64)] {
+                let filter = |from, to| if to < from { FilterType::Lanczos3 } else { FilterType::CatmullRom };
+                let whole = match (filter(height, to.0), filter(width, to.1)) {
+                    (vertical, horizontal) if vertical == horizontal || to.0 == height || to.1 == width => {
+                        convolve(&picture.rgb, to.0, to.1, if to.1 == width { vertical } else { horizontal })
+                    }
+                    _ => continue,
+                };
+                assert!(picture.resize(to.0, to.1).rgb == whole.mapv_into(unit), "{height} × {width} to {to:?}");
             }
         }
     }

@@ -17,7 +17,7 @@
 
 use ndarray::{ArrayView1, Axis, Zip};
 
-use super::Picture;
+use super::{Picture, Pixels, bands};
 use crate::config::Tone;
 
 /// The most contrast `auto` adds.
@@ -46,7 +46,7 @@ pub enum Adjustment {
 impl Adjustment {
     /// That of a tone, if the content picture is all that there is to know for it.
     #[must_use]
-    pub fn of_content(tone: Tone, content: &Picture) -> Option<Self> {
+    pub fn of_content(tone: Tone, content: &dyn Pixels) -> Option<Self> {
         match tone {
             Tone::Auto => Some(Adjustment::Stretch),
             Tone::Content => Some(Adjustment::Match(Brightness::of(content))),
@@ -57,7 +57,7 @@ impl Adjustment {
 
     /// That of [`Tone::Style`].
     #[must_use]
-    pub fn of_style(style: &Picture) -> Self {
+    pub fn of_style(style: &dyn Pixels) -> Self {
         Adjustment::Match(Brightness::of(style))
     }
 
@@ -92,7 +92,7 @@ pub struct Brightness {
 impl Brightness {
     /// Of what is seen; `None` where nothing is.
     #[must_use]
-    pub fn of(picture: &Picture) -> Option<Self> {
+    pub fn of(picture: &dyn Pixels) -> Option<Self> {
         let (mut weight, mut sum) = (0.0, 0.0);
         for_each_luma(picture, |y, w| {
             weight += w;
@@ -112,11 +112,13 @@ fn luma(colour: ArrayView1<'_, f32>) -> f64 {
 }
 
 /// Calls `each` with every pixel's brightness and how much it is seen, row by row.
-fn for_each_luma(picture: &Picture, mut each: impl FnMut(f64, f64)) {
-    let colours = picture.rgb.lanes(Axis(2));
-    match &picture.alpha {
-        None => Zip::from(colours).for_each(|colour| each(luma(colour), 1.0)),
-        Some(alpha) => Zip::from(colours).and(alpha).for_each(|colour, &a| each(luma(colour), f64::from(a))),
+fn for_each_luma(picture: &dyn Pixels, mut each: impl FnMut(f64, f64)) {
+    for rows in bands(picture) {
+        let colours = rows.rgb.lanes(Axis(2));
+        match &rows.alpha {
+            None => Zip::from(colours).for_each(|colour| each(luma(colour), 1.0)),
+            Some(alpha) => Zip::from(colours).and(alpha).for_each(|colour, &a| each(luma(colour), f64::from(a))),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
+use ndarray::ArrayViewD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -23,7 +24,7 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::kernels::conv::Choice;
 use crate::kernels::simd::Isa;
-use crate::picture::Picture;
+use crate::picture::{Pixels, bands};
 use crate::state::Found;
 use crate::tensor::Dtype;
 use crate::vgg::Layer;
@@ -216,15 +217,18 @@ impl Checkpoint {
 
 /// The digest of a picture as it is in memory: of its sides, colours and opacity.
 #[must_use]
-pub fn digest(picture: &Picture) -> String {
+pub fn digest(picture: &dyn Pixels) -> String {
     let mut hash = Sha256::new();
-    for side in [picture.height(), picture.width()] {
+    let (height, width) = picture.size();
+    for side in [height, width] {
         hash.update((side as u64).to_le_bytes());
     }
-    let values =
-        [picture.rgb.view().into_dyn()].into_iter().chain(picture.alpha.as_ref().map(|alpha| alpha.view().into_dyn()));
-    values.for_each(|x| {
-        hash.update(bytemuck::cast_slice(x.as_standard_layout().as_slice().expect("in standard layout")))
-    });
+    let mut add = |x: ArrayViewD<'_, f32>| {
+        hash.update(bytemuck::cast_slice(x.as_standard_layout().as_slice().expect("in standard layout")));
+    };
+    bands(picture).for_each(|rows| add(rows.rgb.view().into_dyn()));
+    if picture.has_alpha() {
+        bands(picture).for_each(|rows| add(rows.alpha.expect("it has opacity").view().into_dyn()));
+    }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -8,9 +8,9 @@ use ndarray::Array2;
 use super::calm::Stillness;
 use super::plan::Scale;
 use crate::config::Config;
-use crate::picture::Picture;
 use crate::picture::palette::Colours;
 use crate::picture::tone::Adjustment;
+use crate::picture::{Picture, Pixels, resized, resized_alpha};
 
 /// What a result is made with.
 #[derive(Clone, Debug)]
@@ -34,9 +34,9 @@ pub struct FromContent {
 
 impl FromContent {
     /// Of a run to the scale `last`, on a picture as it was read.
-    pub fn new(config: &Config, last: &Scale, content: &Picture) -> Self {
+    pub fn new(config: &Config, last: &Scale, content: &dyn Pixels) -> Self {
         FromContent {
-            alpha: content.alpha.as_ref().and_then(|_| content.resize(last.height, last.width).alpha),
+            alpha: resized_alpha(content, last.height, last.width),
             tone: Adjustment::of_content(config.tone, content),
         }
     }
@@ -44,9 +44,9 @@ impl FromContent {
 
 impl Finish {
     /// Of a run to the scale `last`, with a style picture as it was read.
-    pub fn new(config: &Config, last: &Scale, content: FromContent, style: &Picture) -> Self {
+    pub fn new(config: &Config, last: &Scale, content: FromContent, style: &dyn Pixels) -> Self {
         let asked = config.match_result || config.calm > 0;
-        let small = asked.then(|| style.resize(last.style.0, last.style.1));
+        let small = asked.then(|| resized(style, last.style.0, last.style.1));
         let colours = small.as_ref().filter(|_| config.match_result).and_then(Colours::of);
         let calmed = small.as_ref().filter(|_| config.calm > 0);
         Finish {

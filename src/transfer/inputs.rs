@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use super::finish::{Finish, FromContent};
 use super::plan::{Plan, Scale};
 use crate::config::Config;
-use crate::picture::Picture;
+use crate::picture::{Picture, Pixels, resized};
 
 /// What a run is made of.
 #[derive(Clone, Debug)]
@@ -31,14 +31,14 @@ pub struct WithoutStyle<'a> {
 impl Inputs {
     /// Of a content and a style picture, for all scales of a plan.
     #[must_use]
-    pub fn new(config: &Config, plan: &Plan, content: &Picture, style: &Picture) -> Self {
+    pub fn new(config: &Config, plan: &Plan, content: &dyn Pixels, style: &dyn Pixels) -> Self {
         Self::of(config, plan, content).with(style)
     }
 
     /// Of a content picture, which may go before the other comes.
     #[must_use]
-    pub fn of<'a>(config: &'a Config, plan: &'a Plan, content: &Picture) -> WithoutStyle<'a> {
-        let sizes = differing(plan).map(|scale| content.resize(scale.height, scale.width)).collect();
+    pub fn of<'a>(config: &'a Config, plan: &'a Plan, content: &dyn Pixels) -> WithoutStyle<'a> {
+        let sizes = differing(plan).map(|scale| resized(content, scale.height, scale.width)).collect();
         WithoutStyle { config, plan, sizes, content: FromContent::new(config, plan.last(), content) }
     }
 
@@ -55,9 +55,9 @@ impl Inputs {
 impl WithoutStyle<'_> {
     /// With the style picture.
     #[must_use]
-    pub fn with(self, style: &Picture) -> Inputs {
+    pub fn with(self, style: &dyn Pixels) -> Inputs {
         let WithoutStyle { config, plan, sizes, content } = self;
-        let styles = differing(plan).map(|scale| style.resize(scale.style.0, scale.style.1));
+        let styles = differing(plan).map(|scale| resized(style, scale.style.0, scale.style.1));
         Inputs {
             sizes: sizes.into_iter().zip(styles).map(|(content, style)| [content, style]).collect(),
             finish: Finish::new(config, plan.last(), content, style),

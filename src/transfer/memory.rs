@@ -35,6 +35,9 @@ const PIXEL: u64 = 3 * 4;
 /// Bytes of a pixel of a picture as most files have it.
 const SAMPLES: u64 = 3;
 
+/// Bytes of such a pixel while it is decoded: a progressive JPEG is kept as coefficients of two bytes until it is whole.
+const DECODING: u64 = 3 * SAMPLES;
+
 /// N × N matrices in `f64` that a layer's transport takes: the root, the transport, and what an eigendecomposition
 /// works with.
 const MATRICES: u64 = 8;
@@ -171,10 +174,9 @@ impl<'a> Count<'a> {
         let last = self.plan.last();
         let [content, style] = [(self.inputs[0], last.width), (self.inputs[1], last.style.1)];
         let read = |((height, width), narrower): ((usize, usize), usize)| {
-            // Beside a picture are the samples it was made of, or, between the two passes that make it smaller, one that
-            // has its height and the width it will have.
-            (PIXEL * (height * width) as u64)
-                + (SAMPLES * (height * width) as u64).max(PIXEL * (height * narrower) as u64)
+            // Rows become colours, and as long as they will be, one band after the other; columns follow when all are there.
+            let resizing = SAMPLES * (height * width) as u64 + PIXEL * (height * narrower) as u64;
+            resizing.max(DECODING * (height * width) as u64)
         };
         let before = Memory { program: FIXED, ..Memory::default() };
         Memory { pictures: read(content).max(read(style)) + self.pending(0), ..before }

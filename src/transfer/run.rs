@@ -354,7 +354,7 @@ fn initial(config: &Config, pictures: &Pictures) -> Result<FeatureMap> {
     let picture = match &config.init {
         Init::Content => content.clone(),
         Init::Matched => pictures.matched(config),
-        Init::File(path) => picture::load(path, config.max_pixels)?.resize(height, width),
+        Init::File(path) => picture::resized(&picture::open(path, config.max_pixels)?, height, width),
         Init::Noise => {
             let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
             Picture::from_rgb(ndarray::Array3::from_shape_simple_fn((height, width, 3), || rng.random::<f32>()))
