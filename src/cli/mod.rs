@@ -8,6 +8,7 @@
 //!
 //! ```text
 //! stylize ── options ── values      flags -> Config; how values are read and shown
+//!    │          └── styles          files, folders and weights of the style pictures
 //! resume                            a checkpoint in place of flags
 //!    └────── work ── watch ─┬── progress ── eta
 //!                │          ├── trace
@@ -42,6 +43,7 @@ mod report;
 mod resume;
 pub mod say;
 mod signals;
+mod styles;
 mod stylize;
 mod trace;
 mod values;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use impasto::config::{Config, Init};
 use impasto::files;
-use impasto::transfer::Step;
+use impasto::transfer::{Step, StyleSize};
 use impasto::vgg::Layer;
 use impasto::{Error, Result};
 use serde::ser::SerializeMap;
@@ -34,21 +34,36 @@ impl Source {
     }
 }
 
+/// A style picture as the header records it, with its weight as it was given.
+#[derive(Serialize)]
+pub struct StyleSource {
+    #[serde(flatten)]
+    source: Source,
+    weight: f64,
+}
+
+impl StyleSource {
+    /// Describes the picture read from `path`.
+    pub fn new(path: &Path, style: &StyleSize) -> Self {
+        StyleSource { source: Source::new(path, style.size), weight: style.weight }
+    }
+}
+
 /// What the first line says.
 #[derive(Serialize)]
 pub struct Header {
     impasto: &'static str,
     config: Config,
     content: Source,
-    style: Source,
+    styles: Vec<StyleSource>,
     output: String,
 }
 
 impl Header {
-    /// The header of a run from `content` and `style` to `output`.
-    pub fn new(config: &Config, content: Source, style: Source, output: &Path) -> Self {
+    /// The header of a run from `content` and `styles` to `output`.
+    pub fn new(config: &Config, content: Source, styles: Vec<StyleSource>, output: &Path) -> Self {
         let output = output.to_string_lossy().into_owned();
-        Header { impasto: env!("CARGO_PKG_VERSION"), config: portable(config), content, style, output }
+        Header { impasto: env!("CARGO_PKG_VERSION"), config: portable(config), content, styles, output }
     }
 }
 

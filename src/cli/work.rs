@@ -10,7 +10,7 @@ use impasto::files;
 use impasto::objective::Listener;
 use impasto::picture::{self, Picture, SaveOptions};
 use impasto::transfer::checkpoint::{self, Origin};
-use impasto::transfer::{Checkpoint, End, Inputs, Outcome, Plan, Run, Scale};
+use impasto::transfer::{Checkpoint, End, Inputs, Outcome, Plan, Run, Scale, Sizes};
 use impasto::{Engine, Error, Result};
 
 use super::eta::Work;
@@ -19,7 +19,7 @@ use super::previews::Previews;
 use super::progress::Progress;
 use super::report::duration;
 use super::signals::Signals;
-use super::trace::{Header, Source, Trace};
+use super::trace::{Header, Source, StyleSource, Trace};
 use super::watch::Watch;
 use super::{details, paths, say};
 
@@ -28,8 +28,8 @@ pub struct Job {
     pub asked: Asked,
     pub config: Config,
     pub save: SaveOptions,
-    /// Height and width of the content and the style picture, as they were read.
-    pub inputs: [(usize, usize); 2],
+    /// Of the pictures as they were read.
+    pub inputs: Sizes,
     pub scales: Vec<Scale>,
     pub checkpoint: Option<PathBuf>,
     pub quiet: bool,
@@ -68,13 +68,13 @@ fn make(job: &Job, watch: &mut Watch, from: Option<(&Checkpoint, bool)>) -> Resu
     let config = &job.config;
     let engine = Engine::new(config.weights.as_deref(), config.threads, NonZeroUsize::MIN)?;
     engine.share(|| {
-        let plan = engine.plan_of(config, job.scales.clone(), job.inputs)?;
+        let plan = engine.plan_of(config, job.scales.clone(), &job.inputs)?;
         if job.verbose {
             details::before(job, &plan);
         }
         check_room(job, &plan)?;
-        let (inputs, [content, style]) = read(job, &plan)?;
-        let digests = job.checkpoint.as_ref().map(|_| engine.digests(content, style)).transpose()?;
+        let (inputs, content, styles) = read(job, &plan)?;
+        let digests = job.checkpoint.as_ref().map(|_| engine.digests(&plan, content, styles)).transpose()?;
         if let (Some((checkpoint, anyway)), Some(digests)) = (from, &digests) {
             checkpoint.check(digests)?;
             if let Some(difference) = checkpoint.header.origin.difference(&Origin::here(&plan)).filter(|_| !anyway) {
@@ -111,15 +111,20 @@ fn make(job: &Job, watch: &mut Watch, from: Option<(&Checkpoint, bool)>) -> Resu
     })
 }
 
-/// Reads the content picture, then the style picture; their digests, if anybody will ask for them.
-fn read(job: &Job, plan: &Plan) -> Result<(Inputs, [String; 2])> {
+/// Reads the content picture, then each style picture; their digests, if anybody will ask for them.
+fn read(job: &Job, plan: &Plan) -> Result<(Inputs, String, Vec<String>)> {
     let digest = |picture: &Picture| job.checkpoint.as_ref().map_or_else(String::new, |_| checkpoint::digest(picture));
     let content = picture::load(&job.asked.content, job.config.max_pixels)?;
-    let (inputs, of_content) = (Inputs::of(&job.config, plan, &content), digest(&content));
-    // There may be no room for both.
+    let (mut inputs, of_content) = (Inputs::of(&job.config, plan, &content), digest(&content));
+    // There may be no room for two.
     drop(content);
-    let style = picture::load(&job.asked.style, job.config.max_pixels)?;
-    Ok((inputs.with(&style), [of_content, digest(&style)]))
+    let mut of_styles = Vec::new();
+    for style in &job.asked.styles {
+        let style = picture::load(&style.path, job.config.max_pixels)?;
+        of_styles.push(digest(&style));
+        inputs = inputs.with(&style);
+    }
+    Ok((inputs.done(), of_content, of_styles))
 }
 
 /// Refuses a run whose picture or checkpoint the disk will have no room for.
@@ -174,9 +179,10 @@ fn watch(job: &Job, from: Option<&Checkpoint>) -> Result<Watch> {
         .as_ref()
         .and_then(|(every, output)| Some(Previews::resume(NonZeroU32::new(*every)?, output.clone(), job.save.clone())));
     let trace = asked.trace.as_ref().map(|path| {
-        let content = Source::new(&asked.content, job.inputs[0]);
-        let style = Source::new(&asked.style, job.inputs[1]);
-        let header = Header::new(config, content, style, &asked.output);
+        let content = Source::new(&asked.content, job.inputs.content);
+        let styles = asked.styles.iter().zip(&job.inputs.styles);
+        let styles = styles.map(|(file, style)| StyleSource::new(&file.path, style));
+        let header = Header::new(config, content, styles.collect(), &asked.output);
         match from {
             Some(checkpoint) => Trace::resume(path, &header, checkpoint.header.iteration),
             None => Trace::create(path, &header),

@@ -34,7 +34,7 @@ use crate::vgg::{Layer, Vgg};
 pub use content::ContentLoss;
 pub use layer_weight::LayerWeight;
 pub use statistic::Statistic;
-use statistic::{Distance, Options, Sums, Target};
+use statistic::{Blend, Distance, Options, Sums, Target};
 pub use strips::{room, room_for_sums};
 pub use tv::Variation;
 
@@ -104,7 +104,7 @@ pub struct Cut {
     /// Rows of the picture that are evaluated at once, a multiple of [`GRID`](crate::kernels::conv::GRID); all of them if
     /// it is not cut.
     pub picture: Option<usize>,
-    /// Rows of the style picture, which is looked at once.
+    /// Rows of each style picture, which is looked at once.
     pub style: Option<usize>,
 }
 
@@ -155,16 +155,21 @@ impl Objective {
     /// Looks at the content and the style picture (H × W × 3 each, sRGB in [0, 1]) and remembers what it saw.
     #[must_use]
     pub fn new(vgg: Arc<Vgg>, goal: Goal, content: &FeatureMap, style: &FeatureMap) -> Self {
-        Self::cut(vgg, goal, content.clone(), style, Cut::default(), &Cancel::default()).expect("nobody cancels")
+        let styles = vec![(1.0, style.clone())];
+        Self::cut(vgg, goal, content.clone(), styles, Cut::default(), &Cancel::default()).expect("nobody cancels")
     }
 
-    /// The same, cut into strips, unless it is cancelled.
+    /// The same of several style pictures, each with its share of 1, cut into strips, unless it is cancelled. What the
+    /// picture is compared with is a blend, and costs an evaluation no more than one style does.
+    ///
+    /// # Panics
+    /// If there is no style.
     #[must_use]
     pub fn cut(
         vgg: Arc<Vgg>,
         goal: Goal,
         content: FeatureMap,
-        style: &FeatureMap,
+        styles: Vec<(f64, FeatureMap)>,
         cut: Cut,
         cancel: &Cancel,
     ) -> Option<Self> {
@@ -177,21 +182,18 @@ impl Objective {
                 Arc::new(tape.value(features).clone())
             })),
         };
-        let sums = match cut.style {
-            Some(rows) => strips::sums(&vgg, &goal, style, rows, pool(), cancel)?,
-            None => features(&vgg, &goal.style_layers, style, pool(), cancel, |tape, features| {
-                let (height, width, _) = tape.dim(features);
-                let sums = moments(tape, features);
-                let sums = tape.tensor(sums).clone().into_dimensionality().expect("N+1 × N");
-                Sums { sums, pixels: height * width }
-            }),
-        };
-        if cancel.is_cancelled() {
-            return None;
+        assert!(!styles.is_empty(), "a style to learn");
+        let mut blends: Vec<(LayerWeight, Blend)> = Vec::new();
+        for (share, style) in styles {
+            let sums = sums(&vgg, &goal, &style, cut.style, pool(), cancel)?;
+            if blends.is_empty() {
+                blends = sums.iter().map(|(layer, sums)| (*layer, Blend::like(sums))).collect();
+            }
+            blends.iter_mut().zip(&sums).for_each(|((_, blend), (_, sums))| blend.add(share, sums));
         }
         let options = Options { refresh: goal.refresh };
-        let target = |(layer, sums): (LayerWeight, Sums)| (layer, goal.statistic.target(&sums, options));
-        let style = sums.into_par_iter().map(target).collect();
+        let target = |(layer, blend): (LayerWeight, Blend)| (layer, goal.statistic.target(&blend.finish(), options));
+        let style = blends.into_par_iter().map(target).collect();
         Some(Objective { vgg, goal, content, style, rows: cut.picture })
     }
 
@@ -369,6 +371,27 @@ fn distances(
 fn weighted_sum(tape: &mut Tape<'_>, losses: &[(LayerWeight, Var)]) -> Var {
     let terms: Vec<Var> = losses.iter().map(|(layer, loss)| scale(tape, *loss, layer.weight)).collect();
     add(tape, &terms)
+}
+
+/// The sums of a style picture's features, in strips of so many rows if it has more, unless it is cancelled.
+fn sums(
+    vgg: &Vgg,
+    goal: &Goal,
+    style: &FeatureMap,
+    rows: Option<usize>,
+    pool: Pool,
+    cancel: &Cancel,
+) -> Option<Vec<(LayerWeight, Sums)>> {
+    if let Some(rows) = rows.filter(|rows| *rows < style.height()) {
+        return strips::sums(vgg, goal, style, rows, pool, cancel);
+    }
+    let sums = features(vgg, &goal.style_layers, style, pool, cancel, |tape, features| {
+        let (height, width, _) = tape.dim(features);
+        let sums = moments(tape, features);
+        let sums = tape.tensor(sums).clone().into_dimensionality().expect("N+1 × N");
+        Sums { sums, pixels: height * width }
+    });
+    (!cancel.is_cancelled()).then_some(sums)
 }
 
 /// What `see` makes of each of the layers, on a picture that is not differentiated.

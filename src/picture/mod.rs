@@ -17,6 +17,7 @@ mod contain;
 mod decode;
 mod directory;
 mod encode;
+mod folder;
 mod jpeg;
 mod orientation;
 mod output;
@@ -29,6 +30,7 @@ use ndarray::{Array2, Array3};
 
 pub use decode::{check_sides, load, size};
 pub use encode::{OutputFormat, SaveOptions};
+pub use folder::pictures_in;
 pub use output::{check_output, check_side, save};
 pub use resize::{Filter, fit, resize_map};
 

@@ -61,6 +61,24 @@ impl Stillness {
         Stillness { levels, quantiles: quantiles.collect() }
     }
 
+    /// Of several paintings, each with its share: at each rank the average of their amplitudes. One that is too small for
+    /// a level has no say in it. `None` of none.
+    #[must_use]
+    pub fn blend(parts: &[(f64, Stillness)]) -> Option<Self> {
+        let deepest = parts.iter().map(|(_, part)| part.quantiles.len()).max()?;
+        let level = |level: usize| {
+            let having: Vec<_> =
+                parts.iter().filter_map(|(share, part)| Some((share, part.quantiles.get(level)?))).collect();
+            let weight: f64 = having.iter().map(|(share, _)| **share).sum();
+            let at = |rank: usize| {
+                let sum: f64 = having.iter().map(|(share, quantiles)| *share * f64::from(quantiles[rank])).sum();
+                (sum / weight) as f32
+            };
+            (0..QUANTILES).map(at).collect()
+        };
+        Some(Stillness { levels: parts[0].1.levels, quantiles: (0..deepest).map(level).collect() })
+    }
+
     /// Makes the finest levels of a picture no livelier, and clamps it to [0, 1]; its opacity stays.
     ///
     /// Both are taken apart into pyramids of up to `levels` + 1 levels, see [`Canvas`]. The amplitude at a pixel is the
@@ -207,6 +225,24 @@ mod tests {
         let mut picture = grainy(20, 24, 0.03);
         picture.alpha = Some(Array2::from_elem((20, 24), 0.5));
         assert_eq!(calmed(&picture, &grainy(20, 24, 0.01), 2).alpha, picture.alpha);
+    }
+
+    #[test]
+    fn the_blend_of_two_paintings_is_as_still_as_they_are_on_average() {
+        let (still, lively) = (Stillness::of(&grainy(40, 30, 0.002), 2), Stillness::of(&grainy(40, 30, 0.02), 2));
+        let blend = Stillness::blend(&[(0.75, still.clone()), (0.25, lively.clone())]).unwrap();
+        for level in 0..2 {
+            let of = |stillness: &Stillness| stillness.quantiles[level][200];
+            assert!((of(&blend) - 0.75 * of(&still) - 0.25 * of(&lively)).abs() < 1e-7);
+        }
+        let same = Stillness::blend(&[(0.3, still.clone()), (0.7, still.clone())]).unwrap();
+        assert_eq!(same.quantiles, still.quantiles);
+        // Too small for a second level.
+        let small = Stillness::of(&grainy(6, 30, 0.02), 2);
+        assert_eq!((small.quantiles.len(), still.quantiles.len()), (1, 2));
+        let blend = Stillness::blend(&[(0.5, small), (0.5, still.clone())]).unwrap();
+        assert_eq!(blend.quantiles[1], still.quantiles[1]);
+        assert!(Stillness::blend(&[]).is_none());
     }
 
     #[test]

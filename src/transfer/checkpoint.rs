@@ -29,12 +29,12 @@ use crate::tensor::Dtype;
 use crate::vgg::Layer;
 
 /// What the digests are of: SHA-256, in hexadecimal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Digests {
     /// The content picture as it was read.
     pub content: String,
-    /// The style picture as it was read.
-    pub style: String,
+    /// Each style picture as it was read, with its share.
+    pub styles: Vec<(f64, String)>,
     /// The weights' file.
     pub weights: String,
 }
@@ -200,13 +200,15 @@ impl Checkpoint {
     /// [`Error::Checkpoint`] names what has changed.
     pub fn check(&self, now: &Digests) -> Result<()> {
         let then = &self.header.digests;
-        let pairs = [
-            ("the content picture", &then.content, &now.content),
-            ("the style picture", &then.style, &now.style),
-            ("the network's weights", &then.weights, &now.weights),
-        ];
-        match pairs.iter().find(|(_, then, now)| then != now) {
-            Some((what, ..)) => Err(self.error(format!(
+        let what = if then.content != now.content {
+            Some("the content picture")
+        } else if then.styles != now.styles {
+            Some(if then.styles.len() == 1 { "the style picture" } else { "one of the style pictures" })
+        } else {
+            (then.weights != now.weights).then_some("the network's weights")
+        };
+        match what {
+            Some(what) => Err(self.error(format!(
                 "{what} has changed since the run began; bring the earlier file back, or begin anew with impasto stylize"
             ))),
             None => Ok(()),

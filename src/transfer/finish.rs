@@ -1,16 +1,16 @@
 //! What becomes of the optimiser's picture at the end: its own size, colours matched, flats calmed, tone, opacity.
 //!
-//! All of it needs a few numbers of the two pictures that were read, not the pictures: those may go before the run
+//! All of it needs a few numbers of the pictures that were read, not the pictures: those may go before the run
 //! begins.
 
 use ndarray::Array2;
 
 use super::calm::Stillness;
 use super::plan::Scale;
-use crate::config::Config;
+use crate::config::{Config, Tone};
 use crate::picture::Picture;
 use crate::picture::palette::Colours;
-use crate::picture::tone::Adjustment;
+use crate::picture::tone::{Adjustment, Brightness};
 
 /// What a result is made with.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub struct Finish {
     size: (usize, usize),
     /// The content picture's opacity at that size.
     alpha: Option<Array2<f32>>,
-    /// The style picture's, with the most that a difference is stretched.
+    /// The style pictures', with the most that a difference is stretched.
     colours: Option<(Colours, f64)>,
     stillness: Option<Stillness>,
     tone: Adjustment,
@@ -42,19 +42,37 @@ impl FromContent {
     }
 }
 
-impl Finish {
-    /// Of a run to the scale `last`, with a style picture as it was read.
-    pub fn new(config: &Config, last: &Scale, content: FromContent, style: &Picture) -> Self {
+/// What of the style pictures a result is made with, each with its share.
+#[derive(Clone, Debug, Default)]
+pub struct FromStyles {
+    colours: Vec<(f64, Colours)>,
+    stillness: Vec<(f64, Stillness)>,
+    brightness: Vec<(f64, Brightness)>,
+}
+
+impl FromStyles {
+    /// Looks at a style picture as it was read, which is of size (H, W) in the run's last scale.
+    pub fn add(&mut self, config: &Config, (height, width): (usize, usize), share: f64, style: &Picture) {
         let asked = config.match_result || config.calm > 0;
-        let small = asked.then(|| style.resize(last.style.0, last.style.1));
+        let small = asked.then(|| style.resize(height, width));
         let colours = small.as_ref().filter(|_| config.match_result).and_then(Colours::of);
+        self.colours.extend(colours.map(|colours| (share, colours)));
         let calmed = small.as_ref().filter(|_| config.calm > 0);
+        self.stillness.extend(calmed.map(|style| (share, Stillness::of(style, config.calm as usize))));
+        let brightness = (config.tone == Tone::Style).then(|| Brightness::of(style)).flatten();
+        self.brightness.extend(brightness.map(|brightness| (share, brightness)));
+    }
+}
+
+impl Finish {
+    /// Of a run to the scale `last`.
+    pub fn new(config: &Config, last: &Scale, content: FromContent, styles: FromStyles) -> Self {
         Finish {
             size: (last.height, last.width),
             alpha: content.alpha,
-            colours: colours.map(|colours| (colours, config.largest_gain)),
-            stillness: calmed.map(|style| Stillness::of(style, config.calm as usize)),
-            tone: content.tone.unwrap_or_else(|| Adjustment::of_style(style)),
+            colours: Colours::blend(&styles.colours).map(|colours| (colours, config.largest_gain)),
+            stillness: Stillness::blend(&styles.stillness),
+            tone: content.tone.unwrap_or(Adjustment::Match(Brightness::blend(&styles.brightness))),
         }
     }
 

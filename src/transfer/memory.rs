@@ -14,6 +14,7 @@
 //! that, one of the whole some 500.
 
 use super::plan::{self, Machine, Plan, Scale};
+use super::sizes::Sizes;
 use crate::config::{Config, Scales};
 use crate::error::{Error, Result};
 use crate::limits;
@@ -99,19 +100,13 @@ pub(super) struct Count<'a> {
     config: &'a Config,
     plan: &'a Plan,
     stages: &'a [Stage],
-    /// (H, W) of the content and the style picture as they were read.
-    inputs: [(usize, usize); 2],
+    /// Of the pictures as they were read.
+    inputs: &'a Sizes,
     threads: usize,
 }
 
 impl<'a> Count<'a> {
-    pub fn new(
-        config: &'a Config,
-        plan: &'a Plan,
-        stages: &'a [Stage],
-        inputs: [(usize, usize); 2],
-        threads: usize,
-    ) -> Self {
+    pub fn new(config: &'a Config, plan: &'a Plan, stages: &'a [Stage], inputs: &'a Sizes, threads: usize) -> Self {
         Count { config, plan, stages, inputs, threads }
     }
 
@@ -132,9 +127,9 @@ impl<'a> Count<'a> {
                     let cut = Cut { picture, style: None };
                     fits(self.iterating(index, cut)) && fits(self.looking(index, self.of_content(scale, cut)))
                 });
-                let style = among(scale.style.0, &|style| {
-                    fits(self.looking(index, self.of_style(scale, Cut { picture, style })))
-                });
+                let highest = scale.styles.iter().map(|style| style.0).max().unwrap_or_default();
+                let style =
+                    among(highest, &|style| fits(self.looking(index, self.of_styles(scale, Cut { picture, style }))));
                 Cut { picture, style }
             })
             .collect()
@@ -143,7 +138,7 @@ impl<'a> Count<'a> {
     /// The fullest moment of a scale.
     pub fn scale(&self, index: usize) -> Memory {
         let (scale, cut) = (&self.plan.scales[index], self.plan.cuts[index]);
-        let looked = self.of_content(scale, cut).max(self.of_style(scale, cut));
+        let looked = self.of_content(scale, cut).max(self.of_styles(scale, cut));
         fuller(self.looking(index, looked), self.iterating(index, cut))
     }
 
@@ -169,7 +164,8 @@ impl<'a> Count<'a> {
     /// One picture after the other is read, and all that is made of it.
     fn resizing(&self) -> Memory {
         let last = self.plan.last();
-        let [content, style] = [(self.inputs[0], last.width), (self.inputs[1], last.style.1)];
+        let styles = self.inputs.styles.iter().zip(&last.styles).map(|(style, here)| (style.size, here.1));
+        let pictures = styles.chain([(self.inputs.content, last.width)]);
         let read = |((height, width), narrower): ((usize, usize), usize)| {
             // Beside a picture are the samples it was made of, or, between the two passes that make it smaller, one that
             // has its height and the width it will have.
@@ -177,7 +173,7 @@ impl<'a> Count<'a> {
                 + (SAMPLES * (height * width) as u64).max(PIXEL * (height * narrower) as u64)
         };
         let before = Memory { program: FIXED, ..Memory::default() };
-        Memory { pictures: read(content).max(read(style)) + self.pending(0), ..before }
+        Memory { pictures: pictures.map(read).max().unwrap_or_default() + self.pending(0), ..before }
     }
 
     /// Content and style are looked at, in `maps` bytes.
@@ -185,7 +181,7 @@ impl<'a> Count<'a> {
         let scale = &self.plan.scales[index];
         // The picture before and its optimiser are still there, and the one to begin with.
         let before = if index == 0 { 0 } else { self.canvas(index - 1) };
-        let here = PIXEL * (2 * scale.pixels() + scale.style.0 * scale.style.1) as u64;
+        let here = PIXEL * (2 * scale.pixels() + style_pixels(scale)) as u64;
         let pictures = here + self.pending(index + 1);
         Memory { maps, canvas: before, pictures, targets: self.targets(scale), ..self.always(scale, None) }
     }
@@ -241,13 +237,15 @@ impl<'a> Count<'a> {
         if cut.picture.is_some() { 0 } else { self.two_maps(scale.pixels()) + self.content_maps(scale) }
     }
 
-    /// Bytes of maps while the style picture is looked at.
-    fn of_style(&self, scale: &Scale, cut: Cut) -> u64 {
+    /// Bytes of maps while the style pictures are looked at, one after the other, and of what is learned from several.
+    fn of_styles(&self, scale: &Scale, cut: Cut) -> u64 {
         let Plan { goal, network, .. } = self.plan;
-        match cut.style {
-            None => self.two_maps(scale.style.0 * scale.style.1),
-            Some(rows) => room_for_sums(goal, self.stages, network, scale.style, rows) as u64,
-        }
+        let of = |&size: &(usize, usize)| match cut.style.filter(|rows| *rows < size.0) {
+            None => self.two_maps(size.0 * size.1),
+            Some(rows) => room_for_sums(goal, self.stages, network, size, rows) as u64,
+        };
+        let blends = if scale.styles.len() > 1 { 8 * self.squares() } else { 0 };
+        scale.styles.iter().map(of).max().unwrap_or_default() + blends
     }
 
     /// Of a picture of which nothing is kept: the largest convolution's input and output.
@@ -296,12 +294,15 @@ impl<'a> Count<'a> {
     fn pending(&self, from: usize) -> u64 {
         let scales = &self.plan.scales;
         let differs = |index: &usize| *index == 0 || !scales[*index].continues(&scales[index - 1]);
-        let pixels = (from..scales.len()).filter(differs).map(|index| {
-            let scale = &scales[index];
-            scale.pixels() + scale.style.0 * scale.style.1
-        });
+        let pixels =
+            (from..scales.len()).filter(differs).map(|index| scales[index].pixels() + style_pixels(&scales[index]));
         PIXEL * pixels.sum::<usize>() as u64
     }
+}
+
+/// Pixels of all style pictures of a scale.
+fn style_pixels(scale: &Scale) -> usize {
+    scale.styles.iter().map(|(height, width)| height * width).sum()
 }
 
 fn fuller(one: Memory, other: Memory) -> Memory {
@@ -317,7 +318,7 @@ fn features(layer: Layer) -> u64 {
 pub(super) fn check(
     config: &Config,
     plan: &Plan,
-    inputs: [(usize, usize); 2],
+    inputs: &Sizes,
     architecture: Architecture,
     machine: Machine,
 ) -> Result<()> {
@@ -351,7 +352,7 @@ pub(super) fn check(
 /// The largest --size below `than` of which there is room in `limit` bytes.
 fn largest(
     config: &Config,
-    inputs: [(usize, usize); 2],
+    inputs: &Sizes,
     architecture: Architecture,
     machine: Machine,
     than: usize,
@@ -362,7 +363,8 @@ fn largest(
     }
     let fits = |size: u32| {
         let config = Config { size, ..config.clone() };
-        let plan = Plan::new(&config, inputs[0], inputs[1], architecture, machine);
+        let scales = plan::scales(&config, inputs);
+        let plan = scales.and_then(|scales| Plan::of(&config, scales, inputs, architecture, machine));
         plan.is_ok_and(|plan| plan.memory.total() <= limit)
     };
     let sizes: Vec<u32> = (16..than as u32).step_by(16).collect();

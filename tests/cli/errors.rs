@@ -15,6 +15,9 @@ const ERRORS: &[Row] = &[
     // Options that make no sense.
     ("@ --size=5", 2, "--size 5", "give at least 16 pixels"),
     ("@ --style-size=5", 2, "--style-size 5", "give at least 16 pixels"),
+    ("@ --style-scale=0", 2, "--style-scale 0", "give a number from 0.01 to 100"),
+    ("@ --style-scale=0.02", 2, "the style picture would be", "give a --style-scale that leaves at least 16"),
+    ("@ --style=style.bmp:0", 2, "--style style.bmp:0: a style of weight 0", "give a number above 0, or leave it out"),
     ("@ --iterations=0", 2, "--iterations 0", "give at least 1"),
     ("@ --content-weight=-1", 2, "--content-weight -1", "give a number of at least 0"),
     ("@ --style-weight=inf", 2, "--style-weight inf", "give a number of at least 0"),
@@ -59,6 +62,8 @@ const ERRORS: &[Row] = &[
     ("stylize empty.jpg style.bmp -o o.png", 3, "empty.jpg: the file is empty", "copy it again"),
     ("stylize letter.png style.bmp -o o.png", 3, "letter.png: is not a picture", "give a JPEG, PNG"),
     ("stylize good.png letter.png -o o.png", 3, "letter.png: is not a picture", "give a JPEG, PNG"),
+    ("@ --style=nowhere.png:0.5", 3, "nowhere.png: no such file", "check the path"),
+    ("stylize good.png folder -o o.png", 3, "folder: no picture is in this folder", "give one with files such as .jpg"),
     ("@ --init=letter.png", 3, "letter.png: is not a picture", "give a JPEG, PNG"),
     ("stylize picture.heic style.bmp -o o.png", 3, "picture.heic: is", "JPEG, PNG, WebP"),
     ("stylize half.jpg style.bmp -o o.png", 3, "half.jpg: the JPEG file is truncated", "copy it again from its source"),

@@ -97,14 +97,50 @@ pub struct Distance {
     pub gradient: ArrayD<f32>,
 }
 
-/// First and second moments of a layer, summed over `pixels` pixels: [`crate::ops::moments`]. Sums of several pictures
-/// may be added up, each weighted by its share over its pixels, before a target is made of them.
+/// First and second moments of a layer, summed over `pixels` pixels: [`crate::ops::moments`].
 #[derive(Clone, Debug)]
 pub struct Sums {
     /// FᵀF and below it ΣF (N+1 × N).
     pub sums: Array2<f32>,
     /// M.
     pub pixels: usize,
+}
+
+/// The sums of several pictures, each with its share: what one would have whose means and second moments are theirs,
+/// averaged.
+///
+/// ```text
+///   Σ_k s_k (FᵀF)_k / M_k      Σ_k s_k (ΣF)_k / M_k      Σ_k s_k = 1
+/// ```
+#[derive(Clone, Debug)]
+pub struct Blend {
+    /// Per pixel, (N+1 × N). In `f64`, so that a picture blended with itself is itself to the last bit of its `f32`.
+    means: Array2<f64>,
+    pixels: usize,
+}
+
+impl Blend {
+    /// Of nothing yet, for sums of such a shape, and to be told as sums over as many pixels.
+    #[must_use]
+    pub fn like(sums: &Sums) -> Self {
+        Blend { means: Array2::zeros(sums.sums.dim()), pixels: sums.pixels }
+    }
+
+    /// Takes a picture's sums in.
+    ///
+    /// # Panics
+    /// If they have another shape.
+    pub fn add(&mut self, share: f64, sums: &Sums) {
+        let share = share / sums.pixels as f64;
+        self.means.zip_mut_with(&sums.sums, |mean, &sum| *mean += share * f64::from(sum));
+    }
+
+    /// The sums.
+    #[must_use]
+    pub fn finish(self) -> Sums {
+        let pixels = self.pixels as f64;
+        Sums { sums: self.means.mapv(|mean| (pixels * mean) as f32), pixels: self.pixels }
+    }
 }
 
 /// What a target may be told.
@@ -255,6 +291,28 @@ mod testing {
 mod tests {
     use super::testing::sums;
     use super::*;
+
+    #[test]
+    fn a_blend_averages_means_and_second_moments_whatever_the_sizes() {
+        let one = Sums { sums: ndarray::arr2(&[[2.0, 4.0], [4.0, 8.0], [2.0, 4.0]]), pixels: 2 };
+        let other = Sums { sums: ndarray::arr2(&[[30.0, 0.0], [0.0, 10.0], [20.0, 10.0]]), pixels: 10 };
+        let mut blend = Blend::like(&one);
+        blend.add(0.75, &one);
+        blend.add(0.25, &other);
+        // ¾·(1, 2, 4; 1, 2) + ¼·(3, 0, 1; 2, 1), over two pixels again.
+        let blend = blend.finish();
+        assert_eq!((blend.sums, blend.pixels), (ndarray::arr2(&[[3.0, 3.0], [3.0, 6.5], [2.5, 3.5]]), 2));
+    }
+
+    #[test]
+    fn a_picture_blended_with_itself_is_itself_to_the_bit() {
+        let sums = sums(977, 6, 3);
+        for shares in [&[1.0][..], &[0.5, 0.5], &[0.7, 0.3], &[1.0 / 3.0; 3]] {
+            let mut blend = Blend::like(&sums);
+            shares.iter().for_each(|&share| blend.add(share, &sums));
+            assert_eq!(blend.finish().sums, sums.sums, "{shares:?}");
+        }
+    }
 
     #[test]
     fn names_are_unique_and_every_distance_to_itself_is_nothing() {

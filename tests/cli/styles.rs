@@ -1,0 +1,135 @@
+//! Several styles on the command line: files and folders with their weights.
+
+use crate::support::{Folder, SMALL_RUN, impasto, misunderstood, picture, refused, trace};
+
+/// A folder with the pictures `photo.png`, `a.bmp`, `b.png`, and in `art` two more and a letter.
+fn gallery() -> Folder {
+    let folder = Folder::new();
+    let copy = |from: &str, to: &str| {
+        std::fs::copy(picture(from), folder.path(to)).unwrap();
+    };
+    std::fs::create_dir(folder.path("art")).unwrap();
+    std::fs::create_dir(folder.path("empty")).unwrap();
+    for (from, to) in [("rgb.png", "photo.png"), ("colour.bmp", "a.bmp"), ("display-p3.png", "b.png")] {
+        copy(from, to);
+    }
+    copy("colour.bmp", "art/1.bmp");
+    copy("display-p3.png", "art/2.PNG");
+    folder.file("art/letter.txt", "Dear reader,");
+    folder
+}
+
+fn run(folder: &Folder, arguments: &[&str]) -> assert_cmd::Command {
+    let mut command = impasto(["stylize", "photo.png"]);
+    command.args(SMALL_RUN).args(["--init=matched", "--tone=style", "--match-result=on"]).args(arguments);
+    command.current_dir(folder.path(""));
+    command
+}
+
+/// The picture that a run makes.
+fn made(folder: &Folder, arguments: &[&str]) -> Vec<f32> {
+    run(folder, arguments).args(["-oo.png", "--overwrite"]).assert().success();
+    impasto::picture::load(&folder.path("o.png"), u64::MAX).unwrap().rgb.into_iter().collect()
+}
+
+#[test]
+fn styles_may_be_given_in_any_of_their_places() {
+    let folder = gallery();
+    let alone = made(&folder, &["a.bmp"]);
+    assert!(alone == made(&folder, &["--style=a.bmp"]));
+    assert!(alone == made(&folder, &["--style=a.bmp:7"]));
+    assert!(alone == made(&folder, &["a.bmp", "--style", "a.bmp:0.5"]));
+    let both = made(&folder, &["--style=a.bmp:1", "--style=b.png:3"]);
+    assert!(both != alone && both != made(&folder, &["b.png"]));
+    assert!(both == made(&folder, &["a.bmp", "--style=b.png:3"]));
+    // The pictures of a folder share its weight.
+    let quarters = made(&folder, &["--style=a.bmp:2", "--style=b.png:1", "--style=b.png:1"]);
+    assert!(quarters == made(&folder, &["--style=a.bmp", "--style=b.png"]));
+    assert!(made(&folder, &["art"]) == made(&folder, &["--style=a.bmp", "--style=b.png"]));
+    assert!(
+        made(&folder, &["--style=art:2", "--style=b.png:2"]) == made(&folder, &["--style=a.bmp:1", "--style=b.png:3"])
+    );
+}
+
+#[test]
+fn larger_strokes_are_another_picture_and_a_name_may_have_colons() {
+    let folder = gallery();
+    let usual = made(&folder, &["a.bmp"]);
+    assert!(usual == made(&folder, &["a.bmp", "--style-scale=1"]));
+    assert!(usual != made(&folder, &["a.bmp", "--style-scale=1.5"]));
+    std::fs::rename(folder.path("a.bmp"), folder.path("12:30.bmp")).unwrap();
+    assert!(usual == made(&folder, &["--style=12:30.bmp"]));
+    std::fs::rename(folder.path("12:30.bmp"), folder.path("12:30")).unwrap();
+    assert!(usual == made(&folder, &["--style=12:30:1"]));
+    assert!(usual == made(&folder, &["12:30"]));
+}
+
+#[test]
+fn every_style_is_in_the_name_the_trace_the_recipe_and_what_is_said() {
+    let folder = gallery();
+    let mut command = run(&folder, &["--style=a.bmp:0.5", "--style=art:1.5", "--trace=t", "-v"]);
+    let said = String::from_utf8(command.assert().success().get_output().stderr.clone()).unwrap();
+    for words in ["a.bmp 32×24, 25.0 %", "2.PNG 32×24, 37.5 %", "style-scale", "style 32×24 and 2 more"] {
+        assert!(said.contains(words), "{words} in {said}");
+    }
+    let header = &trace(&folder.path("t"))[0];
+    let styles = header["styles"].as_array().unwrap();
+    let weights: Vec<f64> = styles.iter().map(|style| style["weight"].as_f64().unwrap()).collect();
+    assert_eq!((weights, &styles[1]["path"]), (vec![0.5, 0.75, 0.75], &"art/1.bmp".into()));
+    let bytes = std::fs::read(folder.path("photo-a-art.png")).unwrap();
+    let recipe = b"stylize photo.png --style a.bmp:0.5 --style 1.bmp:0.75 --style 2.PNG:0.75 {";
+    assert!(bytes.windows(recipe.len()).any(|window| window == recipe));
+}
+
+#[test]
+fn a_plan_counts_every_style() {
+    let folder = gallery();
+    let plan = |styles: &[&str]| -> serde_json::Value {
+        let mut command = impasto(["plan", "photo.png"]);
+        command.args(SMALL_RUN).args(styles).arg("--json").current_dir(folder.path(""));
+        serde_json::from_slice(&command.assert().success().get_output().stdout).unwrap()
+    };
+    let (one, three) = (plan(&["a.bmp"]), plan(&["a.bmp", "--style=art:0.5"]));
+    assert_eq!(one["styles"].as_array().unwrap().len(), 1);
+    assert_eq!(three["styles"][2]["weight"], 0.25);
+    assert_eq!(three["scales"][0]["styles"].as_array().unwrap().len(), 3);
+    assert!(three["peak_bytes"].as_u64() > one["peak_bytes"].as_u64());
+}
+
+#[test]
+fn a_run_with_several_styles_goes_on_from_anywhere_unless_one_has_changed() {
+    let folder = gallery();
+    let flags = ["--style=art", "--style=a.bmp:0.5", "-oo.png", "--iterations=4"];
+    run(&folder, &flags).assert().success();
+    let whole = std::fs::read(folder.path("o.png")).unwrap();
+    run(&folder, &flags).args(["--checkpoint=c", "--overwrite"]).assert().success();
+    std::fs::remove_file(folder.path("o.png")).unwrap();
+    // What a folder holds was decided when the run began.
+    std::fs::copy(picture("grey.png"), folder.path("art/0.png")).unwrap();
+    let resume = |flag: &str| impasto(["resume", folder.path("c").to_str().unwrap(), flag]).assert();
+    resume("-q").success();
+    assert!(std::fs::read(folder.path("o.png")).unwrap() == whole);
+    std::fs::copy(picture("grey.png"), folder.path("art/2.PNG")).unwrap();
+    let words = ["one of the style pictures has changed", "bring the earlier file back"];
+    refused(resume("--iterations=1"), 7, &words);
+}
+
+#[test]
+fn what_cannot_be_a_style_is_refused_and_none_is_written_over() {
+    let folder = gallery();
+    let before = folder.names();
+    let usage = |arguments: &[&str], words: &[&str]| refused(run(&folder, arguments).assert(), 2, words);
+    usage(&["--style=a.bmp:0", "-oo.png"], &["--style a.bmp:0", "above 0, or leave it out"]);
+    usage(&["--style=a.bmp:1", "--style=b.png:-1", "-oo.png"], &["--style b.png:-1", "above 0, or leave it out"]);
+    usage(&["--style=a.bmp:NaN", "-oo.png"], &["--style a.bmp:NaN", "above 0, or leave it out"]);
+    usage(&["a.bmp", "--style=b.png", "-ob.png"], &["b.png: is the input picture b.png", "choose another name"]);
+    usage(&["art", "-oart/2.PNG"], &["is the input picture art/2.PNG", "choose another name"]);
+    usage(&["art", "-oo.png", "--trace=art/1.bmp"], &["this is an input", "a name of its own"]);
+    let absent = |arguments: &[&str], words: &[&str]| refused(run(&folder, arguments).assert(), 3, words);
+    absent(&["--style=nowhere.png:0.5", "-oo.png"], &["nowhere.png: no such file", "check the path"]);
+    absent(&["empty", "-oo.png"], &["empty: no picture is in this folder", "give one with files"]);
+    folder.file("art/3.png", "Dear reader,");
+    absent(&["--style=art", "-oo.png"], &["art/3.png: is not a picture", "give a JPEG, PNG"]);
+    misunderstood(run(&folder, &["--style=:0.5"]).assert(), &["':0.5'", "--style", "painting.jpg:0.7"]);
+    assert_eq!(folder.names(), before);
+}
