@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 use impasto::config::{OptimizerKind, Scales};
 use impasto::objective::{LayerWeight, Statistic};
 use impasto::state::Saved;
-use impasto::transfer::checkpoint::{Header, digest};
+use impasto::transfer::checkpoint::{Digests, Header, digest};
 use impasto::transfer::{Checkpoint, Inputs, Scale, Sizes};
 use impasto::vgg::{Layer, Weights};
 use impasto::{Config, Engine, Error, Picture, Preset, picture};
@@ -192,7 +192,9 @@ pub fn checkpoints() -> Vec<Vec<u8>> {
             for _ in 0..3 {
                 run.step().expect("a step");
             }
-            let digests = engine.digests(&plan, digest(content), vec![digest(style)]).expect("weights");
+            let weights = engine.weights_digest().expect("weights");
+            let styles = vec![(1.0, digest(style))];
+            let digests = Digests { content: digest(content), styles, masks: Vec::new(), weights };
             let header = Header::new(&run, &config, &plan, digests);
             Checkpoint::write(path.path(), &header, "{}".into(), &run).expect("a checkpoint");
         });

@@ -37,7 +37,8 @@ fn steps(run: &mut Run<'_>, most: usize) -> usize {
 }
 
 fn digests(plan: &Plan, [content, style]: &[Picture; 2]) -> Digests {
-    ENGINE.digests(plan, digest(content), vec![digest(style)]).unwrap()
+    let weights = ENGINE.weights_digest().unwrap();
+    Digests { content: digest(content), styles: vec![(plan.shares[0], digest(style))], masks: Vec::new(), weights }
 }
 
 /// Writes the run to a file and forgets it.

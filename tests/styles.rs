@@ -11,8 +11,8 @@ use common::weights_file;
 use impasto::config::{ScaleRule, Scales, Tone};
 use impasto::objective::{Goal, Objective, Statistic};
 use impasto::tensor::{FeatureMap, Pool};
-use impasto::transfer::checkpoint::{Header, digest};
-use impasto::transfer::{Checkpoint, Inputs, Sizes, Style};
+use impasto::transfer::checkpoint::{Digests, Header, digest};
+use impasto::transfer::{Checkpoint, Inputs, Plan, Regions, Sizes, Step, Style};
 use impasto::vgg::network::Options;
 use impasto::vgg::{Vgg, Weights};
 use impasto::{Config, Engine, Error, Picture, Preset};
@@ -51,7 +51,7 @@ fn weighing(weights: &[f64], pictures: &[&Picture]) -> Vec<Style> {
 
 fn made(config: &Config, styles: &[Style]) -> (Picture, f64) {
     let mut last = 0.0;
-    let outcome = ENGINE.stylize_with(config, &photograph(), styles, |step| {
+    let outcome = ENGINE.stylize_with(config, &photograph(), styles, &Regions::default(), |step| {
         last = step.total;
         ControlFlow::Continue(())
     });
@@ -125,12 +125,12 @@ fn a_budget_changes_no_byte() {
     let styles = weighing(&[0.6, 0.4], &[&one, &other]);
     let of = |cut: Option<usize>| {
         let config = config();
-        let sizes = Sizes::of(&photograph(), &styles);
+        let sizes = Sizes::of(&photograph(), &styles, &Regions::default());
         let scales = impasto::transfer::plan::scales(&config, &sizes).unwrap();
         ENGINE.share(|| {
             let mut plan = ENGINE.plan_of(&config, scales, &sizes).unwrap();
             plan.cuts.iter_mut().for_each(|to| (to.picture, to.style) = (cut, cut));
-            let inputs = Inputs::all(&config, &plan, &photograph(), &styles);
+            let inputs = Inputs::all(&config, &plan, &photograph(), &styles, &Regions::default()).unwrap();
             let mut run = ENGINE.begin(&config, &plan, inputs).unwrap();
             while run.step().unwrap().is_some() {}
             run.result()
@@ -144,15 +144,16 @@ fn a_run_that_goes_on_makes_the_same_bytes_and_another_blend_is_refused() {
     let [one, other] = paintings();
     let (config, content) = (config(), photograph());
     let styles = weighing(&[0.6, 0.4], &[&one, &other]);
-    let digests = |plan: &_, styles: &[Style]| {
-        let styles = styles.iter().map(|style| digest(&style.picture)).collect();
-        ENGINE.digests(plan, digest(&content), styles).unwrap()
+    let digests = |plan: &Plan, styles: &[Style]| {
+        let styles = plan.shares.iter().copied().zip(styles.iter().map(|style| digest(&style.picture)));
+        let weights = ENGINE.weights_digest().unwrap();
+        Digests { content: digest(&content), styles: styles.collect(), masks: Vec::new(), weights }
     };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run");
     let resumed = ENGINE.share(|| {
-        let plan = ENGINE.plan_with(&config, &content, &styles).unwrap();
-        let inputs = || Inputs::all(&config, &plan, &content, &styles);
+        let plan = ENGINE.plan_with(&config, &content, &styles, &Regions::default()).unwrap();
+        let inputs = || Inputs::all(&config, &plan, &content, &styles, &Regions::default()).unwrap();
         let mut run = ENGINE.begin(&config, &plan, inputs()).unwrap();
         // One iteration of the second scale.
         (0..5).for_each(|_| drop(run.step().unwrap()));
@@ -162,7 +163,7 @@ fn a_run_that_goes_on_makes_the_same_bytes_and_another_blend_is_refused() {
         checkpoint.check(&digests(&plan, &styles)).unwrap();
         // The same pictures with other weights, and in another order.
         for others in [weighing(&[0.5, 0.5], &[&one, &other]), weighing(&[0.6, 0.4], &[&other, &one])] {
-            let plan = ENGINE.plan_with(&config, &content, &others).unwrap();
+            let plan = ENGINE.plan_with(&config, &content, &others, &Regions::default()).unwrap();
             let refusal = checkpoint.check(&digests(&plan, &others)).unwrap_err().to_string();
             assert!(refusal.contains("one of the style pictures has changed"), "{refusal}");
         }
@@ -177,7 +178,8 @@ fn a_run_that_goes_on_makes_the_same_bytes_and_another_blend_is_refused() {
 fn no_style_and_a_style_without_weight_are_refused() {
     let [one, other] = paintings();
     let refused = |styles: &[Style]| {
-        let error = ENGINE.stylize_with(&config(), &photograph(), styles, |_| ControlFlow::Continue(())).unwrap_err();
+        let run = |_: &Step<'_>| ControlFlow::Continue(());
+        let error = ENGINE.stylize_with(&config(), &photograph(), styles, &Regions::default(), run).unwrap_err();
         assert!(matches!(error, Error::Usage(_)));
         error.to_string()
     };

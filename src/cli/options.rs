@@ -13,7 +13,7 @@ use impasto::objective::{LayerWeight, Statistic};
 use impasto::vgg::Pooling;
 
 use super::presets::with_default;
-use super::styles::{self, StyleFile};
+use super::styles::{MaskSource, Scene, StyleFile};
 use super::{EXIT_CODES, paths, presets, values};
 
 const OUTPUT: &str = "Output";
@@ -44,14 +44,32 @@ pub struct Options {
     #[arg(required_unless_present = "styles")]
     pub style: Option<PathBuf>,
 
-    /// One of several styles, and its weight [default: 1]
+    /// One of several styles, its weight [default: 1], and where it is painted
     ///
     /// Repeat it for each: --style a.jpg:0.7 --style b.jpg:0.3. STYLE, if it is given too, has weight 1, and only the
     /// weights' ratios matter. Pictures of a folder share its weight. What is learned is the average of all, and takes
     /// no longer than one. A weight is what follows the last colon, if that is a number: a name that ends like that
     /// needs one, 12:30:1.
-    #[arg(long = "style", value_name = "PICTURE[:WEIGHT]", value_parser = StyleFile::parse, help_heading = LOOK)]
+    ///
+    /// With a mask, --style a.jpg:1:mask.png, it is painted where that is white: a picture of any size, laid over CONTENT,
+    /// or opacity or transparency for CONTENT's own. Styles without a mask are painted where the masks leave room. Greys
+    /// and overlaps are blends, by weight; black in all of them is an error.
+    #[arg(long = "style", value_name = "PICTURE[:WEIGHT[:MASK]]", value_parser = StyleFile::parse)]
+    #[arg(help_heading = LOOK)]
     pub styles: Vec<StyleFile>,
+
+    /// What of a style picture to learn from: white in MASK
+    ///
+    /// A picture of any size, laid over the style picture. Of several styles name the one it is for:
+    /// --style-mask a.jpg=mask.png.
+    #[arg(long, value_name = "[STYLE=]MASK", help_heading = LOOK, hide_short_help = true)]
+    pub style_mask: Vec<PathBuf>,
+
+    /// What of CONTENT stays as it is: white in MASK
+    ///
+    /// A picture of any size, laid over CONTENT, greys being a blend; or opacity or transparency for CONTENT's own.
+    #[arg(long, value_name = "MASK", value_parser = MaskSource::parse, help_heading = LOOK)]
+    pub keep: Option<MaskSource>,
 
     /// The picture to write [default: beside CONTENT]
     ///
@@ -360,12 +378,12 @@ impl Options {
         self.style.iter().map(|path| StyleFile::new(path)).chain(self.styles.iter().cloned()).collect()
     }
 
-    /// The files of all styles.
+    /// What is painted where.
     ///
     /// # Errors
-    /// Those of [`styles::files`].
-    pub fn styles(&self) -> Result<Vec<StyleFile>> {
-        styles::files(&self.given())
+    /// Those of [`Scene::new`].
+    pub fn scene(&self) -> Result<Scene> {
+        Scene::new(self.given(), &self.style_mask, self.keep.clone())
     }
 
     /// Where the result goes.
@@ -380,15 +398,14 @@ impl Options {
         if self.overwrite { name } else { paths::unused(name) }
     }
 
-    /// Every file the run reads, with these styles.
-    pub fn inputs<'a>(&'a self, styles: &'a [StyleFile]) -> Vec<&'a Path> {
+    /// Every file the run reads, with those of a scene.
+    pub fn inputs<'a>(&'a self, scene: &'a Scene) -> Vec<&'a Path> {
         let start = match &self.init {
             Some(Init::File(path)) => Some(path),
             _ => None,
         };
-        let styles = styles.iter().map(|style| &style.path);
-        let others = [start, self.weights.as_ref()].into_iter().flatten();
-        [&self.content].into_iter().chain(styles).chain(others).map(PathBuf::as_path).collect()
+        let others = [start, self.weights.as_ref()].into_iter().flatten().map(PathBuf::as_path);
+        [self.content.as_path()].into_iter().chain(scene.files()).chain(others).collect()
     }
 }
 
@@ -522,12 +539,12 @@ mod tests {
     fn styles_come_in_the_order_in_which_they_are_given() {
         let parse = |words: &[&str]| Program::try_parse_from(words).map(|program| program.options);
         let both = parse(&["impasto", "c.jpg", "--style", "b.jpg:0.5", "a.jpg", "--style", "C:/d.jpg"]).unwrap();
-        let weighing = |path: &str, weight| StyleFile { path: path.into(), weight };
-        let all = [weighing("a.jpg", 1.0), weighing("b.jpg", 0.5), weighing("C:/d.jpg", 1.0)];
-        assert_eq!(both.styles().unwrap(), all);
-        assert_eq!(both.inputs(&all), ["c.jpg", "a.jpg", "b.jpg", "C:/d.jpg"].map(Path::new));
+        let weighing = |path: &str, weight| StyleFile { weight, ..StyleFile::new(Path::new(path)) };
+        let scene = both.scene().unwrap();
+        assert_eq!(scene.styles, [weighing("a.jpg", 1.0), weighing("b.jpg", 0.5), weighing("C:/d.jpg", 1.0)]);
+        assert_eq!(both.inputs(&scene), ["c.jpg", "a.jpg", "b.jpg", "C:/d.jpg"].map(Path::new));
         let flag = parse(&["impasto", "c.jpg", "--style=b.jpg"]).unwrap();
-        assert_eq!(flag.styles().unwrap(), [weighing("b.jpg", 1.0)]);
+        assert_eq!(flag.scene().unwrap().styles, [weighing("b.jpg", 1.0)]);
         assert!(parse(&["impasto", "c.jpg"]).unwrap_err().to_string().contains("STYLE"));
     }
 
@@ -535,7 +552,7 @@ mod tests {
     fn a_start_that_is_neither_content_nor_noise_is_a_file() {
         let options = parsed(&["--init", "./noise"]).unwrap();
         assert_eq!(options.init, Some(Init::File("./noise".into())));
-        assert!(options.inputs(&[]).contains(&Path::new("./noise")));
+        assert!(options.inputs(&options.scene().unwrap()).contains(&Path::new("./noise")));
     }
 
     #[test]

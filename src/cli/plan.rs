@@ -11,7 +11,7 @@ use impasto::{Engine, Result};
 use serde_json::{Map, Value, json};
 
 use super::report::duration;
-use super::styles::{self, StyleFile};
+use super::styles::StyleFile;
 use super::{options, say};
 
 /// Show what a run would take, memory and time, without making it.
@@ -34,8 +34,8 @@ pub fn run(options: &Options) -> Result<u8> {
     let begun = Instant::now();
     let size = |path: &Path| picture::load(path, config.max_pixels).map(|picture| (picture.height(), picture.width()));
     let content = size(&options.run.content)?;
-    let styles = options.run.styles()?;
-    let inputs = styles::sizes(content, &styles, size)?;
+    let scene = options.run.scene()?;
+    let inputs = scene.sizes(content, size)?;
     let reading = begun.elapsed().as_secs_f64();
     let scales = plan::scales(&config, &inputs)?;
     let engine = Engine::new(config.weights.as_deref(), config.threads, NonZeroUsize::MIN)?;
@@ -46,7 +46,7 @@ pub fn run(options: &Options) -> Result<u8> {
     })?;
     let total = reading + seconds.iter().sum::<f64>();
     let text = if options.json {
-        json(&options.run.content, &styles, &inputs, &plan, &seconds, total)
+        json(&options.run.content, &scene.styles, &inputs, &plan, &seconds, total)
     } else {
         table(&plan, &seconds, total)
     };

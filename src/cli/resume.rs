@@ -11,7 +11,7 @@ use impasto::{Error, Result};
 use super::keeper::Asked;
 use super::options::MOST_THREADS;
 use super::work::{self, Job};
-use super::{say, styles, values};
+use super::{say, values};
 
 /// Go on with a run from its checkpoint.
 ///
@@ -81,7 +81,7 @@ fn prepare(options: &Options, checkpoint: &Checkpoint, mut asked: Asked) -> Resu
     let header = &checkpoint.header;
     let mut config = header.config.clone();
     let size = |path: &Path| picture::size(path, config.max_pixels);
-    let sizes = styles::sizes(size(&asked.content)?, &asked.styles, size)?;
+    let sizes = asked.scene.sizes(size(&asked.content)?, size)?;
     let scales = if options.iterations.is_some() || options.size.is_some() {
         let more = (options.size, options.iterations);
         let scales = plan::more_scales(&config, &header.scales, &sizes, more)?;
@@ -95,8 +95,7 @@ fn prepare(options: &Options, checkpoint: &Checkpoint, mut asked: Asked) -> Resu
     config.max_memory = options.max_memory.or(config.max_memory);
     asked.seconds = options.checkpoint_every.unwrap_or(asked.seconds);
     let save = SaveOptions { sixteen_bit: asked.sixteen_bit, description: Some(asked.description.clone()) };
-    let inputs: Vec<&Path> =
-        asked.styles.iter().map(|style| &style.path).chain([&asked.content]).map(PathBuf::as_path).collect();
+    let inputs: Vec<&Path> = asked.scene.files().into_iter().chain([asked.content.as_path()]).collect();
     picture::check_output(&asked.output, &save, &inputs)?;
     let longest = scales.iter().map(|scale| scale.height.max(scale.width)).max().unwrap_or_default();
     picture::check_side(&asked.output, longest)?;

@@ -8,8 +8,8 @@ use std::time::Instant;
 use impasto::config::Config;
 use impasto::files;
 use impasto::objective::Listener;
-use impasto::picture::{self, Picture, SaveOptions};
-use impasto::transfer::checkpoint::{self, Origin};
+use impasto::picture::{self, Mask, Picture, SaveOptions};
+use impasto::transfer::checkpoint::{self, Digests, MaskOf, Origin};
 use impasto::transfer::{Checkpoint, End, Inputs, Outcome, Plan, Run, Scale, Sizes};
 use impasto::{Engine, Error, Result};
 
@@ -19,6 +19,7 @@ use super::previews::Previews;
 use super::progress::Progress;
 use super::report::duration;
 use super::signals::Signals;
+use super::styles::MaskSource;
 use super::trace::{Header, Source, StyleSource, Trace};
 use super::watch::Watch;
 use super::{details, paths, say};
@@ -73,8 +74,9 @@ fn make(job: &Job, watch: &mut Watch, from: Option<(&Checkpoint, bool)>) -> Resu
             details::before(job, &plan);
         }
         check_room(job, &plan)?;
-        let (inputs, content, styles) = read(job, &plan)?;
-        let digests = job.checkpoint.as_ref().map(|_| engine.digests(&plan, content, styles)).transpose()?;
+        let (inputs, digests) = read(job, &plan)?;
+        let signed = |digests| Ok::<_, Error>(Digests { weights: engine.weights_digest()?, ..digests });
+        let digests = digests.map(signed).transpose()?;
         if let (Some((checkpoint, anyway)), Some(digests)) = (from, &digests) {
             checkpoint.check(digests)?;
             if let Some(difference) = checkpoint.header.origin.difference(&Origin::here(&plan)).filter(|_| !anyway) {
@@ -111,20 +113,42 @@ fn make(job: &Job, watch: &mut Watch, from: Option<(&Checkpoint, bool)>) -> Resu
     })
 }
 
-/// Reads the content picture, then each style picture; their digests, if anybody will ask for them.
-fn read(job: &Job, plan: &Plan) -> Result<(Inputs, String, Vec<String>)> {
-    let digest = |picture: &Picture| job.checkpoint.as_ref().map_or_else(String::new, |_| checkpoint::digest(picture));
-    let content = picture::load(&job.asked.content, job.config.max_pixels)?;
-    let (mut inputs, of_content) = (Inputs::of(&job.config, plan, &content), digest(&content));
+/// Reads the content picture, then each style picture and mask; their digests, if anybody will ask for them, without
+/// that of the weights.
+fn read(job: &Job, plan: &Plan) -> Result<(Inputs, Option<Digests>)> {
+    let (scene, max_pixels) = (&job.asked.scene, job.config.max_pixels);
+    let wanted = job.checkpoint.is_some();
+    let digest = |picture: &Picture| if wanted { checkpoint::digest(picture) } else { String::new() };
+    let mut digests = Digests::default();
+    let mut see = |mask: &Mask, of: MaskOf| {
+        let digest = if wanted { checkpoint::digest_of_mask(mask) } else { String::new() };
+        digests.masks.push((of, digest));
+    };
+    let content = picture::load(&job.asked.content, max_pixels)?;
+    let mut inputs = Inputs::of(&job.config, plan, &content);
+    digests.content = digest(&content);
+    let opacity = scene.sees_opacity().then(|| Mask::opacity(&content)).flatten();
     // There may be no room for two.
     drop(content);
-    let mut of_styles = Vec::new();
-    for style in &job.asked.styles {
-        let style = picture::load(&style.path, job.config.max_pixels)?;
-        of_styles.push(digest(&style));
-        inputs = inputs.with(&style);
+    for (index, (style, share)) in scene.styles.iter().zip(&plan.shares).enumerate() {
+        let mask = style.mask.as_ref().map(|mask| Mask::load(mask, max_pixels)).transpose()?;
+        mask.iter().for_each(|mask| see(mask, MaskOf::Style(index)));
+        let picture = picture::load(&style.path, max_pixels)?;
+        digests.styles.push((*share, digest(&picture)));
+        inputs = inputs.with(&picture, mask.as_ref());
     }
-    Ok((inputs.done(), of_content, of_styles))
+    let load = |source: &MaskSource| source.load(&job.asked.content, opacity.as_ref(), max_pixels);
+    for (index, region) in scene.regions().into_iter().enumerate() {
+        let mask = load(region)?;
+        see(&mask, MaskOf::Region(index));
+        inputs = inputs.region(&mask);
+    }
+    if let Some(keep) = &scene.keep {
+        let mask = load(keep)?;
+        see(&mask, MaskOf::Keep);
+        inputs = inputs.keep(&mask);
+    }
+    Ok((inputs.done()?, wanted.then_some(digests)))
 }
 
 /// Refuses a run whose picture or checkpoint the disk will have no room for.
@@ -180,9 +204,9 @@ fn watch(job: &Job, from: Option<&Checkpoint>) -> Result<Watch> {
         .and_then(|(every, output)| Some(Previews::resume(NonZeroU32::new(*every)?, output.clone(), job.save.clone())));
     let trace = asked.trace.as_ref().map(|path| {
         let content = Source::new(&asked.content, job.inputs.content);
-        let styles = asked.styles.iter().zip(&job.inputs.styles);
-        let styles = styles.map(|(file, style)| StyleSource::new(&file.path, style));
-        let header = Header::new(config, content, styles.collect(), &asked.output);
+        let styles = asked.scene.styles.iter().zip(&job.inputs.styles);
+        let styles = styles.map(|(file, style)| StyleSource::new(file, style)).collect();
+        let header = Header::new(config, content, styles, asked.scene.keep.clone(), &asked.output);
         match from {
             Some(checkpoint) => Trace::resume(path, &header, checkpoint.header.iteration),
             None => Trace::create(path, &header),

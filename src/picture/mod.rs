@@ -19,6 +19,7 @@ mod directory;
 mod encode;
 mod folder;
 mod jpeg;
+pub mod mask;
 mod orientation;
 mod output;
 pub mod palette;
@@ -31,6 +32,7 @@ use ndarray::{Array2, Array3};
 pub use decode::{check_sides, load, size};
 pub use encode::{OutputFormat, SaveOptions};
 pub use folder::pictures_in;
+pub use mask::Mask;
 pub use output::{check_output, check_side, save};
 pub use resize::{Filter, fit, resize_map};
 

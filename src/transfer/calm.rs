@@ -54,10 +54,17 @@ impl Stillness {
     /// Of the finest `levels` of a painting.
     #[must_use]
     pub fn of(painting: &Picture, levels: usize) -> Self {
+        Self::of_part(painting, levels, None)
+    }
+
+    /// Of what a mask (H × W × 1) shows of a painting by half or more.
+    #[must_use]
+    pub fn of_part(painting: &Picture, levels: usize, mask: Option<&FeatureMap>) -> Self {
         let canvas = canvas(painting, levels);
         let theta = canvas.encode(&FeatureMap::from_array(painting.rgb.clone()));
         let divided = canvas.levels().split_last().expect("at least one level").1;
-        let quantiles = divided.iter().map(|level| quantiles(&amplitudes(level, &theta[level.range()])));
+        let quantiles =
+            divided.iter().map(|level| quantiles(&shown(amplitudes(level, &theta[level.range()]), level, mask)));
         Stillness { levels, quantiles: quantiles.collect() }
     }
 
@@ -86,6 +93,11 @@ impl Stillness {
     /// 2, 15 pixels wide, the border pixel repeated). A picture that has not as many levels as the painting, or only
     /// one, stays as it is.
     pub fn calm(&self, picture: &mut Picture) {
+        self.calm_part(picture, None);
+    }
+
+    /// The same with the ranks that amplitudes have where a mask (H × W × 1) shows the picture by half or more.
+    pub fn calm_part(&self, picture: &mut Picture, mask: Option<&FeatureMap>) {
         let own = canvas(picture, self.levels);
         let divided = own.levels().len() - 1;
         if divided == 0 || divided != self.quantiles.len() {
@@ -95,7 +107,7 @@ impl Stillness {
         let mut x = FeatureMap::from_array(rgb);
         let mut theta = own.encode(&x);
         for (level, model) in own.levels().iter().zip(&self.quantiles) {
-            quieten(level, &mut theta[level.range()], model);
+            quieten(level, &mut theta[level.range()], model, mask);
         }
         own.clamp(&mut theta, &mut x);
         picture.rgb = x.into_array();
@@ -117,6 +129,15 @@ fn amplitudes(level: &Level, coefficients: &[f32]) -> Vec<f32> {
     means
 }
 
+/// The amplitudes of a level's pixels that a mask of the picture shows by half or more; all of them if it shows none so.
+fn shown(amplitudes: Vec<f32>, level: &Level, mask: Option<&FeatureMap>) -> Vec<f32> {
+    let Some(mask) = mask else { return amplitudes };
+    let mut here = vec![0.0; amplitudes.len()];
+    Resample::area((mask.height(), mask.width()), level.size(), 1).apply(mask.as_slice(), &mut here);
+    let shown: Vec<f32> = amplitudes.iter().zip(&here).filter(|(_, shown)| **shown >= 0.5).map(|(a, _)| *a).collect();
+    if shown.is_empty() { amplitudes } else { shown }
+}
+
 /// The values at [`QUANTILES`] evenly spaced ranks, from the smallest to the largest, interpolated linearly.
 fn quantiles(values: &[f32]) -> Vec<f32> {
     let mut sorted: Vec<f32> = values.iter().step_by((values.len() / SAMPLE).max(1)).copied().collect();
@@ -132,9 +153,12 @@ fn quantiles(values: &[f32]) -> Vec<f32> {
 }
 
 /// Multiplies every pixel's coefficients by what makes its amplitude the model's at the same rank, if that is below 1.
-fn quieten(level: &Level, coefficients: &mut [f32], model: &[f32]) {
+fn quieten(level: &Level, coefficients: &mut [f32], model: &[f32], mask: Option<&FeatureMap>) {
     let amplitudes = amplitudes(level, coefficients);
-    let own = quantiles(&amplitudes);
+    let own = match mask {
+        None => quantiles(&amplitudes),
+        mask => quantiles(&shown(amplitudes.clone(), level, mask)),
+    };
     let gain = |amplitude: f32| {
         let above = own.partition_point(|&quantile| quantile < amplitude).clamp(1, QUANTILES - 1);
         let (low, high) = (own[above - 1], own[above]);

@@ -10,13 +10,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::checkpoint::{Checkpoint, Digests};
+use super::checkpoint::Checkpoint;
 use super::forecast;
 use super::inputs::Inputs;
 use super::memory;
 use super::plan::{self, Machine, Plan, Scale};
 use super::run::Run;
-use super::sizes::{Sizes, Style};
+use super::sizes::{Regions, Sizes, Style};
 use super::step::{End, Outcome, Step};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -112,18 +112,21 @@ impl Engine {
         self.plan_for(config, &Sizes::new(size(content), size(style)))
     }
 
-    /// The same with several styles.
+    /// The same with several styles and regions.
     ///
     /// # Errors
     /// As there.
-    pub fn plan_with(&self, config: &Config, content: &Picture, styles: &[Style]) -> Result<Plan> {
-        self.plan_for(config, &Sizes::of(content, styles))
+    pub fn plan_with(&self, config: &Config, content: &Picture, styles: &[Style], regions: &Regions) -> Result<Plan> {
+        self.plan_for(config, &Sizes::of(content, styles, regions))
     }
 
     /// The plan of a run on pictures that somebody has, and keeps while it goes on.
     fn plan_for(&self, config: &Config, sizes: &Sizes) -> Result<Plan> {
         let pictures = sizes.styles.iter().map(|style| style.size).chain([sizes.content]);
-        let kept = pictures.map(|(height, width)| 4 * 3 * (height * width) as u64).sum();
+        let masks =
+            sizes.styles.iter().filter_map(|style| style.mask).chain(sizes.masks.iter().copied()).chain(sizes.keep);
+        let kept = pictures.map(|(height, width)| 4 * 3 * (height * width) as u64).sum::<u64>()
+            + masks.map(|(height, width)| 4 * (height * width) as u64).sum::<u64>();
         self.plan_beside(config, plan::scales(config, sizes)?, sizes, kept)
     }
 
@@ -176,18 +179,15 @@ impl Engine {
             .map_err(|cause| checkpoint.error(format!("{cause}; begin anew with impasto stylize")))
     }
 
-    /// The digests of what a run of a plan reads, pictures by [`checkpoint::digest`](super::checkpoint::digest), styles in
-    /// the plan's order.
+    /// The digest of the weights' file, for [`Digests`](super::checkpoint::Digests).
     ///
     /// # Errors
-    /// [`Error::Weights`] if the weights' file has gone.
-    pub fn digests(&self, plan: &Plan, content: String, styles: Vec<String>) -> Result<Digests> {
-        let weights = match &*lock(&self.weights) {
-            Some(weights) => weights.digest(),
-            None => Weights::load(self.source.as_deref())?.digest(),
-        };
-        let styles = plan.shares.iter().copied().zip(styles).collect();
-        Ok(Digests { content, styles, weights })
+    /// [`Error::Weights`] if it has gone.
+    pub fn weights_digest(&self) -> Result<String> {
+        match &*lock(&self.weights) {
+            Some(weights) => Ok(weights.digest()),
+            None => Ok(Weights::load(self.source.as_deref())?.digest()),
+        }
     }
 
     /// Repaints `content` in the manner of `style`, as [`stylize`](super::stylize) does.
@@ -202,7 +202,7 @@ impl Engine {
         on_step: impl FnMut(&Step<'_>) -> ControlFlow<()> + Send,
     ) -> Result<Outcome> {
         let plan = || self.plan(config, content, style);
-        self.run(config, plan, |plan| Inputs::new(config, plan, content, style), on_step)
+        self.run(config, plan, |plan| Ok(Inputs::new(config, plan, content, style)), on_step)
     }
 
     /// Repaints `content` in the manner of several styles, as [`stylize_with`](super::stylize_with) does.
@@ -214,22 +214,23 @@ impl Engine {
         config: &Config,
         content: &Picture,
         styles: &[Style],
+        regions: &Regions,
         on_step: impl FnMut(&Step<'_>) -> ControlFlow<()> + Send,
     ) -> Result<Outcome> {
-        let plan = || self.plan_with(config, content, styles);
-        self.run(config, plan, |plan| Inputs::all(config, plan, content, styles), on_step)
+        let plan = || self.plan_with(config, content, styles, regions);
+        self.run(config, plan, |plan| Inputs::all(config, plan, content, styles, regions), on_step)
     }
 
     fn run(
         &self,
         config: &Config,
         plan: impl FnOnce() -> Result<Plan> + Send,
-        inputs: impl FnOnce(&Plan) -> Inputs + Send,
+        inputs: impl FnOnce(&Plan) -> Result<Inputs> + Send,
         mut on_step: impl FnMut(&Step<'_>) -> ControlFlow<()> + Send,
     ) -> Result<Outcome> {
         self.share(|| {
             let plan = plan()?;
-            let mut run = self.begin(config, &plan, inputs(&plan))?;
+            let mut run = self.begin(config, &plan, inputs(&plan)?)?;
             let end = loop {
                 match run.step() {
                     Ok(Some(step)) => {

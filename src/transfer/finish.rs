@@ -1,4 +1,5 @@
-//! What becomes of the optimiser's picture at the end: its own size, colours matched, flats calmed, tone, opacity.
+//! What becomes of the optimiser's picture at the end: its own size, colours matched, flats calmed, tone, what is kept,
+//! opacity.
 //!
 //! All of it needs a few numbers of the pictures that were read, not the pictures: those may go before the run
 //! begins.
@@ -6,11 +7,13 @@
 use ndarray::Array2;
 
 use super::calm::Stillness;
-use super::plan::Scale;
+use super::painted::{by_region, seen_through};
+use super::plan::Plan;
 use crate::config::{Config, Tone};
-use crate::picture::Picture;
 use crate::picture::palette::Colours;
 use crate::picture::tone::{Adjustment, Brightness};
+use crate::picture::{Mask, Picture};
+use crate::tensor::FeatureMap;
 
 /// What a result is made with.
 #[derive(Clone, Debug)]
@@ -19,10 +22,16 @@ pub struct Finish {
     size: (usize, usize),
     /// The content picture's opacity at that size.
     alpha: Option<Array2<f32>>,
-    /// The style pictures', with the most that a difference is stretched.
-    colours: Option<(Colours, f64)>,
-    stillness: Option<Stillness>,
+    /// Each region's part of every pixel at that size, if there are masks.
+    parts: Option<Vec<FeatureMap>>,
+    /// The style pictures' of each region.
+    colours: Vec<Option<Colours>>,
+    /// The most that a difference is stretched.
+    largest_gain: f64,
+    stillness: Vec<Option<Stillness>>,
     tone: Adjustment,
+    /// The content picture at that size, and how much of each pixel stays.
+    kept: Option<(Picture, FeatureMap)>,
 }
 
 /// What of the content picture a result is made with.
@@ -30,49 +39,95 @@ pub struct Finish {
 pub struct FromContent {
     alpha: Option<Array2<f32>>,
     tone: Option<Adjustment>,
+    kept: Option<Picture>,
 }
 
 impl FromContent {
-    /// Of a run to the scale `last`, on a picture as it was read.
-    pub fn new(config: &Config, last: &Scale, content: &Picture) -> Self {
+    /// Of a picture as it was read.
+    pub fn new(config: &Config, plan: &Plan, content: &Picture) -> Self {
+        let last = plan.last();
+        let sized = (content.alpha.is_some() || plan.keeps).then(|| content.resize(last.height, last.width));
         FromContent {
-            alpha: content.alpha.as_ref().and_then(|_| content.resize(last.height, last.width).alpha),
+            alpha: sized.as_ref().and_then(|sized| sized.alpha.clone()),
             tone: Adjustment::of_content(config.tone, content),
+            kept: sized.filter(|_| plan.keeps),
         }
     }
 }
 
-/// What of the style pictures a result is made with, each with its share.
+/// What of the style pictures a result is made with, each with its number.
 #[derive(Clone, Debug, Default)]
 pub struct FromStyles {
-    colours: Vec<(f64, Colours)>,
-    stillness: Vec<(f64, Stillness)>,
-    brightness: Vec<(f64, Brightness)>,
+    colours: Vec<(usize, Colours)>,
+    stillness: Vec<(usize, Stillness)>,
+    brightness: Vec<(usize, Brightness)>,
 }
 
 impl FromStyles {
-    /// Looks at a style picture as it was read, which is of size (H, W) in the run's last scale.
-    pub fn add(&mut self, config: &Config, (height, width): (usize, usize), share: f64, style: &Picture) {
+    /// Looks at a style picture as it was read, or at what a mask shows of it, which is of size (H, W) in the run's last
+    /// scale.
+    pub fn add(
+        &mut self,
+        config: &Config,
+        (height, width): (usize, usize),
+        (index, style): (usize, &Picture),
+        mask: Option<&Mask>,
+    ) {
         let asked = config.match_result || config.calm > 0;
         let small = asked.then(|| style.resize(height, width));
-        let colours = small.as_ref().filter(|_| config.match_result).and_then(Colours::of);
-        self.colours.extend(colours.map(|colours| (share, colours)));
+        let small_mask = mask.map(|mask| mask.resize(height, width));
+        if let Some(small) = small.as_ref().filter(|_| config.match_result) {
+            let colours = Colours::of(&seen_through(small, small_mask.as_ref()));
+            self.colours.extend(colours.map(|colours| (index, colours)));
+        }
         let calmed = small.as_ref().filter(|_| config.calm > 0);
-        self.stillness.extend(calmed.map(|style| (share, Stillness::of(style, config.calm as usize))));
-        let brightness = (config.tone == Tone::Style).then(|| Brightness::of(style)).flatten();
-        self.brightness.extend(brightness.map(|brightness| (share, brightness)));
+        let stillness = calmed.map(|style| Stillness::of_part(style, config.calm as usize, small_mask.as_ref()));
+        self.stillness.extend(stillness.map(|stillness| (index, stillness)));
+        if config.tone == Tone::Style {
+            let mask = mask.map(|mask| mask.resize(style.height(), style.width()));
+            let brightness = Brightness::of(&seen_through(style, mask.as_ref()));
+            self.brightness.extend(brightness.map(|brightness| (index, brightness)));
+        }
     }
 }
 
+/// What each group of a plan has of its styles, with their shares in it.
+fn grouped<T: Clone>(plan: &Plan, found: &[(usize, T)]) -> Vec<Vec<(f64, T)>> {
+    let of = |&(index, share): &(usize, f64)| {
+        found.iter().find(|(number, _)| *number == index).map(|(_, found)| (share, found.clone()))
+    };
+    plan.groups.iter().map(|group| group.styles.iter().filter_map(of).collect()).collect()
+}
+
 impl Finish {
-    /// Of a run to the scale `last`.
-    pub fn new(config: &Config, last: &Scale, content: FromContent, styles: FromStyles) -> Self {
+    /// Of a run to a plan's last scale; at its size, the parts of the plan's groups, and what is kept.
+    pub fn new(
+        config: &Config,
+        plan: &Plan,
+        content: FromContent,
+        styles: FromStyles,
+        (parts, keep): (Option<Vec<FeatureMap>>, Option<FeatureMap>),
+    ) -> Self {
+        let last = plan.last();
+        let area = |group: usize| {
+            let part = parts.as_ref().map(|parts| parts[group].as_slice());
+            part.map_or(1.0, |part| part.iter().map(|&v| f64::from(v)).sum())
+        };
+        let brightness = grouped(plan, &styles.brightness).into_iter().enumerate();
+        let brightness = brightness.flat_map(|(group, found)| {
+            let area = area(group);
+            found.into_iter().map(move |(share, brightness)| (area * share, brightness))
+        });
+        let brightness: Vec<_> = brightness.collect();
         Finish {
             size: (last.height, last.width),
             alpha: content.alpha,
-            colours: Colours::blend(&styles.colours).map(|colours| (colours, config.largest_gain)),
-            stillness: Stillness::blend(&styles.stillness),
-            tone: content.tone.unwrap_or(Adjustment::Match(Brightness::blend(&styles.brightness))),
+            colours: grouped(plan, &styles.colours).iter().map(|found| Colours::blend(found)).collect(),
+            largest_gain: config.largest_gain,
+            stillness: grouped(plan, &styles.stillness).iter().map(|found| Stillness::blend(found)).collect(),
+            tone: content.tone.unwrap_or(Adjustment::Match(Brightness::blend(&brightness))),
+            kept: content.kept.zip(keep),
+            parts,
         }
     }
 
@@ -82,13 +137,39 @@ impl Finish {
         let mut result =
             if (picture.height(), picture.width()) == self.size { picture } else { picture.resize(height, width) };
         result.alpha = self.alpha;
-        if let Some((colours, largest_gain)) = &self.colours {
-            colours.give(&mut result, *largest_gain);
-        }
-        if let Some(stillness) = &self.stillness {
-            stillness.calm(&mut result);
+        let give = |group: usize, picture: &mut Picture| {
+            if let Some(colours) = &self.colours[group] {
+                colours.give(picture, self.largest_gain);
+            }
+        };
+        let calm = |group: usize, picture: &mut Picture| {
+            if let Some(stillness) = &self.stillness[group] {
+                stillness.calm_part(picture, self.parts.as_ref().map(|parts| &parts[group]));
+            }
+        };
+        let any = |found: bool| self.parts.as_ref().filter(|_| found);
+        match &self.parts {
+            None => {
+                give(0, &mut result);
+                calm(0, &mut result);
+            }
+            Some(_) => {
+                any(self.colours.iter().any(Option::is_some))
+                    .into_iter()
+                    .for_each(|parts| by_region(&mut result, parts, give));
+                any(self.stillness.iter().any(Option::is_some))
+                    .into_iter()
+                    .for_each(|parts| by_region(&mut result, parts, calm));
+            }
         }
         self.tone.apply(&mut result);
+        if let Some((content, keep)) = &self.kept {
+            let pixels = result.rgb.lanes_mut(ndarray::Axis(2)).into_iter().zip(content.rgb.lanes(ndarray::Axis(2)));
+            for ((mut colour, content), &keep) in pixels.zip(keep.as_slice()) {
+                // White and black to the bit what they are of.
+                colour.iter_mut().zip(content).for_each(|(v, c)| *v = keep * c + (1.0 - keep) * *v);
+            }
+        }
         result
     }
 }

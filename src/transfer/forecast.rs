@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use ndarray::Array3;
+use ndarray::{Array2, Array3};
 
 use super::inputs::Inputs;
 use super::plan::{Plan, Scale};
@@ -15,7 +15,7 @@ use super::run::Run;
 use crate::config::{Config, Init};
 use crate::error::Result;
 use crate::objective::{Cut, Statistic};
-use crate::picture::Picture;
+use crate::picture::{Mask, Picture};
 use crate::vgg::{SMALLEST_SIDE, Vgg};
 
 /// Pixels of the largest picture that is tried.
@@ -84,7 +84,13 @@ fn attempt(config: &Config, plan: &Plan, vgg: &Arc<Vgg>, part: &Scale, cut: Cut)
     let plan = Plan { scales: vec![scale], cuts: vec![cut], ..plan.clone() };
     let scale = &plan.scales[0];
     let inputs = Inputs::of(&config, &plan, &waves(scale.height, scale.width));
-    let inputs = scale.styles.iter().fold(inputs, |inputs, style| inputs.with(&waves(style.0, style.1))).done();
+    // How long it takes does not depend on what is masked.
+    let stripe =
+        |region| Mask::new(Array2::from_shape_fn((1, plan.masks + 1), |(_, x)| f32::from(u8::from(x == region))));
+    let inputs = scale.styles.iter().fold(inputs, |inputs, style| inputs.with(&waves(style.0, style.1), None));
+    let inputs = (0..plan.masks).fold(inputs, |inputs, region| inputs.region(&stripe(region)));
+    let left = Mask::new(Array2::zeros((1, 1)));
+    let inputs = if plan.keeps { inputs.keep(&left) } else { inputs }.done()?;
     let begun = Instant::now();
     let mut run = Run::new(&config, &plan, vgg.clone(), inputs)?;
     let mut iterations = Vec::new();

@@ -7,10 +7,13 @@
 use std::collections::VecDeque;
 
 use super::finish::{Finish, FromContent, FromStyles};
+use super::painted::{check, parts};
 use super::plan::{Plan, Scale};
-use super::sizes::Style;
+use super::sizes::{Regions, Style};
 use crate::config::Config;
-use crate::picture::Picture;
+use crate::error::Result;
+use crate::picture::{Mask, Picture};
+use crate::tensor::FeatureMap;
 
 /// What a run is made of.
 #[derive(Clone, Debug)]
@@ -25,47 +28,70 @@ pub struct Inputs {
 pub(super) struct Pictures {
     pub content: Picture,
     pub styles: Vec<Picture>,
+    /// How much of each style picture is learned from (H × W × 1).
+    pub style_masks: Vec<Option<FeatureMap>>,
+    /// The part of each of the plan's groups in every pixel (H × W × 1), if there are masks.
+    pub parts: Option<Vec<FeatureMap>>,
 }
 
-/// What a run is made of, while not every style picture is there.
+/// What a run is made of, while not every style picture and mask is there.
 #[derive(Clone, Debug)]
 pub struct WithoutStyles<'a> {
     config: &'a Config,
     plan: &'a Plan,
     sizes: Vec<Pictures>,
+    masks: Vec<Masks>,
     of_content: FromContent,
     of_styles: FromStyles,
+}
+
+/// The masks over the content picture at the size of a scale.
+#[derive(Clone, Debug, Default)]
+struct Masks {
+    regions: Vec<FeatureMap>,
+    keep: Option<FeatureMap>,
 }
 
 impl Inputs {
     /// Of a content and one style picture, for all scales of a plan.
     ///
     /// # Panics
-    /// If the plan is of several styles.
+    /// If the plan is of several styles, or of masks.
     #[must_use]
     pub fn new(config: &Config, plan: &Plan, content: &Picture, style: &Picture) -> Self {
-        Self::of(config, plan, content).with(style).done()
+        Self::of(config, plan, content).with(style, None).done().expect("no masks")
     }
 
-    /// Of a content picture and as many styles as the plan is of, in its order.
+    /// Of a content picture and as many styles and masks as the plan is of, in its order.
+    ///
+    /// # Errors
+    /// As [`WithoutStyles::done`].
     ///
     /// # Panics
     /// If there are more or fewer.
-    #[must_use]
-    pub fn all(config: &Config, plan: &Plan, content: &Picture, styles: &[Style]) -> Self {
+    pub fn all(config: &Config, plan: &Plan, content: &Picture, styles: &[Style], regions: &Regions) -> Result<Self> {
         let first = Self::of(config, plan, content);
-        styles.iter().fold(first, |inputs, style| inputs.with(&style.picture)).done()
+        let styled = styles.iter().fold(first, |inputs, style| inputs.with(&style.picture, style.mask.as_ref()));
+        let masked = regions.masks.iter().fold(styled, WithoutStyles::region);
+        regions.keep.iter().fold(masked, WithoutStyles::keep).done()
     }
 
     /// Of a content picture, which may go before the others come.
     #[must_use]
     pub fn of<'a>(config: &'a Config, plan: &'a Plan, content: &Picture) -> WithoutStyles<'a> {
-        let size = |scale: &Scale| Pictures { content: content.resize(scale.height, scale.width), styles: Vec::new() };
+        let size = |scale: &Scale| Pictures {
+            content: content.resize(scale.height, scale.width),
+            styles: Vec::new(),
+            style_masks: Vec::new(),
+            parts: None,
+        };
+        let sizes: Vec<_> = differing(plan).map(size).collect();
         WithoutStyles {
             config,
             plan,
-            sizes: differing(plan).map(size).collect(),
-            of_content: FromContent::new(config, plan.last(), content),
+            masks: vec![Masks::default(); sizes.len()],
+            sizes,
+            of_content: FromContent::new(config, plan, content),
             of_styles: FromStyles::default(),
         }
     }
@@ -81,31 +107,64 @@ impl Inputs {
 }
 
 impl WithoutStyles<'_> {
-    /// With the next style picture, which may go before another comes.
+    /// With the next style picture, and what of it is learned from if not all, which may go before another comes.
     ///
     /// # Panics
     /// If there are more than the plan is of.
     #[must_use]
-    pub fn with(mut self, style: &Picture) -> Self {
+    pub fn with(mut self, style: &Picture, mask: Option<&Mask>) -> Self {
         let index = self.sizes[0].styles.len();
         assert!(index < self.plan.shares.len(), "no more styles than were planned");
         for (pictures, scale) in self.sizes.iter_mut().zip(differing(self.plan)) {
             let (height, width) = scale.styles[index];
             pictures.styles.push(style.resize(height, width));
+            pictures.style_masks.push(mask.map(|mask| mask.resize(height, width)));
         }
-        self.of_styles.add(self.config, self.plan.last().styles[index], self.plan.shares[index], style);
+        self.of_styles.add(self.config, self.plan.last().styles[index], (index, style), mask);
         self
     }
 
-    /// All of it, after the last style picture.
+    /// With the mask of the next region.
+    #[must_use]
+    pub fn region(mut self, mask: &Mask) -> Self {
+        for (masks, scale) in self.masks.iter_mut().zip(differing(self.plan)) {
+            masks.regions.push(mask.resize(scale.height, scale.width));
+        }
+        self
+    }
+
+    /// With the mask of what is kept.
+    #[must_use]
+    pub fn keep(mut self, mask: &Mask) -> Self {
+        for (masks, scale) in self.masks.iter_mut().zip(differing(self.plan)) {
+            masks.keep = Some(mask.resize(scale.height, scale.width));
+        }
+        self
+    }
+
+    /// All of it, after the last style picture and the last mask.
+    ///
+    /// # Errors
+    /// [`Error::Usage`](crate::Error::Usage) if something of the picture is in no region and not kept, or a region has
+    /// nothing of it.
     ///
     /// # Panics
     /// If one is missing.
-    #[must_use]
-    pub fn done(self) -> Inputs {
-        let WithoutStyles { config, plan, sizes, of_content, of_styles } = self;
+    pub fn done(self) -> Result<Inputs> {
+        let WithoutStyles { config, plan, mut sizes, mut masks, of_content, of_styles } = self;
         assert_eq!(sizes[0].styles.len(), plan.shares.len(), "every style that was planned");
-        Inputs { sizes: sizes.into(), finish: Finish::new(config, plan.last(), of_content, of_styles) }
+        let planned = (plan.masks, plan.keeps);
+        assert_eq!((masks[0].regions.len(), masks[0].keep.is_some()), planned, "every mask that was planned");
+        for (pictures, masks) in sizes.iter_mut().zip(&masks) {
+            pictures.parts = parts(&plan.groups, &masks.regions, masks.keep.as_ref());
+        }
+        let last = sizes.last().and_then(|pictures| pictures.parts.clone());
+        if let (Some(parts), Some(masks)) = (&last, masks.last()) {
+            check(&plan.groups, &masks.regions, masks.keep.as_ref(), parts)?;
+        }
+        let keep = masks.pop().and_then(|masks| masks.keep);
+        let finish = Finish::new(config, plan, of_content, of_styles, (last, keep));
+        Ok(Inputs { sizes: sizes.into(), finish })
     }
 }
 

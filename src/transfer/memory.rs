@@ -18,7 +18,7 @@ use super::sizes::Sizes;
 use crate::config::{Config, Scales};
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::objective::{Cut, Statistic, room, room_for_sums};
+use crate::objective::{Cut, Statistic, mask_bytes, room, room_for_sums};
 use crate::vgg::layers::{channels, stride};
 use crate::vgg::network::{map_bytes, scratch_bytes, weight_bytes};
 use crate::vgg::{Architecture, Layer, Stage};
@@ -32,6 +32,12 @@ const THREAD: u64 = 2 << 20;
 
 /// Bytes of a pixel of a picture in memory, without opacity.
 const PIXEL: u64 = 3 * 4;
+
+/// Bytes of a pixel of a mask in memory.
+const MASK: u64 = 4;
+
+/// Of a run with masks: features that are weighted by them, some pixels at a time.
+const WEIGHTED: u64 = 16 << 20;
 
 /// Bytes of a pixel of a picture as most files have it.
 const SAMPLES: u64 = 3;
@@ -157,7 +163,9 @@ impl<'a> Count<'a> {
     /// Bytes of a checkpoint, on disk: the variables, the picture and the average beside the optimiser's memory.
     pub fn checkpoint(&self) -> u64 {
         let (variables, pixels) = self.variables(self.plan.scales.len() - 1);
-        let transports = if self.plan.goal.statistic == Statistic::Wasserstein { 2 * 4 * self.squares() } else { 0 };
+        let regions = self.plan.groups.len() as u64;
+        let wasserstein = self.plan.goal.statistic == Statistic::Wasserstein;
+        let transports = if wasserstein { regions * 2 * 4 * self.squares() } else { 0 };
         self.plan.method.bytes(variables) + 4 * variables as u64 + 2 * PIXEL * pixels + transports
     }
 
@@ -165,7 +173,10 @@ impl<'a> Count<'a> {
     fn resizing(&self) -> Memory {
         let last = self.plan.last();
         let styles = self.inputs.styles.iter().zip(&last.styles).map(|(style, here)| (style.size, here.1));
-        let pictures = styles.chain([(self.inputs.content, last.width)]);
+        let of_styles =
+            self.inputs.styles.iter().zip(&last.styles).filter_map(|(style, here)| Some((style.mask?, here.1)));
+        let masks = self.inputs.masks.iter().copied().chain(self.inputs.keep).map(|mask| (mask, last.width));
+        let pictures = styles.chain([(self.inputs.content, last.width)]).chain(of_styles).chain(masks);
         let read = |((height, width), narrower): ((usize, usize), usize)| {
             // Beside a picture are the samples it was made of, or, between the two passes that make it smaller, one that
             // has its height and the width it will have.
@@ -173,7 +184,10 @@ impl<'a> Count<'a> {
                 + (SAMPLES * (height * width) as u64).max(PIXEL * (height * narrower) as u64)
         };
         let before = Memory { program: FIXED, ..Memory::default() };
-        Memory { pictures: pictures.map(read).max().unwrap_or_default() + self.pending(0), ..before }
+        // Beside a mask is the picture that it is read from; masks of regions wait until they become parts.
+        let over = self.inputs.masks.len() + usize::from(self.plan.keeps);
+        let waiting = MASK * (over * self.differing(0).map(Scale::pixels).sum::<usize>()) as u64;
+        Memory { pictures: pictures.map(read).max().unwrap_or_default() + waiting + self.pending(0), ..before }
     }
 
     /// Content and style are looked at, in `maps` bytes.
@@ -181,7 +195,7 @@ impl<'a> Count<'a> {
         let scale = &self.plan.scales[index];
         // The picture before and its optimiser are still there, and the one to begin with.
         let before = if index == 0 { 0 } else { self.canvas(index - 1) };
-        let here = PIXEL * (2 * scale.pixels() + style_pixels(scale)) as u64;
+        let here = PIXEL * scale.pixels() as u64 + self.of_scale(scale);
         let pictures = here + self.pending(index + 1);
         Memory { maps, canvas: before, pictures, targets: self.targets(scale), ..self.always(scale, None) }
     }
@@ -214,7 +228,12 @@ impl<'a> Count<'a> {
     /// The result is made, and written.
     fn finishing(&self) -> Memory {
         let last = self.plan.last();
-        Memory { pictures: 5 * PIXEL * last.pixels() as u64, ..self.always(last, Some(0)) }
+        // With masks, colours are matched and flats calmed region by region.
+        let pictures = if self.plan.is_masked() { 9 } else { 5 };
+        Memory {
+            pictures: pictures * PIXEL * last.pixels() as u64 + self.pending(self.plan.scales.len()),
+            ..self.always(last, Some(0))
+        }
     }
 
     /// What is there at all times, while strips of so many rows are evaluated.
@@ -227,7 +246,7 @@ impl<'a> Count<'a> {
         };
         Memory {
             weights: weight_bytes(self.stages),
-            program: FIXED + scratch + THREAD * self.threads as u64,
+            program: FIXED + scratch + THREAD * self.threads as u64 + if self.plan.is_masked() { WEIGHTED } else { 0 },
             ..Memory::default()
         }
     }
@@ -268,7 +287,11 @@ impl<'a> Count<'a> {
             let pixels = scale.pixels() / (stride(l.layer) * stride(l.layer));
             (pixels < channels(l.layer)).then_some(2 * 4 * (pixels * channels(l.layer)) as u64)
         });
-        8 * matrices * self.squares() + few.sum::<u64>()
+        let masks = match self.plan.is_masked() {
+            true => mask_bytes(&self.plan.goal, (scale.height, scale.width)) as u64,
+            false => 0,
+        };
+        self.plan.groups.len() as u64 * (8 * matrices * self.squares() + masks) + few.sum::<u64>()
     }
 
     /// Elements of the style layers' matrices.
@@ -290,19 +313,30 @@ impl<'a> Count<'a> {
         (plan::canvas(self.config, scale).variables(), scale.pixels() as u64)
     }
 
-    /// Content and style at the scales from one on.
+    /// The pictures at the scales from one on, with what the finish has of them.
     fn pending(&self, from: usize) -> u64 {
+        let last = self.plan.last().pixels() as u64;
+        let parts = if self.plan.is_masked() { MASK * self.plan.groups.len() as u64 * last } else { 0 };
+        let kept = if self.plan.keeps { (PIXEL + MASK) * last } else { 0 };
+        self.differing(from).map(|scale| self.of_scale(scale)).sum::<u64>() + parts + kept
+    }
+
+    /// Scales from one on that differ from those before them.
+    fn differing(&self, from: usize) -> impl Iterator<Item = &Scale> {
         let scales = &self.plan.scales;
         let differs = |index: &usize| *index == 0 || !scales[*index].continues(&scales[index - 1]);
-        let pixels =
-            (from..scales.len()).filter(differs).map(|index| scales[index].pixels() + style_pixels(&scales[index]));
-        PIXEL * pixels.sum::<usize>() as u64
+        (from..scales.len()).filter(differs).map(|index| &scales[index])
     }
-}
 
-/// Pixels of all style pictures of a scale.
-fn style_pixels(scale: &Scale) -> usize {
-    scale.styles.iter().map(|(height, width)| height * width).sum()
+    /// The pictures of a scale, and their masks.
+    fn of_scale(&self, scale: &Scale) -> u64 {
+        let styles = scale.styles.iter().zip(&self.inputs.styles).map(|(&(height, width), style)| {
+            let mask = if style.mask.is_some() { MASK } else { 0 };
+            (PIXEL + mask) * (height * width) as u64
+        });
+        let parts = if self.plan.is_masked() { MASK * self.plan.groups.len() as u64 } else { 0 };
+        styles.sum::<u64>() + (PIXEL + parts) * scale.pixels() as u64
+    }
 }
 
 fn fuller(one: Memory, other: Memory) -> Memory {

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::canvas::Canvas;
 use super::memory::{self, Count, Memory};
+use super::painted::{self, Group};
 use super::sizes::Sizes;
 use crate::config::{Config, Moments, OptimizerKind, ScaleRule, Scales};
 use crate::error::{Error, Result};
@@ -114,6 +115,12 @@ pub struct Plan {
     pub scales: Vec<Scale>,
     /// The share of each style picture in what is learned from all of them; together 1.
     pub shares: Vec<f64>,
+    /// The regions, and the styles of each.
+    pub groups: Vec<Group>,
+    /// Masks of regions.
+    pub masks: usize,
+    /// Whether something of the content picture is kept.
+    pub keeps: bool,
     /// What is minimised at each, but for [`Scale::content_weight`].
     pub goal: Goal,
     /// By which optimiser.
@@ -200,6 +207,9 @@ impl Plan {
             bytes_a_pixel: 0,
             checkpoint: 0,
             scales,
+            groups: painted::groups(inputs, &shares),
+            masks: inputs.masks.len(),
+            keeps: inputs.keep.is_some(),
             shares,
             deepest,
             network,
@@ -211,6 +221,12 @@ impl Plan {
         let (memory, bytes_a_pixel, checkpoint) = (count.fullest(), count.outside(), count.checkpoint());
         plan = Plan { memory, peaks, bytes_a_pixel, checkpoint, ..plan };
         Ok(plan)
+    }
+
+    /// Whether regions are told apart by masks.
+    #[must_use]
+    pub fn is_masked(&self) -> bool {
+        self.masks > 0 || self.keeps
     }
 
     /// The result's scale.

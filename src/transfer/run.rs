@@ -20,6 +20,7 @@ use super::average::Average;
 use super::canvas::{Canvas, Point};
 use super::detail::enlarge;
 use super::inputs::{Inputs, Pictures};
+use super::painted::{Group, by_region, seen_through};
 use super::plan::{self, Plan, Scale};
 use super::step::Step;
 use crate::config::{Config, Init, Moments};
@@ -27,7 +28,7 @@ use crate::error::{Error, Result};
 use crate::kernels::reduce::BLOCK;
 use crate::kernels::resample::Interpolation;
 use crate::kernels::simd::pages::prefer_huge;
-use crate::objective::{Evaluation, Goal, Listener, Objective};
+use crate::objective::{Evaluation, Goal, Listener, Objective, Region, Sample};
 use crate::optim::{Optimizer, Told};
 use crate::picture::palette::Colours;
 use crate::picture::{self, Picture};
@@ -334,18 +335,39 @@ impl Pictures {
     /// What is minimised at a scale of the plan.
     fn objective(self, plan: &Plan, vgg: &Arc<Vgg>, index: usize, listener: &Listener) -> Option<Objective> {
         let map = |picture: Picture| FeatureMap::from_array(picture.rgb);
-        let styles = plan.shares.iter().copied().zip(self.styles.into_iter().map(map)).collect();
+        let mut parts = self.parts.into_iter().flatten();
+        let mut styles: Vec<_> = self.styles.into_iter().zip(self.style_masks).map(Some).collect();
+        let regions = plan.groups.iter().map(|group| {
+            let sample = |&(index, share): &(usize, f64)| {
+                let (picture, mask): (Picture, _) = styles[index].take().expect("a style is of one region");
+                Sample { share, picture: map(picture), mask }
+            };
+            Region { mask: parts.next(), styles: group.styles.iter().map(sample).collect() }
+        });
+        let regions = regions.collect();
         let goal = Goal { content_weight: plan.scales[index].content_weight, ..plan.goal.clone() };
-        Objective::cut(vgg.clone(), goal, map(self.content), styles, plan.cuts[index], &listener.cancel)
+        Objective::cut(vgg.clone(), goal, map(self.content), regions, plan.cuts[index], &listener.cancel)
     }
 
     /// The photograph in the style pictures' colours.
     fn matched(&self, config: &Config, plan: &Plan) -> Picture {
-        let seen =
-            plan.shares.iter().zip(&self.styles).filter_map(|(share, style)| Some((*share, Colours::of(style)?)));
+        let of = |group: &Group| {
+            let style = |&(index, share): &(usize, f64)| {
+                let seen = seen_through(&self.styles[index], self.style_masks[index].as_ref());
+                Some((share, Colours::of(&seen)?))
+            };
+            Colours::blend(&group.styles.iter().filter_map(style).collect::<Vec<_>>())
+        };
+        let colours: Vec<_> = plan.groups.iter().map(of).collect();
         let mut matched = self.content.clone();
-        if let Some(colours) = Colours::blend(&seen.collect::<Vec<_>>()) {
-            colours.give(&mut matched, config.largest_gain);
+        let give = |group: usize, picture: &mut Picture| {
+            if let Some(colours) = &colours[group] {
+                colours.give(picture, config.largest_gain);
+            }
+        };
+        match &self.parts {
+            None => give(0, &mut matched),
+            Some(parts) => by_region(&mut matched, parts, give),
         }
         matched
     }

@@ -1,7 +1,7 @@
 //! What a plan has to know of the pictures of a run: how large they are, and how much each style counts.
 
 use crate::error::{Error, Result};
-use crate::picture::Picture;
+use crate::picture::{Mask, Picture};
 
 /// A picture whose manner is taken, beside others or alone.
 #[derive(Clone, Debug, PartialEq)]
@@ -10,13 +10,26 @@ pub struct Style {
     pub picture: Picture,
     /// How much it counts beside others: any number above 0, only the weights' ratios matter.
     pub weight: f64,
+    /// Which mask of [`Regions`] says where it is painted, from 0; `None` is wherever the others leave room.
+    pub region: Option<usize>,
+    /// How much each part of it is learned from; `None` is all of it.
+    pub mask: Option<Mask>,
+}
+
+/// What is painted where.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Regions {
+    /// Where styles are painted, over the content picture.
+    pub masks: Vec<Mask>,
+    /// What of the content picture stays as it is.
+    pub keep: Option<Mask>,
 }
 
 impl Style {
     /// One that counts as much as any other.
     #[must_use]
     pub fn new(picture: Picture) -> Self {
-        Style { picture, weight: 1.0 }
+        Style { picture, weight: 1.0, region: None, mask: None }
     }
 }
 
@@ -27,6 +40,10 @@ pub struct Sizes {
     pub content: (usize, usize),
     /// The style pictures, at least one.
     pub styles: Vec<StyleSize>,
+    /// The masks of regions.
+    pub masks: Vec<(usize, usize)>,
+    /// The mask of what is kept.
+    pub keep: Option<(usize, usize)>,
 }
 
 /// A style picture's size and weight.
@@ -36,27 +53,50 @@ pub struct StyleSize {
     pub size: (usize, usize),
     /// As [`Style::weight`].
     pub weight: f64,
+    /// As [`Style::region`].
+    pub region: Option<usize>,
+    /// Height and width of its mask.
+    pub mask: Option<(usize, usize)>,
+}
+
+impl StyleSize {
+    /// Of weight 1, without masks.
+    #[must_use]
+    pub fn new(size: (usize, usize)) -> Self {
+        StyleSize { size, weight: 1.0, region: None, mask: None }
+    }
 }
 
 impl Sizes {
     /// Of a content and one style picture of (height, width) pixels each.
     #[must_use]
     pub fn new(content: (usize, usize), style: (usize, usize)) -> Self {
-        Sizes { content, styles: vec![StyleSize { size: style, weight: 1.0 }] }
+        Sizes { content, styles: vec![StyleSize::new(style)], masks: Vec::new(), keep: None }
     }
 
-    /// Of a content picture and several styles.
+    /// Of a content picture, several styles and regions.
     #[must_use]
-    pub fn of(content: &Picture, styles: &[Style]) -> Self {
+    pub fn of(content: &Picture, styles: &[Style], regions: &Regions) -> Self {
         let size = |picture: &Picture| (picture.height(), picture.width());
-        let style = |style: &Style| StyleSize { size: size(&style.picture), weight: style.weight };
-        Sizes { content: size(content), styles: styles.iter().map(style).collect() }
+        let of_mask = |mask: &Mask| mask.values().dim();
+        let style = |style: &Style| StyleSize {
+            size: size(&style.picture),
+            weight: style.weight,
+            region: style.region,
+            mask: style.mask.as_ref().map(of_mask),
+        };
+        Sizes {
+            content: size(content),
+            styles: styles.iter().map(style).collect(),
+            masks: regions.masks.iter().map(of_mask).collect(),
+            keep: regions.keep.as_ref().map(of_mask),
+        }
     }
 
     /// The weights as shares of all of them: together 1.
     ///
     /// # Errors
-    /// [`Error::Usage`] if there is no style, or a weight is not a number above 0.
+    /// [`Error::Usage`] if there is no style, a weight is not a number above 0, or a region has no mask.
     pub fn shares(&self) -> Result<Vec<f64>> {
         if self.styles.is_empty() {
             return Err(Error::Usage("there is no style picture; give at least one".into()));
@@ -64,6 +104,9 @@ impl Sizes {
         let weights = self.styles.iter().map(|style| style.weight);
         if let Some(weight) = weights.clone().find(|&weight| !usable(weight)) {
             return Err(Error::Usage(format!("a style of weight {weight}: give a number above 0, or leave it out")));
+        }
+        if self.styles.iter().any(|style| style.region.is_some_and(|region| region >= self.masks.len())) {
+            return Err(Error::Usage("a style is for a region that has no mask; give it one".into()));
         }
         let sum: f64 = weights.clone().sum();
         Ok(weights.map(|weight| weight / sum).collect())
@@ -81,8 +124,8 @@ mod tests {
     use super::*;
 
     fn weighing(weights: &[f64]) -> Sizes {
-        let style = |&weight| StyleSize { size: (20, 30), weight };
-        Sizes { content: (20, 30), styles: weights.iter().map(style).collect() }
+        let style = |&weight| StyleSize { weight, ..StyleSize::new((20, 30)) };
+        Sizes { styles: weights.iter().map(style).collect(), ..Sizes::new((20, 30), (20, 30)) }
     }
 
     #[test]
@@ -98,5 +141,8 @@ mod tests {
             assert!(message.contains(&format!("weight {wrong}")) && message.contains("above 0"), "{message}");
         }
         assert!(weighing(&[]).shares().is_err());
+        let mut sizes = weighing(&[1.0]);
+        sizes.styles[0].region = Some(0);
+        assert!(sizes.shares().unwrap_err().to_string().contains("has no mask"));
     }
 }

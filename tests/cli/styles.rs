@@ -133,3 +133,103 @@ fn what_cannot_be_a_style_is_refused_and_none_is_written_over() {
     misunderstood(run(&folder, &["--style=:0.5"]).assert(), &["':0.5'", "--style", "painting.jpg:0.7"]);
     assert_eq!(folder.names(), before);
 }
+
+/// The gallery with masks: `left.png` white at the left, `right.png` white at the right, `black.png`, and a photograph
+/// whose right half is transparent.
+fn masked_gallery() -> Folder {
+    let folder = gallery();
+    let mask = |name: &str, value: fn(u32) -> u8| {
+        let mask = image::GrayImage::from_fn(40, 20, |x, _| image::Luma([value(x)]));
+        mask.save(folder.path(name)).unwrap();
+    };
+    mask("left.png", |x| if x < 20 { 255 } else { 0 });
+    mask("right.png", |x| if x < 20 { 0 } else { 255 });
+    mask("black.png", |_| 0);
+    let mut cut = image::open(folder.path("photo.png")).unwrap().to_rgba8();
+    cut.enumerate_pixels_mut().for_each(|(x, _, pixel)| pixel.0[3] = if x < 16 { 255 } else { 0 });
+    cut.save(folder.path("cut.png")).unwrap();
+    folder
+}
+
+/// Columns of a picture 32 wide.
+fn columns(picture: &[f32], columns: std::ops::Range<usize>) -> Vec<f32> {
+    picture.chunks(3 * 32).flat_map(|row| row[3 * columns.start..3 * columns.end].to_vec()).collect()
+}
+
+#[test]
+fn masks_say_what_is_painted_where_and_what_stays() {
+    let folder = masked_gallery();
+    let photo: Vec<f32> =
+        impasto::picture::load(&folder.path("photo.png"), u64::MAX).unwrap().rgb.into_iter().collect();
+    let both = made(&folder, &["b.png", "--style=a.bmp:1:left.png"]);
+    assert!(
+        both == made(&folder, &["--style=a.bmp:1:left.png", "--style=b.png:1:right.png"]),
+        "the rest is what is left"
+    );
+    assert!(both != made(&folder, &["b.png", "--style=a.bmp:1:right.png"]));
+    let kept = made(&folder, &["a.bmp", "--keep=left.png"]);
+    let close = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
+    assert!(close(&columns(&kept, 0..16), &columns(&photo, 0..16)));
+    assert!(!close(&columns(&kept, 16..32), &columns(&photo, 16..32)));
+    // The photograph's own opacity.
+    let of_cut = |arguments: &[&str]| {
+        let mut command = impasto(["stylize", "cut.png"]);
+        command.args(SMALL_RUN).args(arguments).args(["-oo.png", "--overwrite"]).current_dir(folder.path(""));
+        command.assert().success();
+        let picture = impasto::picture::load(&folder.path("o.png"), u64::MAX).unwrap();
+        (picture.rgb.into_iter().collect::<Vec<f32>>(), picture.alpha)
+    };
+    let (opaque_kept, alpha) = of_cut(&["a.bmp", "--keep=opacity"]);
+    assert!(alpha.is_some() && close(&columns(&opaque_kept, 0..16), &columns(&photo, 0..16)));
+    assert!(of_cut(&["b.png", "--style=a.bmp:1:opacity"]) != of_cut(&["b.png", "--style=a.bmp:1:transparency"]));
+    // What of a style picture is learned from.
+    let learned = made(&folder, &["a.bmp", "--style-mask=left.png"]);
+    assert!(learned == made(&folder, &["a.bmp", "--style-mask=a.bmp=left.png"]));
+    assert!(learned != made(&folder, &["a.bmp"]) && learned != made(&folder, &["a.bmp", "--style-mask=right.png"]));
+}
+
+#[test]
+fn a_budget_and_an_interruption_change_no_byte_with_masks_and_every_mask_is_known() {
+    let folder = masked_gallery();
+    let flags = ["b.png", "--style=a.bmp:1:left.png", "--style-mask=a.bmp=right.png", "--keep=cut.png", "-oo.png"];
+    let mut command = run(&folder, &flags);
+    command.args(["--checkpoint=c", "--trace=t", "--iterations=3"]).assert().success();
+    let whole = std::fs::read(folder.path("o.png")).unwrap();
+    let header = &trace(&folder.path("t"))[0];
+    assert_eq!(header["styles"][1]["region"]["file"], "left.png");
+    assert_eq!((&header["styles"][1]["mask"], &header["keep"]["file"]), (&"right.png".into(), &"cut.png".into()));
+    let recipe = b"--style b.png:1 --style a.bmp:1:left.png --style-mask a.bmp=right.png --keep cut.png {";
+    assert!(whole.windows(recipe.len()).any(|window| window == recipe));
+    let resume = |flag: &str| impasto(["resume", folder.path("c").to_str().unwrap(), flag]).assert();
+    std::fs::remove_file(folder.path("o.png")).unwrap();
+    resume("-q").success();
+    assert!(std::fs::read(folder.path("o.png")).unwrap() == whole);
+    let mut plan = impasto(["plan", "photo.png"]);
+    plan.args(SMALL_RUN).args(flags).arg("--json").current_dir(folder.path("")).assert().success();
+    std::fs::copy(folder.path("left.png"), folder.path("right.png")).unwrap();
+    refused(resume("--iterations=1"), 7, &["one of the masks has changed", "bring the earlier file back"]);
+}
+
+#[test]
+fn masks_that_leave_something_out_or_cannot_be_read_are_refused() {
+    let folder = masked_gallery();
+    let before = folder.names();
+    let refuse = |arguments: &[&str], code: i32, words: &[&str]| refused(run(&folder, arguments).assert(), code, words);
+    let rest =
+        ["50.0 % of the picture is black in the masks of all styles", "give a style without a mask for the rest"];
+    refuse(&["--style=a.bmp:1:left.png", "-oo.png"], 2, &rest);
+    let black = ["black.png: this mask is black all over", "paint something white"];
+    refuse(&["b.png", "--style=a.bmp:1:black.png", "-oo.png"], 3, &black);
+    refuse(&["b.png", "--keep=black.png", "-oo.png"], 3, &black);
+    refuse(&["b.png", "--style-mask=black.png", "-oo.png"], 3, &black);
+    refuse(&["b.png", "--style=a.bmp:1:nowhere.png", "-oo.png"], 3, &["nowhere.png: no such file", "check the path"]);
+    refuse(&["b.png", "--keep=opacity", "-oo.png"], 3, &["photo.png: is opaque all over", "give a picture as mask"]);
+    let nobody = ["--style-mask left.png: this names none of the styles", "give STYLE=MASK"];
+    refuse(&["b.png", "--style=a.bmp", "--style-mask=left.png", "-oo.png"], 2, &nobody);
+    refuse(&["art", "--style-mask=left.png", "-oo.png"], 2, &["art is a folder", "give its pictures one by one"]);
+    let input = ["is the input picture left.png", "choose another name"];
+    refuse(&["b.png", "--style=a.bmp:1:left.png", "-oleft.png"], 2, &input);
+    refuse(&["b.png", "--keep=left.png", "-oleft.png"], 2, &input);
+    refuse(&["b.png", "--style-mask=left.png", "-oleft.png"], 2, &input);
+    assert_eq!(folder.names(), before);
+}

@@ -9,7 +9,7 @@ use crate::support::{Folder, PROGRAM, WEIGHTS_FILE, impasto, misunderstood, prin
 const EXIT_CODES: [&str; 11] = ["0", "1", "2", "3", "4", "5", "6", "7", "129", "130", "143"];
 
 /// Every option of `stylize`.
-const OPTIONS: [&str; 44] = [
+const OPTIONS: [&str; 46] = [
     "--output",
     "--bits",
     "--overwrite",
@@ -18,6 +18,8 @@ const OPTIONS: [&str; 44] = [
     "--checkpoint-every",
     "--size",
     "--style",
+    "--style-mask",
+    "--keep",
     "--style-size",
     "--style-scale",
     "--max-pixels",

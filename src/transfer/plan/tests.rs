@@ -102,7 +102,7 @@ fn a_style_scale_enlarges_or_reduces_every_style_picture_at_every_scale() {
     let styles_of = |style_size, size, style_scale| {
         let config = Config { size, style_size, style_scale, ..Config::default() };
         let mut sizes = Sizes::new((512, 512), (2000, 1000));
-        sizes.styles.push(StyleSize { size: (300, 150), weight: 2.0 });
+        sizes.styles.push(StyleSize { weight: 2.0, ..StyleSize::new((300, 150)) });
         let scales = scales(&config, &sizes).unwrap();
         (scales[0].styles.clone(), scales.last().unwrap().styles.clone())
     };
@@ -120,7 +120,7 @@ fn a_style_scale_enlarges_or_reduces_every_style_picture_at_every_scale() {
 fn paintings_that_are_enlarged_hold_the_content_back_by_their_weights() {
     let config = Config { size: 1024, style_size: Some(1024), content_weight: 1.0, ..Config::default() };
     let mut sizes = Sizes::new((256, 256), (1024, 1024));
-    sizes.styles.push(StyleSize { size: (512, 512), weight: 3.0 });
+    sizes.styles.push(StyleSize { weight: 3.0, ..StyleSize::new((512, 512)) });
     // The photograph is enlarged by 4, the paintings by ¼·1 + ¾·2.
     assert_eq!(scales(&config, &sizes).unwrap().last().unwrap().content_weight, 4.0 / 1.75);
 }
