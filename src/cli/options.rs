@@ -14,7 +14,7 @@ use impasto::vgg::Pooling;
 
 use super::presets::with_default;
 use super::styles::{MaskSource, Scene, StyleFile};
-use super::{EXIT_CODES, paths, presets, values};
+use super::{EXIT_CODES, paths, presets, regions, values};
 
 const OUTPUT: &str = "Output";
 const SIZE: &str = "Size";
@@ -41,7 +41,7 @@ pub struct Options {
     /// The picture whose manner to take, or a folder of them
     ///
     /// More of them, each with a weight, are given by --style, which may also stand in its place.
-    #[arg(required_unless_present = "styles")]
+    #[arg(required_unless_present_any = ["styles", "regions"])]
     pub style: Option<PathBuf>,
 
     /// One of several styles, its weight [default: 1], and where it is painted
@@ -57,6 +57,13 @@ pub struct Options {
     #[arg(long = "style", value_name = "PICTURE[:WEIGHT[:MASK]]", value_parser = StyleFile::parse)]
     #[arg(help_heading = LOOK)]
     pub styles: Vec<StyleFile>,
+
+    /// More styles, with weights and masks, from a TOML file
+    ///
+    /// For each a table [[region]] with style = "a.jpg", and as it may be weight = 0.7, mask = "mask.png" and style-mask =
+    /// "part.png"; keep = "face.png" before the first of them. Paths are seen from FILE's folder.
+    #[arg(long, value_name = "FILE", help_heading = LOOK, hide_short_help = true)]
+    pub regions: Option<PathBuf>,
 
     /// What of a style picture to learn from: white in MASK
     ///
@@ -381,15 +388,18 @@ impl Options {
     /// What is painted where.
     ///
     /// # Errors
-    /// Those of [`Scene::new`].
+    /// Those of [`regions::read`] and [`Scene::new`].
     pub fn scene(&self) -> Result<Scene> {
-        Scene::new(self.given(), &self.style_mask, self.keep.clone())
+        let (more, keep) = self.regions.as_deref().map(regions::read).transpose()?.unwrap_or_default();
+        let given = self.given().into_iter().chain(more).collect();
+        Scene::new(given, &self.style_mask, self.keep.clone().or(keep))
     }
 
     /// Where the result goes.
     pub fn output(&self) -> PathBuf {
         let given = self.given();
-        let default = paths::default_output(&self.content, given.iter().map(|style| style.path.as_path()));
+        let named = given.iter().map(|style| style.path.as_path()).chain(self.regions.as_deref());
+        let default = paths::default_output(&self.content, named);
         let name = match &self.output {
             Some(folder) if folder.is_dir() => folder.join(default.file_name().unwrap_or_default()),
             Some(file) => return file.clone(),
@@ -404,7 +414,7 @@ impl Options {
             Some(Init::File(path)) => Some(path),
             _ => None,
         };
-        let others = [start, self.weights.as_ref()].into_iter().flatten().map(PathBuf::as_path);
+        let others = [start, self.weights.as_ref(), self.regions.as_ref()].into_iter().flatten().map(PathBuf::as_path);
         [self.content.as_path()].into_iter().chain(scene.files()).chain(others).collect()
     }
 }

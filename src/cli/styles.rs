@@ -69,11 +69,19 @@ impl MaskSource {
         self
     }
 
+    /// The same, a file being seen from a folder.
+    pub fn within(mut self, folder: &Path) -> Self {
+        self.file_mut().into_iter().for_each(|path| *path = folder.join(&*path));
+        self
+    }
+
+    /// The file, if it is one.
     fn file(&self) -> Option<&PathBuf> {
         if let MaskSource::File(path) = self { Some(path) } else { None }
     }
 
-    fn file_mut(&mut self) -> Option<&mut PathBuf> {
+    /// The same, to be changed.
+    pub fn file_mut(&mut self) -> Option<&mut PathBuf> {
         if let MaskSource::File(path) = self { Some(path) } else { None }
     }
 
@@ -115,6 +123,12 @@ impl StyleFile {
             return Err("give a picture or a folder, and perhaps a weight and a mask: painting.jpg:0.7".into());
         }
         Ok(style)
+    }
+
+    /// Every file that is read, to be changed.
+    pub fn files_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let region = self.region.as_mut().and_then(MaskSource::file_mut);
+        std::iter::once(&mut self.path).chain(&mut self.mask).chain(region)
     }
 
     /// As [`StyleFile::parse`] reads it, without the names of folders.
@@ -177,10 +191,7 @@ impl Scene {
 
     /// The same, to be changed.
     pub fn files_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        let styles = self.styles.iter_mut().flat_map(|style| {
-            let region = style.region.as_mut().and_then(MaskSource::file_mut);
-            std::iter::once(&mut style.path).chain(&mut style.mask).chain(region)
-        });
+        let styles = self.styles.iter_mut().flat_map(StyleFile::files_mut);
         styles.chain(self.keep.as_mut().and_then(MaskSource::file_mut))
     }
 

@@ -189,6 +189,25 @@ fn masks_say_what_is_painted_where_and_what_stays() {
 }
 
 #[test]
+fn regions_come_from_a_file_as_well() {
+    let folder = masked_gallery();
+    let words = made(&folder, &["b.png", "--style=a.bmp:1:left.png", "--style-mask=a.bmp=right.png", "--keep=cut.png"]);
+    let text = "keep = \"../cut.png\"\n[[region]]\nstyle = \"../b.png\"\n[[region]]\nmask = \"../left.png\"\n\
+                style = \"../a.bmp\"\nweight = 1\nstyle-mask = \"../right.png\"\n";
+    folder.file("art/r.toml", text);
+    assert!(words == made(&folder, &["--regions=art/r.toml"]));
+    run(&folder, &["--regions=art/r.toml"]).assert().success();
+    assert!(folder.path("photo-r.png").exists());
+    let input = ["is the input picture", "choose another name"];
+    refused(run(&folder, &["--regions=art/r.toml", "-oleft.png"]).assert(), 2, &input);
+    folder.file("art/r.toml", "[[region]]\nstyle = \"a.bmp\"\ncolour = 1\n");
+    let words = ["--regions art/r.toml: line 3", "colour", "write [[region]]"];
+    refused(run(&folder, &["--regions=art/r.toml", "-oo.png"]).assert(), 2, &words);
+    let words = ["--regions nowhere.toml: cannot be read", "give a TOML file"];
+    refused(run(&folder, &["--regions=nowhere.toml", "-oo.png"]).assert(), 2, &words);
+}
+
+#[test]
 fn a_budget_and_an_interruption_change_no_byte_with_masks_and_every_mask_is_known() {
     let folder = masked_gallery();
     let flags = ["b.png", "--style=a.bmp:1:left.png", "--style-mask=a.bmp=right.png", "--keep=cut.png", "-oo.png"];
