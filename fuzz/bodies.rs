@@ -15,8 +15,8 @@ use std::sync::OnceLock;
 use impasto::config::{OptimizerKind, Scales};
 use impasto::objective::{LayerWeight, Statistic};
 use impasto::state::Saved;
-use impasto::transfer::checkpoint::{Header, digest};
-use impasto::transfer::{Checkpoint, Inputs};
+use impasto::transfer::checkpoint::{Digests, Header, digest};
+use impasto::transfer::{Checkpoint, Inputs, Scale, Sizes};
 use impasto::vgg::{Layer, Weights};
 use impasto::{Config, Engine, Error, Picture, Preset, picture};
 use safetensors::{Dtype, SafeTensors};
@@ -77,7 +77,9 @@ pub fn checkpoint(bytes: &[u8]) {
     with_file(&signed, |path| {
         let Some(checkpoint) = read(path) else { return };
         let Header { config, scales, .. } = &checkpoint.header;
-        let pixels = scales.iter().map(|scale| scale.pixels().saturating_add(scale.style.0 * scale.style.1));
+        let styles =
+            |scale: &Scale| scale.styles.iter().fold(0, |sum: usize, style| sum.saturating_add(style.0 * style.1));
+        let pixels = scales.iter().map(|scale| scale.pixels().saturating_add(styles(scale)));
         let iterations = scales.iter().map(|scale| scale.iterations).fold(0, u32::saturating_add);
         let small = config.lbfgs_history <= 100 && iterations <= LARGEST.1;
         if !small || pixels.fold(0, usize::saturating_add) > LARGEST.0 {
@@ -86,7 +88,7 @@ pub fn checkpoint(bytes: &[u8]) {
         let (engine, content, style) = engine();
         let sizes = [content, style].map(|picture| (picture.height(), picture.width()));
         engine.share(|| {
-            let Ok(plan) = engine.plan_of(config, scales.clone(), sizes) else { return };
+            let Ok(plan) = engine.plan_of(config, scales.clone(), &Sizes::new(sizes[0], sizes[1])) else { return };
             match engine.resume(&checkpoint, config, &plan, Inputs::new(config, &plan, content, style)) {
                 Ok(mut run) => {
                     // What is not a number in the file is not one in the run, which says so.
@@ -190,7 +192,9 @@ pub fn checkpoints() -> Vec<Vec<u8>> {
             for _ in 0..3 {
                 run.step().expect("a step");
             }
-            let digests = engine.digests(digest(content), digest(style)).expect("weights");
+            let weights = engine.weights_digest().expect("weights");
+            let styles = vec![(1.0, digest(style))];
+            let digests = Digests { content: digest(content), styles, masks: Vec::new(), weights };
             let header = Header::new(&run, &config, &plan, digests);
             Checkpoint::write(path.path(), &header, "{}".into(), &run).expect("a checkpoint");
         });

@@ -19,6 +19,9 @@ use crate::vgg::{Border, Pooling, SMALLEST_SIDE};
 /// The most pixels an input picture may have unless told otherwise (100 MP).
 pub const DEFAULT_MAX_PIXELS: u64 = 100_000_000;
 
+/// By what a style picture may be enlarged or reduced.
+const STYLE_SCALES: (f64, f64) = (0.01, 100.0);
+
 /// Everything that decides which picture comes out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Config {
@@ -29,6 +32,9 @@ pub struct Config {
     /// Longest side of the style picture at the last scale; `None` is the result's, but not larger than its own, 0 its
     /// own size.
     pub style_size: Option<u32>,
+    /// What the size that a style picture would have is multiplied by: above 1 its strokes are larger than its own size
+    /// would make them.
+    pub style_scale: f64,
     /// The sizes through which the picture grows, and how long it stays at each.
     pub scales: Scales,
     /// Iterations in all, shared out among the scales; `None` is what the scales' rule gives.
@@ -319,6 +325,12 @@ impl Config {
                 return Err(Error::Usage(format!("{flag} {decay}: give a number of at least 0 and below 1")));
             }
         }
+        if !(STYLE_SCALES.0..=STYLE_SCALES.1).contains(&self.style_scale) {
+            return Err(Error::Usage(format!(
+                "--style-scale {}: give a number from {} to {}, where 1 is the picture's usual size",
+                self.style_scale, STYLE_SCALES.0, STYLE_SCALES.1
+            )));
+        }
         if !(self.largest_gain.is_finite() && self.largest_gain >= 1.0) {
             return Err(Error::Usage(format!("--largest-gain {}: give a number of at least 1", self.largest_gain)));
         }
@@ -389,6 +401,8 @@ mod tests {
         };
         assert!(wrong(|c| c.size = 15).contains("--size"));
         assert!(wrong(|c| c.style_size = Some(3)).contains("--style-size"));
+        assert!(wrong(|c| c.style_scale = 0.0).contains("--style-scale 0"));
+        assert!(wrong(|c| c.style_scale = f64::NAN).contains("--style-scale NaN"));
         assert!(wrong(|c| c.learning_rate = 0.0).contains("--learning-rate"));
         assert!(wrong(|c| c.learning_rate = 10.0).contains("--learning-rate 10"));
         assert!(wrong(|c| c.learning_rate = f64::NAN).contains("--learning-rate NaN"));

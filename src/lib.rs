@@ -140,4 +140,4 @@ pub mod vgg;
 pub use config::{Config, Preset};
 pub use error::{Error, Result};
 pub use picture::Picture;
-pub use transfer::{Engine, stylize};
+pub use transfer::{Engine, Regions, Style, stylize, stylize_with};

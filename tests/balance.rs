@@ -29,7 +29,7 @@ use impasto::config::{Config, Preset};
 use impasto::objective::{Goal, Objective};
 use impasto::picture::{self, fit, palette};
 use impasto::tensor::{Dtype, FeatureMap, Pool};
-use impasto::transfer::plan;
+use impasto::transfer::{Sizes, plan};
 use impasto::vgg::network::Options;
 use impasto::vgg::{Layer, Vgg, Weights};
 use ndarray::{Axis, concatenate, s};
@@ -60,9 +60,10 @@ impl Network {
     fn planned(&self, content: &Picture, style: &Picture, size: u32) -> f64 {
         let config = Config { size, ..Preset::Default.config() };
         let sizes = [content, style].map(|picture| (picture.height(), picture.width()));
-        let scales = plan::scales(&config, sizes[0], sizes[1]).unwrap();
+        let scales = plan::scales(&config, &Sizes::new(sizes[0], sizes[1])).unwrap();
         let scale = scales.last().unwrap();
-        let (content, style) = (content.resize(scale.height, scale.width), style.resize(scale.style.0, scale.style.1));
+        let (height, width) = scale.styles[0];
+        let (content, style) = (content.resize(scale.height, scale.width), style.resize(height, width));
         self.ratio(&content, &style, scale.content_weight)
     }
 

@@ -10,7 +10,7 @@ use std::sync::{LazyLock, OnceLock};
 use impasto::config::{CanvasKind, Moments, OptimizerKind, Precision, ScaleRule, Scales};
 use impasto::objective::Statistic;
 use impasto::transfer::checkpoint::{Digests, Header, digest};
-use impasto::transfer::{Checkpoint, Inputs, Plan, Run, plan};
+use impasto::transfer::{Checkpoint, Inputs, Plan, Run, Sizes, plan};
 use impasto::{Config, Engine, Error, Picture, Preset};
 use ndarray::Array3;
 
@@ -36,11 +36,16 @@ fn steps(run: &mut Run<'_>, most: usize) -> usize {
     (0..most).take_while(|_| run.step().unwrap().is_some()).count()
 }
 
+fn digests(plan: &Plan, [content, style]: &[Picture; 2]) -> Digests {
+    let weights = ENGINE.weights_digest().unwrap();
+    Digests { content: digest(content), styles: vec![(plan.shares[0], digest(style))], masks: Vec::new(), weights }
+}
+
 /// Writes the run to a file and forgets it.
 fn put_away(path: &Path, run: &Run<'_>, config: &Config, plan: &Plan, pictures: &[Picture; 2]) {
     // The weights' digest takes longer than all the rest.
     static DIGESTS: OnceLock<Digests> = OnceLock::new();
-    let digests = DIGESTS.get_or_init(|| ENGINE.digests(digest(&pictures[0]), digest(&pictures[1])).unwrap());
+    let digests = DIGESTS.get_or_init(|| digests(plan, pictures));
     Checkpoint::write(path, &Header::new(run, config, plan, digests.clone()), "\"whatever\"".into(), run).unwrap();
     // What is known beforehand is enough; names and shapes take some more.
     let (file, expected) = (path.metadata().unwrap().len(), plan.checkpoint);
@@ -134,15 +139,14 @@ fn a_finished_run_goes_further() {
         put_away(&path, &run, &config, &plan, &pictures);
         let checkpoint = Checkpoint::read(&path).unwrap();
         assert!(checkpoint.header.finished);
-        let sizes = pictures.each_ref().map(|p| (p.height(), p.width()));
-        let more = |size, iterations| {
-            plan::more_scales(&config, &checkpoint.header.scales, sizes[0], sizes[1], (size, iterations))
-        };
+        let [content, style] = pictures.each_ref().map(|p| (p.height(), p.width()));
+        let sizes = Sizes::new(content, style);
+        let more = |size, iterations| plan::more_scales(&config, &checkpoint.header.scales, &sizes, (size, iterations));
         for (size, iterations, (height, width), made) in
             [(None, Some(4), (28, 37), 10), (Some(70), None, (53, 70), 12), (Some(70), Some(2), (53, 70), 14)]
         {
             let scales = more(size, iterations).unwrap();
-            let plan = engine.plan_of(&config, scales, sizes).unwrap();
+            let plan = engine.plan_of(&config, scales, &sizes).unwrap();
             let mut run = engine
                 .resume(&checkpoint, &config, &plan, Inputs::new(&config, &plan, &pictures[0], &pictures[1]))
                 .unwrap();
@@ -177,8 +181,8 @@ fn another_runs_checkpoint_is_refused() {
         assert!(matches!(&error, Error::Checkpoint { cause, .. } if cause.contains("lbfgs")), "{error}");
         let mut changed = pictures.clone();
         changed[1].rgb[[0, 0, 0]] += 1e-3;
-        let digests = engine.digests(digest(&changed[0]), digest(&changed[1])).unwrap();
-        assert!(checkpoint.check(&digests).unwrap_err().to_string().contains("the style picture has changed"));
-        checkpoint.check(&engine.digests(digest(&pictures[0]), digest(&pictures[1])).unwrap()).unwrap();
+        let changed = digests(&plan, &changed);
+        assert!(checkpoint.check(&changed).unwrap_err().to_string().contains("the style picture has changed"));
+        checkpoint.check(&digests(&plan, &pictures)).unwrap();
     });
 }

@@ -253,13 +253,13 @@ fn the_transport_agrees_whatever_the_ranks() {
     for (name, numbers) in check.document["wasserstein"].as_object().unwrap() {
         let case = |what: &str| check.file.map(&format!("wasserstein.{name}.{what}"));
         let (x, style) = (case("x"), case("target"));
-        let sums = Sums { sums: moments(&style), pixels: style.pixels() };
+        let sums = Sums { sums: moments(&style), pixels: style.pixels() as f64 };
         let mut target = Statistic::Wasserstein.target(&sums, Told { refresh: 1 });
         let mut pool = Pool::new();
         let mut tape = Tape::new(&mut pool);
         let features = tape.variable(Value::Map(x.clone()));
         let measured = target.measure(x.pixels(), x.channels()).record(&mut tape, features);
-        let distance = target.distance(tape.tensor(measured), x.pixels());
+        let distance = target.distance(tape.tensor(measured), x.pixels() as f64);
         let loss = known(&mut tape, measured, distance.value, distance.gradient);
         let d_x = tape.backward(loss).take_map(features);
         // As for `Agreement::TRANSPORT`: the loss of `deficient` is 5e-5 off, the gradient of `as-many`, with

@@ -9,7 +9,7 @@ use common::{random_map, weights_file};
 use impasto::autograd::Cancel;
 use impasto::config::{Config, Precision, Preset};
 use impasto::kernels::conv::Algorithm;
-use impasto::objective::{self, Cut, Evaluation, Goal, LayerWeight, Listener, Objective, Part, Statistic};
+use impasto::objective::{self, Cut, Evaluation, Goal, LayerWeight, Listener, Objective, Part, Region, Statistic};
 use impasto::tensor::{FeatureMap, Pool};
 use impasto::vgg::network::Options;
 use impasto::vgg::{Border, Layer, Pooling, Vgg, Weights};
@@ -42,7 +42,8 @@ fn options(config: &Config) -> Options {
 fn evaluations(vgg: &Arc<Vgg>, goal: &Goal, size: [usize; 2], cut: Cut) -> Vec<Evaluation> {
     let (content, style) = (picture(size, 1), picture([97, 118], 2));
     let cancel = Cancel::default();
-    let mut objective = Objective::cut(vgg.clone(), goal.clone(), content, &style, cut, &cancel).unwrap();
+    let mut objective =
+        Objective::cut(vgg.clone(), goal.clone(), content, vec![Region::whole(style)], cut, &cancel).unwrap();
     let mut pool = Pool::new();
     let evaluation = |i: u64| {
         let x = picture(size, 3 + i);
@@ -172,7 +173,15 @@ fn every_strip_of_both_passes_is_told() {
     let vgg = Arc::new(Vgg::new(&weights, config.goal().deepest_layer(), options(&config)).unwrap());
     let cut = Cut { picture: Some(12), style: None };
     let content = picture(ODD, 1);
-    let mut objective = Objective::cut(vgg, config.goal(), content.clone(), &content, cut, &Cancel::default()).unwrap();
+    let mut objective = Objective::cut(
+        vgg,
+        config.goal(),
+        content.clone(),
+        vec![Region::whole(content.clone())],
+        cut,
+        &Cancel::default(),
+    )
+    .unwrap();
     let told = Arc::new(Mutex::new(Vec::new()));
     let listener = told.clone();
     let strip = Arc::new(move |part| listener.lock().unwrap().push(part));
@@ -189,8 +198,9 @@ fn a_cancelled_evaluation_has_no_result() {
     let vgg = Arc::new(Vgg::new(&weights, config.goal().deepest_layer(), options(&config)).unwrap());
     let cut = Cut { picture: Some(16), style: Some(16) };
     let (content, style, cancel) = (picture(ODD, 1), picture(ODD, 2), Cancel::default());
-    let mut objective = Objective::cut(vgg.clone(), config.goal(), content.clone(), &style, cut, &cancel).unwrap();
+    let mut objective =
+        Objective::cut(vgg.clone(), config.goal(), content.clone(), vec![Region::whole(style)], cut, &cancel).unwrap();
     cancel.cancel();
     assert!(objective.run(&content, None, &mut Pool::new(), &Listener::cancelling(cancel.clone())).is_none());
-    assert!(Objective::cut(vgg, config.goal(), content.clone(), &content, cut, &cancel).is_none());
+    assert!(Objective::cut(vgg, config.goal(), content.clone(), vec![Region::whole(content)], cut, &cancel).is_none());
 }

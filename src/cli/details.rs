@@ -10,9 +10,12 @@ use super::{presets, say};
 
 /// Before the run.
 pub fn before(job: &Job, plan: &Plan) {
-    let [content, style] = job.inputs;
+    let content = job.inputs.content;
     fact("content", format_args!("{} {}×{}", job.asked.content.display(), content.1, content.0));
-    fact("style", format_args!("{} {}×{}", job.asked.style.display(), style.1, style.0));
+    for ((file, style), share) in job.asked.scene.styles.iter().zip(&job.inputs.styles).zip(&plan.shares) {
+        let weight = if plan.shares.len() > 1 { format!(", {:.1} %", 100.0 * share) } else { String::new() };
+        fact("style", format_args!("{} {}×{}{weight}", file.path.display(), style.size.1, style.size.0));
+    }
     fact("preset", job.config.preset.name());
     for (name, value) in presets::rows(&job.config) {
         fact(name, value);
@@ -21,14 +24,9 @@ pub fn before(job: &Job, plan: &Plan) {
     for (i, scale) in plan.scales.iter().enumerate() {
         let name = format!("scale {}", i + 1);
         let (width, height, iterations) = (scale.width, scale.height, scale.iterations);
-        let ((style_height, style_width), cut) = (scale.style, super::plan::cut(plan.cuts[i].picture));
+        let (styles, cut) = (super::plan::styles(scale), super::plan::cut(plan.cuts[i].picture));
         let memory = amount(plan.peaks[i].total());
-        fact(
-            &name,
-            format_args!(
-                "{width}×{height}, {iterations} iterations, style {style_width}×{style_height}, {cut}, {memory}"
-            ),
-        );
+        fact(&name, format_args!("{width}×{height}, {iterations} iterations, style {styles}, {cut}, {memory}"));
     }
     fact("cores", std::thread::available_parallelism().map_or(1, usize::from));
     let Memory { free, total, .. } = Memory::detect(rayon::current_num_threads());

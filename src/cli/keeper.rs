@@ -12,12 +12,13 @@ use serde::{Deserialize, Serialize};
 
 use super::paths::same_file;
 use super::report::Table;
+use super::styles::Scene;
 
 /// What a run was asked for, apart from its configuration. All paths are absolute: it may go on from another folder.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Asked {
     pub content: PathBuf,
-    pub style: PathBuf,
+    pub scene: Scene,
     pub output: PathBuf,
     pub sixteen_bit: bool,
     /// The recipe that goes into the picture's file.
@@ -40,7 +41,8 @@ impl Asked {
         let mut asked = self.clone();
         let mut config = config.clone();
         let start = if let Init::File(path) = &mut config.init { Some(path) } else { None };
-        let mut paths = vec![&mut asked.content, &mut asked.style, &mut asked.output];
+        let mut paths = vec![&mut asked.content, &mut asked.output];
+        paths.extend(asked.scene.files_mut());
         paths.extend(asked.trace.as_mut());
         paths.extend(asked.previews.as_mut().map(|(_, path)| path));
         paths.extend(config.weights.as_mut());

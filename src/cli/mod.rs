@@ -8,6 +8,8 @@
 //!
 //! ```text
 //! stylize ── options ── values      flags -> Config; how values are read and shown
+//!    │          └── styles          files, folders, weights and masks of the style pictures
+//!    │                └── regions   the same from a file
 //! resume                            a checkpoint in place of flags
 //!    └────── work ── watch ─┬── progress ── eta
 //!                │          ├── trace
@@ -38,10 +40,12 @@ mod plan;
 mod presets;
 mod previews;
 mod progress;
+mod regions;
 mod report;
 mod resume;
 pub mod say;
 mod signals;
+mod styles;
 mod stylize;
 mod trace;
 mod values;

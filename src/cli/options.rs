@@ -13,7 +13,8 @@ use impasto::objective::{LayerWeight, Statistic};
 use impasto::vgg::Pooling;
 
 use super::presets::with_default;
-use super::{EXIT_CODES, paths, presets, values};
+use super::styles::{MaskSource, Scene, StyleFile};
+use super::{EXIT_CODES, paths, presets, regions, values};
 
 const OUTPUT: &str = "Output";
 const SIZE: &str = "Size";
@@ -37,8 +38,45 @@ pub struct Options {
     /// The picture to repaint
     pub content: PathBuf,
 
-    /// The picture whose manner to take
-    pub style: PathBuf,
+    /// The picture whose manner to take, or a folder of them
+    ///
+    /// More of them, each with a weight, are given by --style, which may also stand in its place.
+    #[arg(required_unless_present_any = ["styles", "regions"])]
+    pub style: Option<PathBuf>,
+
+    /// One of several styles, its weight [default: 1], and where it is painted
+    ///
+    /// Repeat it for each: --style a.jpg:0.7 --style b.jpg:0.3. STYLE, if it is given too, has weight 1, and only the
+    /// weights' ratios matter. Pictures of a folder share its weight. What is learned is the average of all, and takes
+    /// no longer than one. A weight is what follows the last colon, if that is a number: a name that ends like that
+    /// needs one, 12:30:1.
+    ///
+    /// With a mask, --style a.jpg:1:mask.png, it is painted where that is white: a picture of any size, laid over CONTENT,
+    /// or opacity or transparency for CONTENT's own. Styles without a mask are painted where the masks leave room. Greys
+    /// and overlaps are blends, by weight; black in all of them is an error.
+    #[arg(long = "style", value_name = "PICTURE[:WEIGHT[:MASK]]", value_parser = StyleFile::parse)]
+    #[arg(help_heading = LOOK)]
+    pub styles: Vec<StyleFile>,
+
+    /// More styles, with weights and masks, from a TOML file
+    ///
+    /// For each a table [[region]] with style = "a.jpg", and as it may be weight = 0.7, mask = "mask.png" and style-mask =
+    /// "part.png"; keep = "face.png" before the first of them. Paths are seen from FILE's folder.
+    #[arg(long, value_name = "FILE", help_heading = LOOK, hide_short_help = true)]
+    pub regions: Option<PathBuf>,
+
+    /// What of a style picture to learn from: white in MASK
+    ///
+    /// A picture of any size, laid over the style picture. Of several styles name the one it is for:
+    /// --style-mask a.jpg=mask.png.
+    #[arg(long, value_name = "[STYLE=]MASK", help_heading = LOOK, hide_short_help = true)]
+    pub style_mask: Vec<PathBuf>,
+
+    /// What of CONTENT stays as it is: white in MASK
+    ///
+    /// A picture of any size, laid over CONTENT, greys being a blend; or opacity or transparency for CONTENT's own.
+    #[arg(long, value_name = "MASK", value_parser = MaskSource::parse, help_heading = LOOK)]
+    pub keep: Option<MaskSource>,
 
     /// The picture to write [default: beside CONTENT]
     ///
@@ -86,6 +124,13 @@ pub struct Options {
     #[arg(help = with_default("Longest side of STYLE", "style-size"))]
     #[arg(long_help = with_default("Longest side STYLE is brought to; 0 keeps its own size", "style-size"))]
     pub style_size: Option<u32>,
+
+    #[arg(long, value_name = "FACTOR", help_heading = SIZE, allow_negative_numbers = true)]
+    #[arg(help = with_default("Larger strokes above 1, smaller below", "style-scale"))]
+    #[arg(long_help = with_default(
+        "Larger strokes above 1, smaller ones below: the size that each style picture would have is multiplied by it",
+        "style-scale"))]
+    pub style_scale: Option<f64>,
 
     #[arg(long, value_name = "N", value_parser = values::pixels, help_heading = SIZE, allow_negative_numbers = true)]
     #[arg(hide_short_help = true)]
@@ -328,15 +373,33 @@ impl Options {
         }
         set(&mut config.tone, &self.tone);
         config.style_size = self.style_size.or(config.style_size);
+        set(&mut config.style_scale, &self.style_scale);
         config.weights = self.weights.clone().or(config.weights);
         config.threads = self.threads.map_or(config.threads, |n| n as usize);
         config.validate()?;
         Ok(config)
     }
 
+    /// The styles as they were given.
+    fn given(&self) -> Vec<StyleFile> {
+        self.style.iter().map(|path| StyleFile::new(path)).chain(self.styles.iter().cloned()).collect()
+    }
+
+    /// What is painted where.
+    ///
+    /// # Errors
+    /// Those of [`regions::read`] and [`Scene::new`].
+    pub fn scene(&self) -> Result<Scene> {
+        let (more, keep) = self.regions.as_deref().map(regions::read).transpose()?.unwrap_or_default();
+        let given = self.given().into_iter().chain(more).collect();
+        Scene::new(given, &self.style_mask, self.keep.clone().or(keep))
+    }
+
     /// Where the result goes.
     pub fn output(&self) -> PathBuf {
-        let default = paths::default_output(&self.content, &self.style);
+        let given = self.given();
+        let named = given.iter().map(|style| style.path.as_path()).chain(self.regions.as_deref());
+        let default = paths::default_output(&self.content, named);
         let name = match &self.output {
             Some(folder) if folder.is_dir() => folder.join(default.file_name().unwrap_or_default()),
             Some(file) => return file.clone(),
@@ -345,17 +408,14 @@ impl Options {
         if self.overwrite { name } else { paths::unused(name) }
     }
 
-    /// Every file the run reads.
-    pub fn inputs(&self) -> Vec<&Path> {
+    /// Every file the run reads, with those of a scene.
+    pub fn inputs<'a>(&'a self, scene: &'a Scene) -> Vec<&'a Path> {
         let start = match &self.init {
             Some(Init::File(path)) => Some(path),
             _ => None,
         };
-        [Some(&self.content), Some(&self.style), start, self.weights.as_ref()]
-            .into_iter()
-            .flatten()
-            .map(PathBuf::as_path)
-            .collect()
+        let others = [start, self.weights.as_ref(), self.regions.as_ref()].into_iter().flatten().map(PathBuf::as_path);
+        [self.content.as_path()].into_iter().chain(scene.files()).chain(others).collect()
     }
 }
 
@@ -407,6 +467,7 @@ mod tests {
         let all = config(&[
             "--size=64",
             "--style-size=0",
+            "--style-scale=1.5",
             "--max-pixels=2M",
             "--max-memory=2G",
             "--content-weight=3",
@@ -441,6 +502,7 @@ mod tests {
         let expected = Config {
             size: 64,
             style_size: Some(0),
+            style_scale: 1.5,
             max_pixels: 2_000_000,
             max_memory: Some(2_000_000_000),
             content_weight: 3.0,
@@ -484,10 +546,23 @@ mod tests {
     }
 
     #[test]
+    fn styles_come_in_the_order_in_which_they_are_given() {
+        let parse = |words: &[&str]| Program::try_parse_from(words).map(|program| program.options);
+        let both = parse(&["impasto", "c.jpg", "--style", "b.jpg:0.5", "a.jpg", "--style", "C:/d.jpg"]).unwrap();
+        let weighing = |path: &str, weight| StyleFile { weight, ..StyleFile::new(Path::new(path)) };
+        let scene = both.scene().unwrap();
+        assert_eq!(scene.styles, [weighing("a.jpg", 1.0), weighing("b.jpg", 0.5), weighing("C:/d.jpg", 1.0)]);
+        assert_eq!(both.inputs(&scene), ["c.jpg", "a.jpg", "b.jpg", "C:/d.jpg"].map(Path::new));
+        let flag = parse(&["impasto", "c.jpg", "--style=b.jpg"]).unwrap();
+        assert_eq!(flag.scene().unwrap().styles, [weighing("b.jpg", 1.0)]);
+        assert!(parse(&["impasto", "c.jpg"]).unwrap_err().to_string().contains("STYLE"));
+    }
+
+    #[test]
     fn a_start_that_is_neither_content_nor_noise_is_a_file() {
         let options = parsed(&["--init", "./noise"]).unwrap();
         assert_eq!(options.init, Some(Init::File("./noise".into())));
-        assert!(options.inputs().contains(&Path::new("./noise")));
+        assert!(options.inputs(&options.scene().unwrap()).contains(&Path::new("./noise")));
     }
 
     #[test]

@@ -5,12 +5,25 @@ use std::path::{Path, PathBuf};
 
 use impasto::files;
 
-/// `photo.jpg` and `painting.jpg` make `photo-painting.png`, beside the photo.
-pub fn default_output(content: &Path, style: &Path) -> PathBuf {
-    let stem = |path: &Path| path.file_stem().unwrap_or_default().to_owned();
+/// Of more styles than this, a name has the first alone.
+const MOST_STYLES: usize = 3;
+
+/// `photo.jpg` and `painting.jpg` make `photo-painting.png`, beside the photo; with `other.jpg`, too, it is
+/// `photo-painting-other.png`.
+pub fn default_output<'a>(content: &Path, styles: impl Iterator<Item = &'a Path>) -> PathBuf {
+    // A folder such as `.` has a name only where it lies.
+    let named = |path: &Path| path.file_stem().map(OsString::from);
+    let stem = |path: &Path| named(path).or_else(|| named(&path.canonicalize().ok()?)).unwrap_or_default();
+    let styles: Vec<&Path> = styles.collect();
+    let shown = if styles.len() > MOST_STYLES { 1 } else { styles.len() };
     let mut name = stem(content);
-    name.push("-");
-    name.push(stem(style));
+    for style in &styles[..shown] {
+        name.push("-");
+        name.push(stem(style));
+    }
+    if shown < styles.len() {
+        name.push(format!("-and-{}-more", styles.len() - shown));
+    }
     name.push(".png");
     content.with_file_name(name)
 }
@@ -68,9 +81,12 @@ mod tests {
 
     #[test]
     fn a_result_without_a_name_lies_beside_the_content() {
-        let name = |content: &str, style: &str| default_output(Path::new(content), Path::new(style));
+        let name = |content: &str, styles: &str| default_output(Path::new(content), styles.split(' ').map(Path::new));
         assert_eq!(name("a/photo.jpg", "b/painting.webp"), Path::new("a/photo-painting.png"));
         assert_eq!(name("photo", "painting.tar.gz"), Path::new("photo-painting.tar.png"));
+        assert_eq!(name("photo", "a.jpg b/ c.png"), Path::new("photo-a-b-c.png"));
+        assert_eq!(name("photo", "a.jpg b.jpg c.jpg d.jpg"), Path::new("photo-a-and-3-more.png"));
+        assert!(name("photo", ".").as_os_str().len() > "photo-.png".len());
     }
 
     #[test]

@@ -6,11 +6,12 @@ use std::time::Instant;
 
 use impasto::limits::amount;
 use impasto::picture::{self, Pixels as _};
-use impasto::transfer::{Plan, Scale, plan};
+use impasto::transfer::{Plan, Scale, Sizes, StyleSize, plan};
 use impasto::{Engine, Result};
 use serde_json::{Map, Value, json};
 
 use super::report::duration;
+use super::styles::StyleFile;
 use super::{options, say};
 
 /// Show what a run would take, memory and time, without making it.
@@ -32,17 +33,23 @@ pub fn run(options: &Options) -> Result<u8> {
     let config = options.run.config()?;
     let begun = Instant::now();
     let size = |path: &Path| picture::open(path, config.max_pixels).map(|picture| picture.size());
-    let inputs = [size(&options.run.content)?, size(&options.run.style)?];
+    let content = size(&options.run.content)?;
+    let scene = options.run.scene()?;
+    let inputs = scene.sizes(content, size)?;
     let reading = begun.elapsed().as_secs_f64();
-    let scales = plan::scales(&config, inputs[0], inputs[1])?;
+    let scales = plan::scales(&config, &inputs)?;
     let engine = Engine::new(config.weights.as_deref(), config.threads, NonZeroUsize::MIN)?;
     let (plan, seconds) = engine.share(|| {
-        let plan = engine.plan_of(&config, scales, inputs)?;
+        let plan = engine.plan_of(&config, scales, &inputs)?;
         let seconds = engine.forecast(&config, &plan)?;
         Ok::<_, impasto::Error>((plan, seconds))
     })?;
     let total = reading + seconds.iter().sum::<f64>();
-    let text = if options.json { json(options, inputs, &plan, &seconds, total) } else { table(&plan, &seconds, total) };
+    let text = if options.json {
+        json(&options.run.content, &scene.styles, &inputs, &plan, &seconds, total)
+    } else {
+        table(&plan, &seconds, total)
+    };
     say::text(text)?;
     Ok(0)
 }
@@ -50,6 +57,15 @@ pub fn run(options: &Options) -> Result<u8> {
 /// How an evaluation is cut, in a word or two.
 pub fn cut(rows: Option<usize>) -> String {
     rows.map_or("whole".into(), |rows| format!("{rows} rows"))
+}
+
+/// The sizes of the style pictures, the first of many.
+pub fn styles(scale: &Scale) -> String {
+    let size = |(height, width): &(usize, usize)| format!("{width}×{height}");
+    match &*scale.styles {
+        [first, others @ ..] if others.len() > 1 => format!("{} and {} more", size(first), others.len()),
+        few => few.iter().map(size).collect::<Vec<_>>().join(" "),
+    }
 }
 
 fn size(scale: &Scale) -> String {
@@ -62,7 +78,7 @@ fn table(plan: &Plan, seconds: &[f64], total: f64) -> String {
         rows.push([
             (i + 1).to_string(),
             size(scale),
-            format!("{}×{}", scale.style.1, scale.style.0),
+            styles(scale),
             scale.iterations.to_string(),
             cut(plan.cuts[i].picture),
             amount(plan.peaks[i].total()),
@@ -99,14 +115,19 @@ fn described(part: &str) -> &str {
     }
 }
 
-fn json(options: &Options, inputs: [(usize, usize); 2], plan: &Plan, seconds: &[f64], total: f64) -> String {
-    let picture = |path: &Path, (height, width)| json!({ "path": path, "width": width, "height": height });
+fn json(content: &Path, styles: &[StyleFile], inputs: &Sizes, plan: &Plan, seconds: &[f64], total: f64) -> String {
+    let name = |path: &Path| path.to_string_lossy().into_owned();
+    let style = |(file, style): (&StyleFile, &StyleSize)| {
+        let (height, width) = style.size;
+        json!({ "path": name(&file.path), "width": width, "height": height, "weight": style.weight })
+    };
+    let size = |&(height, width): &(usize, usize)| json!({ "width": width, "height": height });
     let scales = plan.scales.iter().zip(&plan.cuts).zip(plan.peaks.iter().zip(seconds));
     let scales = scales.map(|((scale, cut), (memory, seconds))| {
         json!({
             "width": scale.width,
             "height": scale.height,
-            "style": { "width": scale.style.1, "height": scale.style.0 },
+            "styles": scale.styles.iter().map(size).collect::<Vec<_>>(),
             "iterations": scale.iterations,
             "rows": cut.picture,
             "style_rows": cut.style,
@@ -117,8 +138,8 @@ fn json(options: &Options, inputs: [(usize, usize); 2], plan: &Plan, seconds: &[
     let parts: Map<String, Value> =
         plan.memory.parts().map(|(name, bytes)| (name.into(), bytes.into())).into_iter().collect();
     let all = json!({
-        "content": picture(&options.run.content, inputs[0]),
-        "style": picture(&options.run.style, inputs[1]),
+        "content": { "path": name(content), "width": inputs.content.1, "height": inputs.content.0 },
+        "styles": styles.iter().zip(&inputs.styles).map(style).collect::<Vec<_>>(),
         "precision": plan.network.precision.name(),
         "threads": rayon::current_num_threads(),
         "scales": scales.collect::<Vec<_>>(),

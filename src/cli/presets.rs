@@ -39,6 +39,7 @@ pub fn rows(config: &Config) -> Vec<(&'static str, String)> {
         preset: _,
         size,
         style_size,
+        style_scale,
         scales,
         iterations,
         content_loss,
@@ -81,6 +82,7 @@ pub fn rows(config: &Config) -> Vec<(&'static str, String)> {
     vec![
         ("size", own_size(*size)),
         ("style-size", style_size.map_or("as --size".into(), own_size)),
+        ("style-scale", number(*style_scale)),
         ("max-pixels", pixels(*max_pixels)),
         ("content-weight", number(*content_weight)),
         ("style-weight", number(*style_weight)),

@@ -81,10 +81,10 @@ fn prepare(options: &Options, checkpoint: &Checkpoint, mut asked: Asked) -> Resu
     let header = &checkpoint.header;
     let mut config = header.config.clone();
     let size = |path: &Path| picture::size(path, config.max_pixels);
-    let sizes = [size(&asked.content)?, size(&asked.style)?];
+    let sizes = asked.scene.sizes(size(&asked.content)?, size)?;
     let scales = if options.iterations.is_some() || options.size.is_some() {
         let more = (options.size, options.iterations);
-        let scales = plan::more_scales(&config, &header.scales, sizes[0], sizes[1], more)?;
+        let scales = plan::more_scales(&config, &header.scales, &sizes, more)?;
         config.size = options.size.unwrap_or(config.size);
         asked.description = further(&asked.description, &config, &scales);
         scales
@@ -95,7 +95,8 @@ fn prepare(options: &Options, checkpoint: &Checkpoint, mut asked: Asked) -> Resu
     config.max_memory = options.max_memory.or(config.max_memory);
     asked.seconds = options.checkpoint_every.unwrap_or(asked.seconds);
     let save = SaveOptions { sixteen_bit: asked.sixteen_bit, description: Some(asked.description.clone()) };
-    picture::check_output(&asked.output, &save, &[&asked.content, &asked.style])?;
+    let inputs: Vec<&Path> = asked.scene.files().into_iter().chain([asked.content.as_path()]).collect();
+    picture::check_output(&asked.output, &save, &inputs)?;
     let longest = scales.iter().map(|scale| scale.height.max(scale.width)).max().unwrap_or_default();
     picture::check_side(&asked.output, longest)?;
     impasto::files::check_place(&options.file)

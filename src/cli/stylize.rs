@@ -13,6 +13,7 @@ use super::keeper::{self, Asked};
 use super::options::Options;
 use super::previews::Previews;
 use super::report::Table;
+use super::styles::{Scene, name};
 use super::trace::Trace;
 use super::work::{self, Job};
 
@@ -29,11 +30,13 @@ fn prepare(options: &Options) -> Result<Job> {
     let config = options.config()?;
     // First the inputs: without an output's name its place is the content picture's, which may not exist.
     let size = |path: &Path| picture::size(path, config.max_pixels);
-    let sizes = [size(&options.content)?, size(&options.style)?];
-    let scales = plan::scales(&config, sizes[0], sizes[1])?;
-    let description = description(&config, &options.content, &options.style);
+    let content = size(&options.content)?;
+    let scene = options.scene()?;
+    let sizes = scene.sizes(content, size)?;
+    let scales = plan::scales(&config, &sizes)?;
+    let description = description(&config, &options.content, &scene);
     let save = SaveOptions { sixteen_bit: options.bits == Some(16), description: Some(description.clone()) };
-    let (output, mut inputs) = (options.output(), options.inputs());
+    let (output, mut inputs) = (options.output(), options.inputs(&scene));
     picture::check_output(&output, &save, &inputs)?;
     let longest = scales.iter().map(|scale| scale.height.max(scale.width)).max().unwrap_or_default();
     picture::check_side(&output, longest)?;
@@ -54,7 +57,6 @@ fn prepare(options: &Options) -> Result<Job> {
     });
     let asked = Asked {
         content: options.content.clone(),
-        style: options.style.clone(),
         sixteen_bit: save.sixteen_bit,
         description,
         trace: options.trace.clone(),
@@ -62,6 +64,7 @@ fn prepare(options: &Options) -> Result<Job> {
         seconds: options.checkpoint_every.unwrap_or(CHECKPOINT_EVERY),
         table: Table::default(),
         output,
+        scene,
     };
     Ok(Job {
         asked,
@@ -78,9 +81,8 @@ fn prepare(options: &Options) -> Result<Job> {
 /// The recipe that goes into the file: enough to make the picture again. Names
 /// of folders, which are nobody's business, and what does not change the
 /// picture are left out.
-fn description(config: &Config, content: &Path, style: &Path) -> String {
-    let [content, style] = [content, style].map(name);
-    recipe(&format!("impasto {} stylize {content} {style}", env!("CARGO_PKG_VERSION")), config)
+fn description(config: &Config, content: &Path, scene: &Scene) -> String {
+    recipe(&format!("impasto {} stylize {} {}", env!("CARGO_PKG_VERSION"), name(content), scene.to_words()), config)
 }
 
 /// Some words and the configuration.
@@ -99,22 +101,30 @@ pub fn recipe(words: &str, config: &Config) -> String {
     format!("{words} {}", serde_json::to_string(&recipe).expect("a configuration with Unicode names is JSON"))
 }
 
-fn name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::styles::StyleFile;
     use super::*;
+
+    fn scene(styles: &[&str]) -> Scene {
+        let styles = styles.iter().map(|style| StyleFile::parse(style).unwrap()).collect();
+        Scene::new(styles, &[], None).unwrap()
+    }
 
     #[test]
     fn the_recipe_in_the_file_does_not_depend_on_threads_or_folders() {
         let text = |threads, folder: &str| {
             let config =
                 Config { threads, weights: Some(format!("{folder}/w.safetensors").into()), ..Config::default() };
-            description(&config, &Path::new(folder).join("c.jpg"), Path::new("s.jpg"))
+            description(&config, &Path::new(folder).join("c.jpg"), &scene(&[&format!("{folder}/s.jpg")]))
         };
         assert_eq!(text(1, "/home/someone"), text(2, "."));
         assert!(text(1, ".").contains("stylize c.jpg s.jpg {\"preset\":\"default\""), "{}", text(1, "."));
+    }
+
+    #[test]
+    fn the_recipe_names_every_style_with_its_weight() {
+        let text = description(&Config::default(), Path::new("c.jpg"), &scene(&["a.jpg:0.7", "art/b.jpg:2"]));
+        assert!(text.contains("stylize c.jpg --style a.jpg:0.7 --style b.jpg:2 {"), "{text}");
     }
 }

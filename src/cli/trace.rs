@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use impasto::config::{Config, Init};
 use impasto::files;
-use impasto::transfer::Step;
+use impasto::transfer::{Step, StyleSize};
 use impasto::vgg::Layer;
 use impasto::{Error, Result};
 use serde::ser::SerializeMap;
@@ -18,6 +18,7 @@ use serde::{Serialize, Serializer};
 use tempfile::TempPath;
 
 use super::paths::same_file;
+use super::styles::{MaskSource, StyleFile};
 
 /// An input picture as the header records it: the file, and its size before any resizing.
 #[derive(Serialize)]
@@ -34,27 +35,64 @@ impl Source {
     }
 }
 
+/// A style picture as the header records it, with its weight and masks as they were given.
+#[derive(Serialize)]
+pub struct StyleSource {
+    #[serde(flatten)]
+    source: Source,
+    weight: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<MaskSource>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mask: Option<PathBuf>,
+}
+
+impl StyleSource {
+    /// Describes a style of that size.
+    pub fn new(file: &StyleFile, style: &StyleSize) -> Self {
+        let region = file.region.clone().map(MaskSource::portable);
+        StyleSource {
+            source: Source::new(&file.path, style.size),
+            weight: style.weight,
+            region,
+            mask: file.mask.as_deref().map(lossy),
+        }
+    }
+}
+
 /// What the first line says.
 #[derive(Serialize)]
 pub struct Header {
     impasto: &'static str,
     config: Config,
     content: Source,
-    style: Source,
+    styles: Vec<StyleSource>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keep: Option<MaskSource>,
     output: String,
 }
 
 impl Header {
-    /// The header of a run from `content` and `style` to `output`.
-    pub fn new(config: &Config, content: Source, style: Source, output: &Path) -> Self {
+    /// The header of a run from `content` and `styles` to `output`, where a mask may say what is kept.
+    pub fn new(
+        config: &Config,
+        content: Source,
+        styles: Vec<StyleSource>,
+        keep: Option<MaskSource>,
+        output: &Path,
+    ) -> Self {
         let output = output.to_string_lossy().into_owned();
-        Header { impasto: env!("CARGO_PKG_VERSION"), config: portable(config), content, style, output }
+        let keep = keep.map(MaskSource::portable);
+        Header { impasto: env!("CARGO_PKG_VERSION"), config: portable(config), content, styles, keep, output }
     }
 }
 
 /// JSON is Unicode; a path need not be.
+fn lossy(path: &Path) -> PathBuf {
+    path.to_string_lossy().into_owned().into()
+}
+
 fn portable(config: &Config) -> Config {
-    let lossy = |path: &Path| PathBuf::from(path.to_string_lossy().into_owned());
     let mut config = config.clone();
     config.weights = config.weights.as_deref().map(lossy);
     if let Init::File(path) = &config.init {

@@ -8,9 +8,9 @@ use std::time::Instant;
 use impasto::config::Config;
 use impasto::files;
 use impasto::objective::Listener;
-use impasto::picture::{self, Original, SaveOptions};
-use impasto::transfer::checkpoint::{self, Origin};
-use impasto::transfer::{Checkpoint, End, Inputs, Outcome, Plan, Run, Scale};
+use impasto::picture::{self, Mask, Original, SaveOptions};
+use impasto::transfer::checkpoint::{self, Digests, MaskOf, Origin};
+use impasto::transfer::{Checkpoint, End, Inputs, Outcome, Plan, Run, Scale, Sizes};
 use impasto::{Engine, Error, Result};
 
 use super::eta::Work;
@@ -19,7 +19,8 @@ use super::previews::Previews;
 use super::progress::Progress;
 use super::report::duration;
 use super::signals::Signals;
-use super::trace::{Header, Source, Trace};
+use super::styles::MaskSource;
+use super::trace::{Header, Source, StyleSource, Trace};
 use super::watch::Watch;
 use super::{details, paths, say};
 
@@ -28,8 +29,8 @@ pub struct Job {
     pub asked: Asked,
     pub config: Config,
     pub save: SaveOptions,
-    /// Height and width of the content and the style picture, as they were read.
-    pub inputs: [(usize, usize); 2],
+    /// Of the pictures as they were read.
+    pub inputs: Sizes,
     pub scales: Vec<Scale>,
     pub checkpoint: Option<PathBuf>,
     pub quiet: bool,
@@ -68,13 +69,14 @@ fn make(job: &Job, watch: &mut Watch, from: Option<(&Checkpoint, bool)>) -> Resu
     let config = &job.config;
     let engine = Engine::new(config.weights.as_deref(), config.threads, NonZeroUsize::MIN)?;
     engine.share(|| {
-        let plan = engine.plan_of(config, job.scales.clone(), job.inputs)?;
+        let plan = engine.plan_of(config, job.scales.clone(), &job.inputs)?;
         if job.verbose {
             details::before(job, &plan);
         }
         check_room(job, &plan)?;
-        let (inputs, [content, style]) = read(job, &plan)?;
-        let digests = job.checkpoint.as_ref().map(|_| engine.digests(content, style)).transpose()?;
+        let (inputs, digests) = read(job, &plan)?;
+        let signed = |digests| Ok::<_, Error>(Digests { weights: engine.weights_digest()?, ..digests });
+        let digests = digests.map(signed).transpose()?;
         if let (Some((checkpoint, anyway)), Some(digests)) = (from, &digests) {
             checkpoint.check(digests)?;
             if let Some(difference) = checkpoint.header.origin.difference(&Origin::here(&plan)).filter(|_| !anyway) {
@@ -111,15 +113,42 @@ fn make(job: &Job, watch: &mut Watch, from: Option<(&Checkpoint, bool)>) -> Resu
     })
 }
 
-/// Reads the content picture, then the style picture; their digests, if anybody will ask for them.
-fn read(job: &Job, plan: &Plan) -> Result<(Inputs, [String; 2])> {
-    let digest = |picture: &Original| job.checkpoint.as_ref().map_or_else(String::new, |_| checkpoint::digest(picture));
-    let content = picture::open(&job.asked.content, job.config.max_pixels)?;
-    let (inputs, of_content) = (Inputs::of(&job.config, plan, &content), digest(&content));
-    // There may be no room for both.
+/// Reads the content picture, then each style picture and mask; their digests, if anybody will ask for them, without
+/// that of the weights.
+fn read(job: &Job, plan: &Plan) -> Result<(Inputs, Option<Digests>)> {
+    let (scene, max_pixels) = (&job.asked.scene, job.config.max_pixels);
+    let wanted = job.checkpoint.is_some();
+    let digest = |picture: &Original| if wanted { checkpoint::digest(picture) } else { String::new() };
+    let mut digests = Digests::default();
+    let mut see = |mask: &Mask, of: MaskOf| {
+        let digest = if wanted { checkpoint::digest_of_mask(mask) } else { String::new() };
+        digests.masks.push((of, digest));
+    };
+    let content = picture::open(&job.asked.content, max_pixels)?;
+    let mut inputs = Inputs::of(&job.config, plan, &content);
+    digests.content = digest(&content);
+    let opacity = scene.sees_opacity().then(|| Mask::opacity(&content)).flatten();
+    // There may be no room for two.
     drop(content);
-    let style = picture::open(&job.asked.style, job.config.max_pixels)?;
-    Ok((inputs.with(&style), [of_content, digest(&style)]))
+    for (index, (style, share)) in scene.styles.iter().zip(&plan.shares).enumerate() {
+        let mask = style.mask.as_ref().map(|mask| Mask::load(mask, max_pixels)).transpose()?;
+        mask.iter().for_each(|mask| see(mask, MaskOf::Style(index)));
+        let picture = picture::open(&style.path, max_pixels)?;
+        digests.styles.push((*share, digest(&picture)));
+        inputs = inputs.with(&picture, mask.as_ref());
+    }
+    let load = |source: &MaskSource| source.load(&job.asked.content, opacity.as_ref(), max_pixels);
+    for (index, region) in scene.regions().into_iter().enumerate() {
+        let mask = load(region)?;
+        see(&mask, MaskOf::Region(index));
+        inputs = inputs.region(&mask);
+    }
+    if let Some(keep) = &scene.keep {
+        let mask = load(keep)?;
+        see(&mask, MaskOf::Keep);
+        inputs = inputs.keep(&mask);
+    }
+    Ok((inputs.done()?, wanted.then_some(digests)))
 }
 
 /// Refuses a run whose picture or checkpoint the disk will have no room for.
@@ -174,9 +203,10 @@ fn watch(job: &Job, from: Option<&Checkpoint>) -> Result<Watch> {
         .as_ref()
         .and_then(|(every, output)| Some(Previews::resume(NonZeroU32::new(*every)?, output.clone(), job.save.clone())));
     let trace = asked.trace.as_ref().map(|path| {
-        let content = Source::new(&asked.content, job.inputs[0]);
-        let style = Source::new(&asked.style, job.inputs[1]);
-        let header = Header::new(config, content, style, &asked.output);
+        let content = Source::new(&asked.content, job.inputs.content);
+        let styles = asked.scene.styles.iter().zip(&job.inputs.styles);
+        let styles = styles.map(|(file, style)| StyleSource::new(file, style)).collect();
+        let header = Header::new(config, content, styles, asked.scene.keep.clone(), &asked.output);
         match from {
             Some(checkpoint) => Trace::resume(path, &header, checkpoint.header.iteration),
             None => Trace::create(path, &header),

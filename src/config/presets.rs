@@ -185,6 +185,7 @@ fn paper() -> Config {
         preset: Preset::Paper,
         size: 512,
         style_size: None,
+        style_scale: 1.0,
         scales: Scales::Single(60),
         iterations: None,
         content_loss: ContentLoss::Sum,

@@ -11,6 +11,7 @@ pub mod eigen;
 pub mod gemm;
 pub mod gram;
 pub mod mask;
+pub mod masked;
 pub mod matmul;
 pub mod pool;
 pub mod reduce;

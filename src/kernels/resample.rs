@@ -74,6 +74,18 @@ impl Resample {
         Self::separable(taps(height), taps(width), channels)
     }
 
+    /// Means over the area of each new pixel along an axis that shrinks, linear interpolation along one that grows: what
+    /// becomes of masks, of which nothing is to be lost.
+    ///
+    /// # Panics
+    /// If a side or the number of channels is 0.
+    #[must_use]
+    pub fn area(from: (usize, usize), to: (usize, usize), channels: usize) -> Self {
+        let sides = [from.0, from.1, to.0, to.1, channels];
+        assert!(!sides.contains(&0), "nothing to resample: {from:?} to {to:?}, {channels} channels");
+        Self::separable(Taps::area(from.0, to.0), Taps::area(from.1, to.1), channels)
+    }
+
     fn separable(rows: Taps, columns: Taps, channels: usize) -> Self {
         let adjoint = Separable { rows: rows.transposed(), columns: columns.transposed(), channels };
         Resample { forward: Separable { rows, columns, channels }, adjoint }

@@ -16,6 +16,7 @@
 
 mod content;
 mod layer_weight;
+mod regions;
 pub mod statistic;
 mod strips;
 mod tv;
@@ -27,14 +28,16 @@ use rayon::prelude::*;
 
 use crate::autograd::{Cancel, Tape, Value, Var};
 use crate::kernels::simd::pages::prefer_huge;
-use crate::ops::{add, known, moments, scale, squared_error};
+use crate::ops::{add, known, masked_moments, moments, scale, squared_error};
 use crate::state::{Found, Saved};
 use crate::tensor::{FeatureMap, Pool};
 use crate::vgg::{Layer, Vgg};
 pub use content::ContentLoss;
 pub use layer_weight::LayerWeight;
+use regions::{Compared, at_layer, by_layer, weight};
+pub use regions::{Region, Sample, mask_bytes};
 pub use statistic::Statistic;
-use statistic::{Distance, Options, Sums, Target};
+use statistic::{Blend, Distance, Options, Sums};
 pub use strips::{room, room_for_sums};
 pub use tv::Variation;
 
@@ -85,7 +88,8 @@ pub struct Objective {
     vgg: Arc<Vgg>,
     goal: Goal,
     content: Content,
-    style: Vec<(LayerWeight, Box<dyn Target>)>,
+    /// Layer by layer in the network's order, and at each region by region.
+    style: Vec<Compared>,
     /// Rows that are evaluated at once, if not all.
     rows: Option<usize>,
 }
@@ -104,7 +108,7 @@ pub struct Cut {
     /// Rows of the picture that are evaluated at once, a multiple of [`GRID`](crate::kernels::conv::GRID); all of them if
     /// it is not cut.
     pub picture: Option<usize>,
-    /// Rows of the style picture, which is looked at once.
+    /// Rows of each style picture, which is looked at once.
     pub style: Option<usize>,
 }
 
@@ -155,49 +159,58 @@ impl Objective {
     /// Looks at the content and the style picture (H × W × 3 each, sRGB in [0, 1]) and remembers what it saw.
     #[must_use]
     pub fn new(vgg: Arc<Vgg>, goal: Goal, content: &FeatureMap, style: &FeatureMap) -> Self {
-        Self::cut(vgg, goal, content.clone(), style, Cut::default(), &Cancel::default()).expect("nobody cancels")
+        let regions = vec![Region::whole(style.clone())];
+        Self::cut(vgg, goal, content.clone(), regions, Cut::default(), &Cancel::default()).expect("nobody cancels")
     }
 
-    /// The same, cut into strips, unless it is cancelled.
+    /// The same of several style pictures, cut into strips, unless it is cancelled. What a region is compared with is a
+    /// blend of its styles, and costs an evaluation no more than one of them does.
+    ///
+    /// # Panics
+    /// If there is no region, or one without a style; if a mask has another size than its picture.
     #[must_use]
     pub fn cut(
         vgg: Arc<Vgg>,
         goal: Goal,
         content: FeatureMap,
-        style: &FeatureMap,
+        regions: Vec<Region>,
         cut: Cut,
         cancel: &Cancel,
     ) -> Option<Self> {
         // Not the steps' pool: it would be left cut to the sizes of an evaluation without a gradient.
         let pool = || Pool::advised(prefer_huge);
+        let size = (content.height(), content.width());
         let content = match cut.picture {
             Some(_) => Content::Picture(content),
-            None => Content::Maps(features(&vgg, &goal.content_layers, &content, pool(), cancel, |tape, features| {
-                // A copy of its own: the tape's buffer goes back to the pool.
-                Arc::new(tape.value(features).clone())
-            })),
+            None => {
+                Content::Maps(features(&vgg, &goal.content_layers, &content, pool(), cancel, |tape, features, _| {
+                    // A copy of its own: the tape's buffer goes back to the pool.
+                    Arc::new(tape.value(features).clone())
+                }))
+            }
         };
-        let sums = match cut.style {
-            Some(rows) => strips::sums(&vgg, &goal, style, rows, pool(), cancel)?,
-            None => features(&vgg, &goal.style_layers, style, pool(), cancel, |tape, features| {
-                let (height, width, _) = tape.dim(features);
-                let sums = moments(tape, features);
-                let sums = tape.tensor(sums).clone().into_dimensionality().expect("N+1 × N");
-                Sums { sums, pixels: height * width }
-            }),
-        };
-        if cancel.is_cancelled() {
-            return None;
+        assert!(!regions.is_empty(), "a region to paint");
+        let mut style = Vec::new();
+        for (index, (region, share)) in regions.iter().zip(regions::shares(&regions)).enumerate() {
+            assert!(
+                region.mask.as_ref().is_none_or(|mask| mask.dim() == (size.0, size.1, 1)),
+                "a mask of the picture's size"
+            );
+            let options = Options { refresh: goal.refresh };
+            let target = |(layer, sums): (LayerWeight, Sums)| {
+                let target = goal.statistic.target(&sums, options);
+                Compared::new(layer, (index, share), region.mask.as_ref(), size, target)
+            };
+            let blend = blend(&vgg, &goal, &region.styles, cut.style, pool, cancel)?;
+            style.extend(blend.into_par_iter().map(target).collect::<Vec<_>>());
         }
-        let options = Options { refresh: goal.refresh };
-        let target = |(layer, sums): (LayerWeight, Sums)| (layer, goal.statistic.target(&sums, options));
-        let style = sums.into_par_iter().map(target).collect();
+        style.sort_by_key(|compared| (compared.layer.layer, compared.region));
         Some(Objective { vgg, goal, content, style, rows: cut.picture })
     }
 
     /// Keeps what the style's targets remember of earlier evaluations.
     pub fn save<'a>(&'a self, saved: &mut Saved<'a>) {
-        self.style.iter().for_each(|(layer, target)| target.save(&layer.layer.to_string(), saved));
+        self.style.iter().for_each(|compared| compared.target.save(&compared.name(), saved));
     }
 
     /// Takes up what was kept.
@@ -205,7 +218,10 @@ impl Objective {
     /// # Errors
     /// If it is not of these targets.
     pub fn load(&mut self, found: &Found) -> Result<(), String> {
-        self.style.iter_mut().try_for_each(|(layer, target)| target.load(&layer.layer.to_string(), found))
+        self.style.iter_mut().try_for_each(|compared| {
+            let name = compared.name();
+            compared.target.load(&name, found)
+        })
     }
 
     /// The losses at x (H × W × 3) and their gradient.
@@ -266,20 +282,17 @@ impl Objective {
                 let target = tape.constant(target.clone());
                 errors.push((*layer, squared_error(tape, features, target), height * width * channels));
             }
-            if let Some((_, target)) = self.style.iter().find(|(l, _)| l.layer == name) {
-                let measure = target.measure(height * width, channels);
-                measured.push((name, measure.record(tape, features), height * width));
-            }
+            let here = self.style.iter().filter(|compared| compared.layer.layer == name);
+            measured.extend(here.map(|compared| compared.record(tape, features)));
         });
         if tape.is_cancelled() {
             return None;
         }
-        let values = measured.iter().map(|&(name, var, pixels)| (name, tape.tensor(var), pixels)).collect();
-        let style = distances(&mut self.style, values).into_iter().map(|(layer, distance)| {
-            let at = measured.iter().find(|(name, ..)| *name == layer.layer).expect("measured above").1;
-            (layer, known(&mut tape, at, distance.value, distance.gradient))
-        });
-        let style: Vec<_> = style.collect();
+        let values: Vec<_> = measured.iter().map(|&var| tape.tensor(var)).collect();
+        let distances = distances(&mut self.style, &values);
+        let losses = measured.iter().zip(distances).map(|(&var, d)| known(&mut tape, var, d.value, d.gradient));
+        let losses: Vec<_> = losses.collect();
+        let style = by_layer(&mut tape, &self.style, &losses);
         let terms = self.goal.terms(&mut tape, &errors, &style, tv);
         let mut evaluation = terms.evaluation(&tape);
         if let Some(mut room) = gradient {
@@ -346,29 +359,70 @@ impl Terms {
     }
 }
 
-/// The distance of each style layer from what was measured over so many pixels, in the network's order: matrices of all
-/// layers are worked on side by side.
-fn distances(
-    targets: &mut [(LayerWeight, Box<dyn Target>)],
-    measured: Vec<(Layer, &ArrayD<f32>, usize)>,
-) -> Vec<(LayerWeight, Distance)> {
+/// The distance of each target from what was measured for it: matrices of all layers are worked on side by side.
+fn distances(targets: &mut [Compared], measured: &[&ArrayD<f32>]) -> Vec<Distance> {
+    assert_eq!(targets.len(), measured.len(), "something measured for each target");
     // The deepest layers have the largest matrices: they come first, and the others fill what time is left.
-    let found: Vec<_> = targets
-        .par_iter_mut()
-        .rev()
-        .with_max_len(1)
-        .filter_map(|(layer, target)| {
-            let (_, value, pixels) = measured.iter().find(|(name, ..)| *name == layer.layer)?;
-            Some((*layer, target.distance(value, *pixels)))
-        })
-        .collect();
-    found.into_iter().rev().collect()
+    let pairs = targets.par_iter_mut().zip(measured).rev().with_max_len(1);
+    let found = pairs.map(|(compared, measured)| compared.target.distance(measured, compared.pixels));
+    let mut found: Vec<_> = found.collect();
+    found.reverse();
+    found
 }
 
 /// Σ_l w_l · loss_l; 0 without layers.
 fn weighted_sum(tape: &mut Tape<'_>, losses: &[(LayerWeight, Var)]) -> Var {
     let terms: Vec<Var> = losses.iter().map(|(layer, loss)| scale(tape, *loss, layer.weight)).collect();
     add(tape, &terms)
+}
+
+/// What some styles have at each layer, blended, unless it is cancelled.
+fn blend(
+    vgg: &Vgg,
+    goal: &Goal,
+    styles: &[Sample],
+    rows: Option<usize>,
+    pool: impl Fn() -> Pool,
+    cancel: &Cancel,
+) -> Option<Vec<(LayerWeight, Sums)>> {
+    assert!(!styles.is_empty(), "a style to learn");
+    let mut blends: Vec<(LayerWeight, Blend)> = Vec::new();
+    for style in styles {
+        let sums = sums(vgg, goal, style, rows, pool(), cancel)?;
+        if blends.is_empty() {
+            blends = sums.iter().map(|(layer, sums)| (*layer, Blend::like(sums))).collect();
+        }
+        blends.iter_mut().zip(&sums).for_each(|((_, blend), (_, sums))| blend.add(style.share, sums));
+    }
+    Some(blends.into_iter().map(|(layer, blend)| (layer, blend.finish())).collect())
+}
+
+/// The sums of a style picture's features, in strips of so many rows if it has more, unless it is cancelled.
+fn sums(
+    vgg: &Vgg,
+    goal: &Goal,
+    style: &Sample,
+    rows: Option<usize>,
+    pool: Pool,
+    cancel: &Cancel,
+) -> Option<Vec<(LayerWeight, Sums)>> {
+    let Sample { picture, mask, .. } = style;
+    assert!(mask.as_ref().is_none_or(|mask| mask.pixels() == picture.pixels()), "a mask of the style picture's size");
+    if let Some(rows) = rows.filter(|rows| *rows < picture.height()) {
+        return strips::sums(vgg, goal, style, rows, pool, cancel);
+    }
+    let sums = features(vgg, &goal.style_layers, picture, pool, cancel, |tape, features, layer| {
+        let (height, width, _) = tape.dim(features);
+        let mask = mask.as_ref().map(|mask| at_layer(mask, layer));
+        let pixels = mask.as_ref().map_or((height * width) as f64, |mask| weight(mask));
+        let sums = match mask {
+            Some(mask) => masked_moments(tape, features, mask),
+            None => moments(tape, features),
+        };
+        let sums = tape.tensor(sums).clone().into_dimensionality().expect("N+1 × N");
+        Sums { sums, pixels }
+    });
+    (!cancel.is_cancelled()).then_some(sums)
 }
 
 /// What `see` makes of each of the layers, on a picture that is not differentiated.
@@ -378,14 +432,14 @@ fn features<T>(
     picture: &FeatureMap,
     mut pool: Pool,
     cancel: &Cancel,
-    mut see: impl FnMut(&mut Tape<'_>, Var) -> T,
+    mut see: impl FnMut(&mut Tape<'_>, Var, Layer) -> T,
 ) -> Vec<(LayerWeight, T)> {
     let mut tape = Tape::heeding(&mut pool, cancel.clone());
     let picture = tape.constant(Arc::new(Value::Map(picture.clone())));
     let mut seen = Vec::new();
     vgg.forward(&mut tape, picture, |tape, name, features| {
         if let Some(layer) = layers.iter().find(|l| l.layer == name) {
-            seen.push((*layer, see(tape, features)));
+            seen.push((*layer, see(tape, features, name)));
         }
     });
     seen

@@ -16,23 +16,19 @@ use half::bf16;
 use ndarray::{Array2, ArrayD, Ix2, Zip, s};
 use rayon::prelude::*;
 
-use super::statistic::{Measure, Sums};
-use super::{Content, Evaluation, Goal, LayerWeight, Listener, Objective, Part, distances};
+use super::regions::{Compared, LayerMask, at_layer, by_layer, extent, weight};
+use super::statistic::{Distance, Measure, Sums};
+use super::{Content, Evaluation, Goal, LayerWeight, Listener, Objective, Part, Sample, distances};
 use crate::autograd::{Cancel, MapElement, Tape, Value};
 use crate::kernels::gram::{self, Affine};
 use crate::kernels::reduce::{BLOCK, SquaredDistances, add_difference};
-use crate::kernels::variation;
+use crate::kernels::{masked, variation};
 use crate::ops::known;
 use crate::tensor::{Buffer, Dtype, FeatureMap, Pool};
 use crate::vgg::layers::{channels, stride};
 use crate::vgg::network::Options;
 use crate::vgg::strips::{self, Bytes, Route, Strips};
 use crate::vgg::{Layer, Stage, Vgg};
-
-/// Pixels and channels of a layer, of a picture of (H, W).
-fn extent(layer: Layer, (height, width): (usize, usize)) -> (usize, usize) {
-    ((height / stride(layer)) * (width / stride(layer)), channels(layer))
-}
 
 /// Bytes of the pool that an evaluation of a picture of (H, W) takes in strips of `rows` rows, with its gradient.
 pub fn room(goal: &Goal, stages: &[Stage], options: &Options, size: (usize, usize), rows: usize) -> usize {
@@ -87,50 +83,75 @@ fn walk(stages: &[Stage], options: &Options, size: (usize, usize), route: &Route
 pub(super) fn sums(
     vgg: &Vgg,
     goal: &Goal,
-    picture: &FeatureMap,
+    style: &Sample,
     rows: usize,
     mut pool: Pool,
     cancel: &Cancel,
 ) -> Option<Vec<(LayerWeight, Sums)>> {
-    let pool = &mut pool;
-    pool.reserve(room_for_sums(goal, vgg.stages(), vgg.options(), (picture.height(), picture.width()), rows));
-    let measures = goal.style_layers.iter().map(|layer| (layer.layer, Measure::Moments)).collect();
+    let (pool, picture) = (&mut pool, &style.picture);
+    let size = (picture.height(), picture.width());
+    pool.reserve(room_for_sums(goal, vgg.stages(), vgg.options(), size, rows));
+    let mut layers = goal.style_layers.clone();
+    layers.sort_by_key(|layer| layer.layer);
+    let wanted = layers.iter().map(|layer| {
+        let mask = style.mask.as_ref().map(|mask| at_layer(mask, layer.layer));
+        Wanted { layer: layer.layer, measure: Measure::Moments, mask }
+    });
+    let wanted: Vec<_> = wanted.collect();
     let measured = match vgg.precision() {
-        Dtype::F32 => measured::<f32>(vgg, measures, picture, rows, pool, (cancel, &|_| {})),
-        Dtype::Bf16 => measured::<bf16>(vgg, measures, picture, rows, pool, (cancel, &|_| {})),
+        Dtype::F32 => measured::<f32>(vgg, &wanted, picture, rows, pool, (cancel, &|_| {})),
+        Dtype::Bf16 => measured::<bf16>(vgg, &wanted, picture, rows, pool, (cancel, &|_| {})),
     };
-    let sums = measured?.into_iter().map(|(layer, sums, pixels)| {
-        let layer = goal.style_layers.iter().find(|l| l.layer == layer).expect("measured because it is one of them");
-        (*layer, Sums { sums: sums.into_dimensionality().expect("N+1 × N"), pixels })
+    let sums = measured?.into_iter().zip(layers).zip(&wanted).map(|((sums, layer), wanted)| {
+        let pixels = wanted.mask.as_ref().map_or(extent(layer.layer, size).0 as f64, |mask| weight(mask));
+        (layer, Sums { sums: sums.into_dimensionality().expect("N+1 × N"), pixels })
     });
     Some(sums.collect())
+}
+
+/// What is to be measured of a layer.
+struct Wanted {
+    layer: Layer,
+    measure: Measure,
+    mask: Option<LayerMask>,
+}
+
+/// The rows of a mask that belong to those of a map.
+fn rows_of<'a>(mask: &'a LayerMask, rows: &Range<usize>, width: usize) -> &'a [f32] {
+    &mask[rows.start * width..rows.end * width]
 }
 
 /// What counts of a layer, while its rows come.
 enum Measuring<E> {
     Sums(gram::Sums<E>),
+    Masked(masked::Sums, LayerMask),
     Features { rows: Vec<f32>, channels: usize },
 }
 
 impl<E: MapElement> Measuring<E> {
-    fn new(measure: Measure, (_, width, channels): (usize, usize, usize)) -> Self {
-        match measure {
+    fn new(wanted: &Wanted, (_, width, channels): (usize, usize, usize)) -> Self {
+        if let Some(mask) = &wanted.mask {
+            return Measuring::Masked(masked::Sums::new(width, channels), mask.clone());
+        }
+        match wanted.measure {
             Measure::Gram => Measuring::Sums(gram::Sums::new(width, channels, false)),
             Measure::Moments => Measuring::Sums(gram::Sums::new(width, channels, true)),
             Measure::Features => Measuring::Features { rows: Vec::new(), channels },
         }
     }
 
-    fn add(&mut self, features: &[E]) {
+    fn add(&mut self, features: &FeatureMap<E>, range: &Range<usize>) {
         match self {
-            Measuring::Sums(sums) => sums.add(features),
-            Measuring::Features { rows, .. } => rows.extend(features.iter().map(|f| f.to_f32())),
+            Measuring::Sums(sums) => sums.add(features.as_slice()),
+            Measuring::Masked(sums, mask) => sums.add(features.as_slice(), rows_of(mask, range, features.width())),
+            Measuring::Features { rows, .. } => rows.extend(features.as_slice().iter().map(|f| f.to_f32())),
         }
     }
 
     fn finish(self) -> ArrayD<f32> {
         match self {
             Measuring::Sums(sums) => sums.finish().into_dyn(),
+            Measuring::Masked(sums, _) => sums.finish().into_dyn(),
             Measuring::Features { rows, channels } => {
                 let shape = vec![rows.len() / channels, channels];
                 ArrayD::from_shape_vec(shape, rows).expect("whole pixels")
@@ -139,74 +160,75 @@ impl<E: MapElement> Measuring<E> {
     }
 }
 
-/// What counts of each layer of a picture, and over how many pixels, in the network's order.
+/// What is wanted of a picture, in that order.
 fn measured<E: MapElement>(
     vgg: &Vgg,
-    measures: Vec<(Layer, Measure)>,
+    wanted: &[Wanted],
     picture: &FeatureMap,
     rows: usize,
     pool: &mut Pool,
     (cancel, tell): (&Cancel, &dyn Fn(usize)),
-) -> Option<Vec<(Layer, ArrayD<f32>, usize)>> {
-    let Some(deepest) = measures.iter().map(|(layer, _)| *layer).max() else { return Some(Vec::new()) };
+) -> Option<Vec<ArrayD<f32>>> {
+    let Some(deepest) = wanted.iter().map(|wanted| wanted.layer).max() else { return Some(Vec::new()) };
     let route = Route::there(deepest);
     let mut strips = Strips::<E>::new(vgg, &route, picture, rows, pool);
-    let mut found: Vec<(Layer, Measuring<E>, usize)> = Vec::new();
+    let mut found: Vec<Option<Measuring<E>>> = wanted.iter().map(|_| None).collect();
     for (done, end) in strips.ends().enumerate() {
-        strips.forward(end, pool, cancel, |layer, _, features, _| {
-            let (_, measure) = measures.iter().find(|(name, _)| *name == layer)?;
-            let known = found.iter().position(|(name, ..)| *name == layer);
-            let at = known.unwrap_or_else(|| {
-                found.push((layer, Measuring::new(*measure, features.dim()), 0));
-                found.len() - 1
+        strips.forward(end, pool, cancel, |layer, rows, features, _| {
+            let here = wanted.iter().zip(&mut found).filter(|(wanted, _)| wanted.layer == layer);
+            here.for_each(|(wanted, found)| {
+                found.get_or_insert_with(|| Measuring::new(wanted, features.dim())).add(features, &rows);
             });
-            found[at].1.add(features.as_slice());
-            found[at].2 += features.pixels();
             None
         })?;
         tell(done + 1);
     }
     strips.finish(None, pool);
-    found.sort_by_key(|(layer, ..)| *layer);
-    Some(found.into_iter().map(|(layer, measuring, pixels)| (layer, measuring.finish(), pixels)).collect())
+    Some(found.into_iter().map(|found| found.expect("every layer has rows").finish()).collect())
 }
 
 /// What the losses make of a layer's features.
 #[derive(Default)]
 struct Slope {
-    style: Option<StyleSlope>,
+    /// Of each region, in the order in which a tape would come back to them.
+    style: Vec<StyleSlope>,
     /// The factor of F − P.
     content: Option<f32>,
 }
 
 /// What a style's distance makes of each pixel.
 enum StyleSlope {
-    /// f ↦ f·S + r.
-    Affine { s: Array2<f32>, row: Option<Vec<f32>> },
+    /// f ↦ m·(f·S + r), m being 1 without a mask.
+    Affine { s: Array2<f32>, row: Option<Vec<f32>>, mask: Option<LayerMask> },
     /// One gradient for each (M × N).
     Each(Array2<f32>),
 }
 
 impl StyleSlope {
     /// From the gradient of what was measured.
-    fn new(measure: Measure, d: ArrayD<f32>) -> Self {
+    fn new(wanted: &Wanted, d: ArrayD<f32>) -> Self {
         let d = d.into_dimensionality::<Ix2>().expect("a matrix");
-        if measure == Measure::Features {
+        if wanted.measure == Measure::Features {
             return StyleSlope::Each(d);
         }
         let n = d.ncols();
         let d_gram = d.slice(s![..n, ..]);
         let s = Zip::from(&d_gram).and(d_gram.t()).par_map_collect(|a, b| a + b);
-        StyleSlope::Affine { s, row: (d.nrows() > n).then(|| d.row(n).to_vec()) }
+        StyleSlope::Affine { s, row: (d.nrows() > n).then(|| d.row(n).to_vec()), mask: wanted.mask.clone() }
     }
 
-    /// Writes the gradient of some rows of features.
-    fn write<E: MapElement>(&self, rows: &Range<usize>, features: &FeatureMap<E>, d: &mut FeatureMap<E>) {
+    /// `d ← β·d +` the gradient of some rows of features.
+    fn write<E: MapElement>(&self, rows: &Range<usize>, features: &FeatureMap<E>, beta: f32, d: &mut FeatureMap<E>) {
         match self {
-            StyleSlope::Affine { s, row } => {
-                gram::backward(features, Affine { s: s.view(), row: row.as_deref() }, 0.0, d);
+            StyleSlope::Affine { s, row, mask } => {
+                let map = Affine { s: s.view(), row: row.as_deref() };
+                match mask {
+                    Some(mask) => masked::backward(features, rows_of(mask, rows, features.width()), map, beta, d),
+                    None => gram::backward(features, map, beta, d),
+                }
             }
             StyleSlope::Each(all) => {
+                assert_eq!(beta, 0.0, "a picture that is all one region");
                 let first = rows.start * features.width();
                 let all = all.slice(s![first..first + features.pixels(), ..]);
                 d.as_mut_slice().iter_mut().zip(all).for_each(|(d, all)| *d = E::from_f32(*all));
@@ -244,19 +266,18 @@ impl Objective {
         listener: &Listener,
     ) -> Option<Evaluation> {
         let cancel = &listener.cancel;
-        let measures = self.style.iter().map(|(layer, target)| {
-            let (pixels, channels) = extent(layer.layer, (x.height(), x.width()));
-            (layer.layer, target.measure(pixels, channels))
+        let wanted = self.style.iter().map(|compared| {
+            let Compared { layer, measure, mask, .. } = compared;
+            Wanted { layer: layer.layer, measure: *measure, mask: mask.clone() }
         });
-        let measures: Vec<_> = measures.collect();
+        let wanted: Vec<_> = wanted.collect();
         let strips = x.height().div_ceil(rows);
         let tell = |done| {
             let told = listener.strip.as_ref();
             told.into_iter().for_each(|told| told(Part { done, of: 2 * strips }));
         };
-        let measured = measured::<E>(&self.vgg, measures.clone(), x, rows, pool, (cancel, &tell))?;
-        let values = measured.iter().map(|(layer, value, pixels)| (*layer, value, *pixels)).collect();
-        let style = distances(&mut self.style, values);
+        let measured = measured::<E>(&self.vgg, &wanted, x, rows, pool, (cancel, &tell))?;
+        let distances = distances(&mut self.style, &measured.iter().collect::<Vec<_>>());
         if cancel.is_cancelled() {
             return None;
         }
@@ -264,12 +285,11 @@ impl Objective {
         let tv = variation::sum(x, &neighbours);
         let mut slopes = HashMap::new();
         let mut gradient = gradient.map(|mut d_x| {
-            let (found, d_tv) = self.slopes(&measures, &measured, &style, x, tv);
+            let (found, d_tv) = self.slopes(&wanted, measured, &distances, x, tv);
             slopes = found;
             d_x.as_mut_slice().par_chunks_mut(BLOCK).for_each(|d_x| d_x.fill(0.0));
             (d_x, d_tv)
         });
-        drop(measured);
         let d_x = gradient.as_mut().map(|(d_x, _)| d_x);
         let mut errors = self.errors::<E>(x, rows, &slopes, d_x, pool, (cancel, &|done| tell(strips + done)))?;
         let mut tape = Tape::new(pool);
@@ -280,8 +300,9 @@ impl Objective {
         });
         let mut errors: Vec<_> = errors.collect();
         errors.sort_by_key(|(layer, ..)| layer.layer);
-        let style: Vec<_> = style.iter().map(|(layer, distance)| (*layer, scalar(distance.value))).collect();
+        let losses: Vec<_> = distances.iter().map(|distance| scalar(distance.value)).collect();
         let tv = scalar(tv);
+        let style = by_layer(&mut tape, &self.style, &losses);
         let mut evaluation = self.goal.terms(&mut tape, &errors, &style, tv).evaluation(&tape);
         evaluation.gradient = gradient.map(|(mut d_x, d_tv)| {
             if let Some(d_tv) = d_tv {
@@ -296,20 +317,18 @@ impl Objective {
     /// loss is a function of those.
     fn slopes(
         &self,
-        measures: &[(Layer, Measure)],
-        measured: &[(Layer, ArrayD<f32>, usize)],
-        style: &[(LayerWeight, super::Distance)],
+        wanted: &[Wanted],
+        measured: Vec<ArrayD<f32>>,
+        distances: &[Distance],
         x: &FeatureMap,
         tv: f64,
     ) -> (HashMap<Layer, Slope>, Option<f64>) {
         let pool = &mut Pool::new();
         let mut tape = Tape::new(pool);
-        let style = style.iter().map(|(layer, distance)| {
-            let (_, value, _) = measured.iter().find(|(name, ..)| *name == layer.layer).expect("it has a distance");
-            let sums = tape.variable(Value::Tensor(value.clone()));
-            (*layer, sums, known(&mut tape, sums, distance.value, distance.gradient.clone()))
-        });
-        let style: Vec<_> = style.collect();
+        let sums: Vec<_> = measured.into_iter().map(|value| tape.variable(Value::Tensor(value))).collect();
+        let losses = sums.iter().zip(distances).map(|(&sums, d)| known(&mut tape, sums, d.value, d.gradient.clone()));
+        let losses: Vec<_> = losses.collect();
+        let style = by_layer(&mut tape, &self.style, &losses);
         // Its gradient does not depend on what Σ (F − P)² is.
         let errors = self.goal.content_layers.iter().map(|layer| {
             let (pixels, channels) = extent(layer.layer, (x.height(), x.width()));
@@ -317,14 +336,12 @@ impl Objective {
         });
         let errors: Vec<_> = errors.collect();
         let tv = tape.variable(Value::Scalar(tv));
-        let distances: Vec<_> = style.iter().map(|&(layer, _, loss)| (layer, loss)).collect();
-        let terms = self.goal.terms(&mut tape, &errors, &distances, tv);
+        let terms = self.goal.terms(&mut tape, &errors, &style, tv);
         let mut gradients = tape.backward(terms.total);
         let mut slopes: HashMap<Layer, Slope> = HashMap::new();
-        for (layer, sums, _) in style {
-            let measure = measures.iter().find(|(name, _)| *name == layer.layer).expect("it was measured").1;
+        for (sums, wanted) in sums.into_iter().zip(wanted).rev() {
             if let Some(Value::Tensor(d)) = gradients.take(sums) {
-                slopes.entry(layer.layer).or_default().style = Some(StyleSlope::new(measure, d));
+                slopes.entry(wanted.layer).or_default().style.push(StyleSlope::new(wanted, d));
             }
         }
         for (layer, sum, _) in errors {
@@ -408,12 +425,12 @@ impl Slope {
     ) -> FeatureMap<E> {
         let (height, width, channels) = features.dim();
         let mut d = FeatureMap::from_pool(pool, height, width, channels);
-        if let Some(style) = &self.style {
-            style.write(rows, features, &mut d);
+        for (i, style) in self.style.iter().enumerate() {
+            style.write(rows, features, if i == 0 { 0.0 } else { 1.0 }, &mut d);
         }
         if let Some(factor) = self.content {
             let target = target.expect("a content layer has a target");
-            let beta = if self.style.is_some() { 1.0 } else { 0.0 };
+            let beta = if self.style.is_empty() { 0.0 } else { 1.0 };
             add_difference(features.as_slice(), target, factor, beta, d.as_mut_slice());
         }
         d

@@ -9,7 +9,7 @@
 //!
 //! The network: [`normalize`], [`pad_replicate`], [`conv2d`], [`relu`], [`conv2d_relu`], [`max_pool2d`],
 //! [`avg_pool2d`], [`scaled_avg_pool2d`], [`l2_pool2d`].
-//! The losses: [`gram`], [`moments`], [`gather`], [`known`], [`squared_error`], [`total_variation`],
+//! The losses: [`gram`], [`moments`], [`masked_moments`], [`gather`], [`known`], [`squared_error`], [`total_variation`],
 //! [`total_variation9`], [`scale`], [`add`].
 
 mod add;
@@ -20,6 +20,7 @@ mod gather;
 mod gram;
 mod known;
 mod l2_pool2d;
+mod masked_moments;
 mod max_pool2d;
 mod moments;
 pub(crate) mod normalize;
@@ -37,6 +38,7 @@ pub use gather::gather;
 pub use gram::gram;
 pub use known::known;
 pub use l2_pool2d::l2_pool2d;
+pub use masked_moments::masked_moments;
 pub use max_pool2d::max_pool2d;
 pub use moments::moments;
 pub use normalize::normalize;
@@ -151,6 +153,8 @@ mod tests {
             check(&spaced_map(height, width, channels, 1), |tape, x, _| max_pool2d(tape, x));
             check(&x, |tape, x, _| gram(tape, x));
             check(&x, |tape, x, _| moments(tape, x));
+            let mask: Arc<[f32]> = (0..height * width).map(|i| (i % 4) as f32 / 3.0).collect();
+            check(&x, |tape, x, _| masked_moments(tape, x, mask.clone()));
             let target: FeatureMap<bf16> = convert(&random_map(height, width, channels, 2));
             check(&x, |tape, x, dtype| {
                 let target = match dtype {

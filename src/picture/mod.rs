@@ -17,7 +17,9 @@ mod contain;
 mod decode;
 mod directory;
 mod encode;
+mod folder;
 mod jpeg;
+pub mod mask;
 mod orientation;
 mod output;
 pub mod palette;
@@ -30,6 +32,8 @@ use ndarray::{Array2, Array3};
 
 pub use decode::{check_sides, load, open, size};
 pub use encode::{OutputFormat, SaveOptions};
+pub use folder::pictures_in;
+pub use mask::Mask;
 pub use output::{check_output, check_side, save};
 pub(crate) use pixels::bands;
 pub use pixels::{Original, Pixels};

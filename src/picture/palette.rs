@@ -80,6 +80,20 @@ impl Colours {
         (weight > 0.0).then_some(Colours { mean, covariance })
     }
 
+    /// Of several pictures at once, each with its share: means and second moments averaged. `None` of none.
+    #[must_use]
+    pub fn blend(parts: &[(f64, Colours)]) -> Option<Self> {
+        let weight: f64 = parts.iter().map(|(share, _)| share).sum();
+        let average =
+            |of: &dyn Fn(&Colours) -> f64| parts.iter().map(|(share, part)| share * of(part)).sum::<f64>() / weight;
+        let mean: [f64; 3] = std::array::from_fn(|c| average(&|part| part.mean[c]));
+        // Within the pictures and between them: E[cc'] − E[c]E[c'] would cancel.
+        let covariance = Mat::from_fn(3, 3, |i, j| {
+            average(&|part| part.covariance[(i, j)] + (part.mean[i] - mean[i]) * (part.mean[j] - mean[j]))
+        });
+        (!parts.is_empty()).then_some(Colours { mean, covariance })
+    }
+
     /// Gives a picture these colours, as [`matched`] says.
     pub fn give(&self, picture: &mut Picture, largest_gain: f64) {
         let own = Colours::of(picture);
@@ -266,6 +280,18 @@ mod tests {
         nothing.alpha = Some(Array2::zeros((24, 31)));
         assert_eq!(matched(&nothing, &painting(), LARGEST_GAIN), nothing);
         assert_eq!(matched(&photograph(), &nothing, LARGEST_GAIN), photograph());
+    }
+
+    #[test]
+    fn the_blend_of_two_pictures_has_the_colours_of_both_side_by_side() {
+        let (one, other) = (photograph(), painting());
+        let beside = Picture::from_rgb(ndarray::concatenate(Axis(0), &[one.rgb.view(), other.rgb.view()]).unwrap());
+        let [one, other, beside] = [&one, &other, &beside].map(|picture| Colours::of(picture).unwrap());
+        let half = Colours::blend(&[(0.5, one.clone()), (0.5, other)]).unwrap();
+        assert!(matrices_differ(&half, &beside) < 1e-12);
+        let same = Colours::blend(&[(0.25, one.clone()), (0.75, one.clone())]).unwrap();
+        assert_eq!(matrices_differ(&same, &one), 0.0);
+        assert!(Colours::blend(&[]).is_none());
     }
 
     proptest! {

@@ -55,16 +55,10 @@ impl Adjustment {
         }
     }
 
-    /// That of [`Tone::Style`].
-    #[must_use]
-    pub fn of_style(style: &dyn Pixels) -> Self {
-        Adjustment::Match(Brightness::of(style))
-    }
-
     /// That of a tone, for pictures of this content and style.
     #[cfg(test)]
     fn new(tone: Tone, content: &Picture, style: &Picture) -> Self {
-        Self::of_content(tone, content).unwrap_or_else(|| Self::of_style(style))
+        Self::of_content(tone, content).unwrap_or_else(|| Adjustment::Match(Brightness::of(style)))
     }
 
     /// Adjusts brightness and contrast of `picture`; where there is nothing to do, every bit stays.
@@ -103,6 +97,22 @@ impl Brightness {
         let mut squares = 0.0;
         for_each_luma(picture, |y, w| squares += w * (y - mean).powi(2));
         (weight > 0.0).then(|| Brightness { mean, deviation: (squares / weight).sqrt() })
+    }
+
+    /// Of several pictures at once, each with its share: first and second moments averaged. `None` of none.
+    #[must_use]
+    pub fn blend(parts: &[(f64, Brightness)]) -> Option<Self> {
+        let weight: f64 = parts.iter().map(|(share, _)| share).sum();
+        let average =
+            |of: &dyn Fn(&Brightness) -> f64| parts.iter().map(|(share, part)| share * of(part)).sum::<f64>() / weight;
+        let mean = average(&|part| part.mean);
+        let variance = average(&|part| part.deviation.powi(2) + (part.mean - mean).powi(2));
+        match parts {
+            [] => None,
+            // To the bit what it is.
+            [(_, alone)] => Some(*alone),
+            _ => Some(Brightness { mean, deviation: variance.sqrt() }),
+        }
     }
 }
 

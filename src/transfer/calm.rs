@@ -54,11 +54,36 @@ impl Stillness {
     /// Of the finest `levels` of a painting.
     #[must_use]
     pub fn of(painting: &Picture, levels: usize) -> Self {
+        Self::of_part(painting, levels, None)
+    }
+
+    /// Of what a mask (H × W × 1) shows of a painting by half or more.
+    #[must_use]
+    pub fn of_part(painting: &Picture, levels: usize, mask: Option<&FeatureMap>) -> Self {
         let canvas = canvas(painting, levels);
         let theta = canvas.encode(&FeatureMap::from_array(painting.rgb.clone()));
         let divided = canvas.levels().split_last().expect("at least one level").1;
-        let quantiles = divided.iter().map(|level| quantiles(&amplitudes(level, &theta[level.range()])));
+        let quantiles =
+            divided.iter().map(|level| quantiles(&shown(amplitudes(level, &theta[level.range()]), level, mask)));
         Stillness { levels, quantiles: quantiles.collect() }
+    }
+
+    /// Of several paintings, each with its share: at each rank the average of their amplitudes. One that is too small for
+    /// a level has no say in it. `None` of none.
+    #[must_use]
+    pub fn blend(parts: &[(f64, Stillness)]) -> Option<Self> {
+        let deepest = parts.iter().map(|(_, part)| part.quantiles.len()).max()?;
+        let level = |level: usize| {
+            let having: Vec<_> =
+                parts.iter().filter_map(|(share, part)| Some((share, part.quantiles.get(level)?))).collect();
+            let weight: f64 = having.iter().map(|(share, _)| **share).sum();
+            let at = |rank: usize| {
+                let sum: f64 = having.iter().map(|(share, quantiles)| *share * f64::from(quantiles[rank])).sum();
+                (sum / weight) as f32
+            };
+            (0..QUANTILES).map(at).collect()
+        };
+        Some(Stillness { levels: parts[0].1.levels, quantiles: (0..deepest).map(level).collect() })
     }
 
     /// Makes the finest levels of a picture no livelier, and clamps it to [0, 1]; its opacity stays.
@@ -68,6 +93,11 @@ impl Stillness {
     /// 2, 15 pixels wide, the border pixel repeated). A picture that has not as many levels as the painting, or only
     /// one, stays as it is.
     pub fn calm(&self, picture: &mut Picture) {
+        self.calm_part(picture, None);
+    }
+
+    /// The same with the ranks that amplitudes have where a mask (H × W × 1) shows the picture by half or more.
+    pub fn calm_part(&self, picture: &mut Picture, mask: Option<&FeatureMap>) {
         let own = canvas(picture, self.levels);
         let divided = own.levels().len() - 1;
         if divided == 0 || divided != self.quantiles.len() {
@@ -77,7 +107,7 @@ impl Stillness {
         let mut x = FeatureMap::from_array(rgb);
         let mut theta = own.encode(&x);
         for (level, model) in own.levels().iter().zip(&self.quantiles) {
-            quieten(level, &mut theta[level.range()], model);
+            quieten(level, &mut theta[level.range()], model, mask);
         }
         own.clamp(&mut theta, &mut x);
         picture.rgb = x.into_array();
@@ -99,6 +129,15 @@ fn amplitudes(level: &Level, coefficients: &[f32]) -> Vec<f32> {
     means
 }
 
+/// The amplitudes of a level's pixels that a mask of the picture shows by half or more; all of them if it shows none so.
+fn shown(amplitudes: Vec<f32>, level: &Level, mask: Option<&FeatureMap>) -> Vec<f32> {
+    let Some(mask) = mask else { return amplitudes };
+    let mut here = vec![0.0; amplitudes.len()];
+    Resample::area((mask.height(), mask.width()), level.size(), 1).apply(mask.as_slice(), &mut here);
+    let shown: Vec<f32> = amplitudes.iter().zip(&here).filter(|(_, shown)| **shown >= 0.5).map(|(a, _)| *a).collect();
+    if shown.is_empty() { amplitudes } else { shown }
+}
+
 /// The values at [`QUANTILES`] evenly spaced ranks, from the smallest to the largest, interpolated linearly.
 fn quantiles(values: &[f32]) -> Vec<f32> {
     let mut sorted: Vec<f32> = values.iter().step_by((values.len() / SAMPLE).max(1)).copied().collect();
@@ -114,9 +153,12 @@ fn quantiles(values: &[f32]) -> Vec<f32> {
 }
 
 /// Multiplies every pixel's coefficients by what makes its amplitude the model's at the same rank, if that is below 1.
-fn quieten(level: &Level, coefficients: &mut [f32], model: &[f32]) {
+fn quieten(level: &Level, coefficients: &mut [f32], model: &[f32], mask: Option<&FeatureMap>) {
     let amplitudes = amplitudes(level, coefficients);
-    let own = quantiles(&amplitudes);
+    let own = match mask {
+        None => quantiles(&amplitudes),
+        mask => quantiles(&shown(amplitudes.clone(), level, mask)),
+    };
     let gain = |amplitude: f32| {
         let above = own.partition_point(|&quantile| quantile < amplitude).clamp(1, QUANTILES - 1);
         let (low, high) = (own[above - 1], own[above]);
@@ -207,6 +249,24 @@ mod tests {
         let mut picture = grainy(20, 24, 0.03);
         picture.alpha = Some(Array2::from_elem((20, 24), 0.5));
         assert_eq!(calmed(&picture, &grainy(20, 24, 0.01), 2).alpha, picture.alpha);
+    }
+
+    #[test]
+    fn the_blend_of_two_paintings_is_as_still_as_they_are_on_average() {
+        let (still, lively) = (Stillness::of(&grainy(40, 30, 0.002), 2), Stillness::of(&grainy(40, 30, 0.02), 2));
+        let blend = Stillness::blend(&[(0.75, still.clone()), (0.25, lively.clone())]).unwrap();
+        for level in 0..2 {
+            let of = |stillness: &Stillness| stillness.quantiles[level][200];
+            assert!((of(&blend) - 0.75 * of(&still) - 0.25 * of(&lively)).abs() < 1e-7);
+        }
+        let same = Stillness::blend(&[(0.3, still.clone()), (0.7, still.clone())]).unwrap();
+        assert_eq!(same.quantiles, still.quantiles);
+        // Too small for a second level.
+        let small = Stillness::of(&grainy(6, 30, 0.02), 2);
+        assert_eq!((small.quantiles.len(), still.quantiles.len()), (1, 2));
+        let blend = Stillness::blend(&[(0.5, small), (0.5, still.clone())]).unwrap();
+        assert_eq!(blend.quantiles[1], still.quantiles[1]);
+        assert!(Stillness::blend(&[]).is_none());
     }
 
     #[test]

@@ -24,20 +24,34 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::kernels::conv::Choice;
 use crate::kernels::simd::Isa;
-use crate::picture::{Pixels, bands};
+use crate::picture::{Mask, Picture, Pixels, bands};
 use crate::state::Found;
 use crate::tensor::Dtype;
 use crate::vgg::Layer;
 
 /// What the digests are of: SHA-256, in hexadecimal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Digests {
     /// The content picture as it was read.
     pub content: String,
-    /// The style picture as it was read.
-    pub style: String,
+    /// Each style picture as it was read, with its share.
+    pub styles: Vec<(f64, String)>,
+    /// Each mask as it was read, with what it is for.
+    pub masks: Vec<(MaskOf, String)>,
     /// The weights' file.
     pub weights: String,
+}
+
+/// What a mask is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MaskOf {
+    /// What of the style picture of that number is learned from.
+    Style(usize),
+    /// Where the style pictures of that region are painted; the styles by their numbers are in the plan.
+    Region(usize),
+    /// What is kept.
+    Keep,
 }
 
 /// Where a run was made: what decides how its numbers are rounded.
@@ -201,18 +215,29 @@ impl Checkpoint {
     /// [`Error::Checkpoint`] names what has changed.
     pub fn check(&self, now: &Digests) -> Result<()> {
         let then = &self.header.digests;
-        let pairs = [
-            ("the content picture", &then.content, &now.content),
-            ("the style picture", &then.style, &now.style),
-            ("the network's weights", &then.weights, &now.weights),
-        ];
-        match pairs.iter().find(|(_, then, now)| then != now) {
-            Some((what, ..)) => Err(self.error(format!(
+        let what = if then.content != now.content {
+            Some("the content picture")
+        } else if then.styles != now.styles {
+            Some(if then.styles.len() == 1 { "the style picture" } else { "one of the style pictures" })
+        } else if then.masks != now.masks {
+            Some("one of the masks")
+        } else {
+            (then.weights != now.weights).then_some("the network's weights")
+        };
+        match what {
+            Some(what) => Err(self.error(format!(
                 "{what} has changed since the run began; bring the earlier file back, or begin anew with impasto stylize"
             ))),
             None => Ok(()),
         }
     }
+}
+
+/// The digest of a mask as it is in memory.
+#[must_use]
+pub fn digest_of_mask(mask: &Mask) -> String {
+    let values = mask.values().view().insert_axis(ndarray::Axis(2));
+    digest(&Picture::from_rgb(ndarray::concatenate![ndarray::Axis(2), values, values, values]))
 }
 
 /// The digest of a picture as it is in memory: of its sides, colours and opacity.

@@ -10,12 +10,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::checkpoint::{Checkpoint, Digests};
+use super::checkpoint::Checkpoint;
 use super::forecast;
 use super::inputs::Inputs;
 use super::memory;
 use super::plan::{self, Machine, Plan, Scale};
 use super::run::Run;
+use super::sizes::{Regions, Sizes, Style};
 use super::step::{End, Outcome, Step};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -107,28 +108,38 @@ impl Engine {
     /// # Errors
     /// Those of [`Plan::new`]; [`Error::Memory`].
     pub fn plan(&self, config: &Config, content: &Picture, style: &Picture) -> Result<Plan> {
-        let sizes = [content, style].map(|picture| (picture.height(), picture.width()));
-        // Whoever has them keeps them while the run goes on.
-        let kept = 4 * (content.rgb.len() + style.rgb.len()) as u64;
-        self.plan_beside(config, plan::scales(config, sizes[0], sizes[1])?, sizes, kept)
+        let size = |picture: &Picture| (picture.height(), picture.width());
+        self.plan_for(config, &Sizes::new(size(content), size(style)))
     }
 
-    /// The same for a run through given scales, on pictures of (height, width) pixels.
+    /// The same with several styles and regions.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn plan_with(&self, config: &Config, content: &Picture, styles: &[Style], regions: &Regions) -> Result<Plan> {
+        self.plan_for(config, &Sizes::of(content, styles, regions))
+    }
+
+    /// The plan of a run on pictures that somebody has, and keeps while it goes on.
+    fn plan_for(&self, config: &Config, sizes: &Sizes) -> Result<Plan> {
+        let pictures = sizes.styles.iter().map(|style| style.size).chain([sizes.content]);
+        let masks =
+            sizes.styles.iter().filter_map(|style| style.mask).chain(sizes.masks.iter().copied()).chain(sizes.keep);
+        let kept = pictures.map(|(height, width)| 4 * 3 * (height * width) as u64).sum::<u64>()
+            + masks.map(|(height, width)| 4 * (height * width) as u64).sum::<u64>();
+        self.plan_beside(config, plan::scales(config, sizes)?, sizes, kept)
+    }
+
+    /// The same for a run through given scales, on pictures of such sizes.
     ///
     /// # Errors
     /// Those of [`Plan::of`]; [`Error::Memory`].
-    pub fn plan_of(&self, config: &Config, scales: Vec<Scale>, inputs: [(usize, usize); 2]) -> Result<Plan> {
+    pub fn plan_of(&self, config: &Config, scales: Vec<Scale>, inputs: &Sizes) -> Result<Plan> {
         self.plan_beside(config, scales, inputs, 0)
     }
 
     /// The same beside what is held by others.
-    fn plan_beside(
-        &self,
-        config: &Config,
-        scales: Vec<Scale>,
-        inputs: [(usize, usize); 2],
-        others: u64,
-    ) -> Result<Plan> {
+    fn plan_beside(&self, config: &Config, scales: Vec<Scale>, inputs: &Sizes, others: u64) -> Result<Plan> {
         let machine = Machine::detect();
         let machine = Machine { memory: machine.memory.saturating_sub(others), ..machine };
         let plan = Plan::of(config, scales, inputs, self.architecture, machine)?;
@@ -168,16 +179,15 @@ impl Engine {
             .map_err(|cause| checkpoint.error(format!("{cause}; begin anew with impasto stylize")))
     }
 
-    /// The digests of what a run reads, pictures by [`checkpoint::digest`](super::checkpoint::digest).
+    /// The digest of the weights' file, for [`Digests`](super::checkpoint::Digests).
     ///
     /// # Errors
-    /// [`Error::Weights`] if the weights' file has gone.
-    pub fn digests(&self, content: String, style: String) -> Result<Digests> {
-        let weights = match &*lock(&self.weights) {
-            Some(weights) => weights.digest(),
-            None => Weights::load(self.source.as_deref())?.digest(),
-        };
-        Ok(Digests { content, style, weights })
+    /// [`Error::Weights`] if it has gone.
+    pub fn weights_digest(&self) -> Result<String> {
+        match &*lock(&self.weights) {
+            Some(weights) => Ok(weights.digest()),
+            None => Ok(Weights::load(self.source.as_deref())?.digest()),
+        }
     }
 
     /// Repaints `content` in the manner of `style`, as [`stylize`](super::stylize) does.
@@ -189,11 +199,38 @@ impl Engine {
         config: &Config,
         content: &Picture,
         style: &Picture,
+        on_step: impl FnMut(&Step<'_>) -> ControlFlow<()> + Send,
+    ) -> Result<Outcome> {
+        let plan = || self.plan(config, content, style);
+        self.run(config, plan, |plan| Ok(Inputs::new(config, plan, content, style)), on_step)
+    }
+
+    /// Repaints `content` in the manner of several styles, as [`stylize_with`](super::stylize_with) does.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn stylize_with(
+        &self,
+        config: &Config,
+        content: &Picture,
+        styles: &[Style],
+        regions: &Regions,
+        on_step: impl FnMut(&Step<'_>) -> ControlFlow<()> + Send,
+    ) -> Result<Outcome> {
+        let plan = || self.plan_with(config, content, styles, regions);
+        self.run(config, plan, |plan| Inputs::all(config, plan, content, styles, regions), on_step)
+    }
+
+    fn run(
+        &self,
+        config: &Config,
+        plan: impl FnOnce() -> Result<Plan> + Send,
+        inputs: impl FnOnce(&Plan) -> Result<Inputs> + Send,
         mut on_step: impl FnMut(&Step<'_>) -> ControlFlow<()> + Send,
     ) -> Result<Outcome> {
         self.share(|| {
-            let plan = self.plan(config, content, style)?;
-            let mut run = self.begin(config, &plan, Inputs::new(config, &plan, content, style))?;
+            let plan = plan()?;
+            let mut run = self.begin(config, &plan, inputs(&plan)?)?;
             let end = loop {
                 match run.step() {
                     Ok(Some(step)) => {

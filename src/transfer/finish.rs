@@ -1,16 +1,19 @@
-//! What becomes of the optimiser's picture at the end: its own size, colours matched, flats calmed, tone, opacity.
+//! What becomes of the optimiser's picture at the end: its own size, colours matched, flats calmed, tone, what is kept,
+//! opacity.
 //!
-//! All of it needs a few numbers of the two pictures that were read, not the pictures: those may go before the run
+//! All of it needs a few numbers of the pictures that were read, not the pictures: those may go before the run
 //! begins.
 
 use ndarray::Array2;
 
 use super::calm::Stillness;
-use super::plan::Scale;
-use crate::config::Config;
+use super::painted::{Seen, by_region, seen_through};
+use super::plan::Plan;
+use crate::config::{Config, Tone};
 use crate::picture::palette::Colours;
-use crate::picture::tone::Adjustment;
-use crate::picture::{Picture, Pixels, resized, resized_alpha};
+use crate::picture::tone::{Adjustment, Brightness};
+use crate::picture::{Mask, Picture, Pixels, resized, resized_alpha};
+use crate::tensor::FeatureMap;
 
 /// What a result is made with.
 #[derive(Clone, Debug)]
@@ -19,10 +22,16 @@ pub struct Finish {
     size: (usize, usize),
     /// The content picture's opacity at that size.
     alpha: Option<Array2<f32>>,
-    /// The style picture's, with the most that a difference is stretched.
-    colours: Option<(Colours, f64)>,
-    stillness: Option<Stillness>,
+    /// Each region's part of every pixel at that size, if there are masks.
+    parts: Option<Vec<FeatureMap>>,
+    /// The style pictures' of each region.
+    colours: Vec<Option<Colours>>,
+    /// The most that a difference is stretched.
+    largest_gain: f64,
+    stillness: Vec<Option<Stillness>>,
     tone: Adjustment,
+    /// The content picture at that size, and how much of each pixel stays.
+    kept: Option<(Picture, FeatureMap)>,
 }
 
 /// What of the content picture a result is made with.
@@ -30,31 +39,98 @@ pub struct Finish {
 pub struct FromContent {
     alpha: Option<Array2<f32>>,
     tone: Option<Adjustment>,
+    kept: Option<Picture>,
 }
 
 impl FromContent {
-    /// Of a run to the scale `last`, on a picture as it was read.
-    pub fn new(config: &Config, last: &Scale, content: &dyn Pixels) -> Self {
+    /// Of a picture as it was read.
+    pub fn new(config: &Config, plan: &Plan, content: &dyn Pixels) -> Self {
+        let last = plan.last();
         FromContent {
             alpha: resized_alpha(content, last.height, last.width),
             tone: Adjustment::of_content(config.tone, content),
+            kept: plan.keeps.then(|| resized(content, last.height, last.width)),
         }
     }
 }
 
-impl Finish {
-    /// Of a run to the scale `last`, with a style picture as it was read.
-    pub fn new(config: &Config, last: &Scale, content: FromContent, style: &dyn Pixels) -> Self {
+/// What of the style pictures a result is made with, each with its number.
+#[derive(Clone, Debug, Default)]
+pub struct FromStyles {
+    colours: Vec<(usize, Colours)>,
+    stillness: Vec<(usize, Stillness)>,
+    brightness: Vec<(usize, Brightness)>,
+}
+
+impl FromStyles {
+    /// Looks at a style picture as it was read, or at what a mask shows of it, which is of size (H, W) in the run's last
+    /// scale.
+    pub fn add(
+        &mut self,
+        config: &Config,
+        (height, width): (usize, usize),
+        (index, style): (usize, &dyn Pixels),
+        mask: Option<&Mask>,
+    ) {
         let asked = config.match_result || config.calm > 0;
-        let small = asked.then(|| resized(style, last.style.0, last.style.1));
-        let colours = small.as_ref().filter(|_| config.match_result).and_then(Colours::of);
+        let small = asked.then(|| resized(style, height, width));
+        let small_mask = mask.map(|mask| mask.resize(height, width));
+        if let Some(small) = small.as_ref().filter(|_| config.match_result) {
+            let colours = Colours::of(&seen_through(small, small_mask.as_ref()));
+            self.colours.extend(colours.map(|colours| (index, colours)));
+        }
         let calmed = small.as_ref().filter(|_| config.calm > 0);
+        let stillness = calmed.map(|style| Stillness::of_part(style, config.calm as usize, small_mask.as_ref()));
+        self.stillness.extend(stillness.map(|stillness| (index, stillness)));
+        if config.tone == Tone::Style {
+            let (height, width) = style.size();
+            let mask = mask.map(|mask| mask.resize(height, width));
+            let brightness = match &mask {
+                Some(through) => Brightness::of(&Seen { picture: style, through }),
+                None => Brightness::of(style),
+            };
+            self.brightness.extend(brightness.map(|brightness| (index, brightness)));
+        }
+    }
+}
+
+/// What each group of a plan has of its styles, with their shares in it.
+fn grouped<T: Clone>(plan: &Plan, found: &[(usize, T)]) -> Vec<Vec<(f64, T)>> {
+    let of = |&(index, share): &(usize, f64)| {
+        found.iter().find(|(number, _)| *number == index).map(|(_, found)| (share, found.clone()))
+    };
+    plan.groups.iter().map(|group| group.styles.iter().filter_map(of).collect()).collect()
+}
+
+impl Finish {
+    /// Of a run to a plan's last scale; at its size, the parts of the plan's groups, and what is kept.
+    pub fn new(
+        config: &Config,
+        plan: &Plan,
+        content: FromContent,
+        styles: FromStyles,
+        (parts, keep): (Option<Vec<FeatureMap>>, Option<FeatureMap>),
+    ) -> Self {
+        let last = plan.last();
+        let area = |group: usize| {
+            let part = parts.as_ref().map(|parts| parts[group].as_slice());
+            part.map_or(1.0, |part| part.iter().map(|&v| f64::from(v)).sum())
+        };
+        let brightness = grouped(plan, &styles.brightness).into_iter().enumerate();
+        let brightness = brightness.flat_map(|(group, found)| {
+            let area = area(group);
+            found.into_iter().map(move |(share, brightness)| (area * share, brightness))
+        });
+        let brightness: Vec<_> = brightness.collect();
         Finish {
             size: (last.height, last.width),
             alpha: content.alpha,
-            colours: colours.map(|colours| (colours, config.largest_gain)),
-            stillness: calmed.map(|style| Stillness::of(style, config.calm as usize)),
-            tone: content.tone.unwrap_or_else(|| Adjustment::of_style(style)),
+            colours: grouped(plan, &styles.colours).iter().map(|found| Colours::blend(found)).collect(),
+            largest_gain: config.largest_gain,
+            stillness: grouped(plan, &styles.stillness).iter().map(|found| Stillness::blend(found)).collect(),
+            tone: content.tone.unwrap_or(Adjustment::Match(Brightness::blend(&brightness))),
+            kept: content.kept.zip(keep),
+            parts,
         }
     }
 
@@ -64,13 +140,39 @@ impl Finish {
         let mut result =
             if (picture.height(), picture.width()) == self.size { picture } else { picture.resize(height, width) };
         result.alpha = self.alpha;
-        if let Some((colours, largest_gain)) = &self.colours {
-            colours.give(&mut result, *largest_gain);
-        }
-        if let Some(stillness) = &self.stillness {
-            stillness.calm(&mut result);
+        let give = |group: usize, picture: &mut Picture| {
+            if let Some(colours) = &self.colours[group] {
+                colours.give(picture, self.largest_gain);
+            }
+        };
+        let calm = |group: usize, picture: &mut Picture| {
+            if let Some(stillness) = &self.stillness[group] {
+                stillness.calm_part(picture, self.parts.as_ref().map(|parts| &parts[group]));
+            }
+        };
+        let any = |found: bool| self.parts.as_ref().filter(|_| found);
+        match &self.parts {
+            None => {
+                give(0, &mut result);
+                calm(0, &mut result);
+            }
+            Some(_) => {
+                any(self.colours.iter().any(Option::is_some))
+                    .into_iter()
+                    .for_each(|parts| by_region(&mut result, parts, give));
+                any(self.stillness.iter().any(Option::is_some))
+                    .into_iter()
+                    .for_each(|parts| by_region(&mut result, parts, calm));
+            }
         }
         self.tone.apply(&mut result);
+        if let Some((content, keep)) = &self.kept {
+            let pixels = result.rgb.lanes_mut(ndarray::Axis(2)).into_iter().zip(content.rgb.lanes(ndarray::Axis(2)));
+            for ((mut colour, content), &keep) in pixels.zip(keep.as_slice()) {
+                // White and black to the bit what they are of.
+                colour.iter_mut().zip(content).for_each(|(v, c)| *v = keep * c + (1.0 - keep) * *v);
+            }
+        }
         result
     }
 }

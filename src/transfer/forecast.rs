@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use ndarray::Array3;
+use ndarray::{Array2, Array3};
 
 use super::inputs::Inputs;
 use super::plan::{Plan, Scale};
@@ -15,7 +15,7 @@ use super::run::Run;
 use crate::config::{Config, Init};
 use crate::error::Result;
 use crate::objective::{Cut, Statistic};
-use crate::picture::Picture;
+use crate::picture::{Mask, Picture};
 use crate::vgg::{SMALLEST_SIDE, Vgg};
 
 /// Pixels of the largest picture that is tried.
@@ -39,16 +39,17 @@ pub(super) fn seconds(config: &Config, plan: &Plan, vgg: &Arc<Vgg>) -> Result<Ve
     let mut tried: Vec<(Scale, Cut, Seconds)> = Vec::new();
     let scales = plan.scales.iter().zip(&plan.cuts).enumerate().map(|(index, (scale, &cut))| {
         let part = part(scale, cut);
+        let pixels = part.pixels() as f64;
         let known = tried.iter().find(|(other, theirs, _)| (other, *theirs) == (&part, cut));
         let seconds = match known {
             Some((.., seconds)) => *seconds,
             None => {
-                let seconds = attempt(config, plan, vgg, part, cut)?;
+                let seconds = attempt(config, plan, vgg, &part, cut)?;
                 tried.push((part, cut, seconds));
                 seconds
             }
         };
-        let share = scale.pixels() as f64 / part.pixels() as f64;
+        let share = scale.pixels() as f64 / pixels;
         let finish = if index + 1 == plan.scales.len() { seconds.finish } else { 0.0 };
         Ok(share * (seconds.start + finish + seconds.iteration * f64::from(scale.iterations)))
     });
@@ -70,19 +71,26 @@ fn part(scale: &Scale, cut: Cut) -> Scale {
         }
     };
     let factor = ((height * width) as f64 / pixels).sqrt();
-    let style = (whole(scale.style.0, factor), whole(scale.style.1, factor));
+    let styles = scale.styles.iter().map(|style| (whole(style.0, factor), whole(style.1, factor))).collect();
     // What does not decide how long an iteration takes is the same for all, so that as few as possible are tried.
-    Scale { height, width, style, iterations: 1, rate_end: 1.0, content_weight: 1.0 }
+    Scale { height, width, styles, iterations: 1, rate_end: 1.0, content_weight: 1.0 }
 }
 
-fn attempt(config: &Config, plan: &Plan, vgg: &Arc<Vgg>, part: Scale, cut: Cut) -> Result<Seconds> {
+fn attempt(config: &Config, plan: &Plan, vgg: &Arc<Vgg>, part: &Scale, cut: Cut) -> Result<Seconds> {
     // Some evaluations make new transports, and others do not.
     let cycle = if plan.goal.statistic == Statistic::Wasserstein { config.refresh } else { 1 };
-    let scale = Scale { iterations: 1 + 2 * cycle, ..part };
+    let scale = Scale { iterations: 1 + 2 * cycle, ..part.clone() };
     let config = Config { init: Init::Content, ..config.clone() };
     let plan = Plan { scales: vec![scale], cuts: vec![cut], ..plan.clone() };
-    let (content, style) = (waves(scale.height, scale.width), waves(scale.style.0, scale.style.1));
-    let inputs = Inputs::new(&config, &plan, &content, &style);
+    let scale = &plan.scales[0];
+    let inputs = Inputs::of(&config, &plan, &waves(scale.height, scale.width));
+    // How long it takes does not depend on what is masked.
+    let stripe =
+        |region| Mask::new(Array2::from_shape_fn((1, plan.masks + 1), |(_, x)| f32::from(u8::from(x == region))));
+    let inputs = scale.styles.iter().fold(inputs, |inputs, style| inputs.with(&waves(style.0, style.1), None));
+    let inputs = (0..plan.masks).fold(inputs, |inputs, region| inputs.region(&stripe(region)));
+    let left = Mask::new(Array2::zeros((1, 1)));
+    let inputs = if plan.keeps { inputs.keep(&left) } else { inputs }.done()?;
     let begun = Instant::now();
     let mut run = Run::new(&config, &plan, vgg.clone(), inputs)?;
     let mut iterations = Vec::new();
@@ -118,16 +126,16 @@ mod tests {
         let scale = |height, width| Scale {
             height,
             width,
-            style: (height, 2 * width),
+            styles: vec![(height, 2 * width)],
             iterations: 7,
             rate_end: 0.5,
             content_weight: 2.0,
         };
         let whole = Cut::default();
         let small = part(&scale(96, 128), whole);
-        assert_eq!((small.height, small.width, small.style), (96, 128, (96, 256)));
+        assert_eq!((small.height, small.width, small.styles), (96, 128, vec![(96, 256)]));
         let large = part(&scale(3000, 4000), whole);
-        assert_eq!((large.height, large.width, large.style), (335, 447, (335, 893)));
+        assert_eq!((large.height, large.width, large.styles), (335, 447, vec![(335, 893)]));
         let strips = part(&scale(3000, 4000), Cut { picture: Some(16), style: None });
         assert_eq!((strips.height, strips.width), (128, 2343));
         let high = part(&scale(3000, 4000), Cut { picture: Some(512), style: None });

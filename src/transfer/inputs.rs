@@ -1,49 +1,103 @@
-//! The two pictures at every size that a run will see them at.
+//! The pictures of a run at every size that it will see them at.
 //!
 //! A photograph has often more pixels than the picture that is made of it. So each is resized to all scales at once, and
-//! what was read may go, the first before the second is read: all scales together have twice the pixels of the last one,
-//! each of them half as many as the next, and none is there any more when the next one is worked on.
+//! what was read may go, each before the next is read: all scales together have twice the pixels of the last one, each of
+//! them half as many as the next, and none is there any more when the next one is worked on.
 
 use std::collections::VecDeque;
 
-use super::finish::{Finish, FromContent};
+use super::finish::{Finish, FromContent, FromStyles};
+use super::painted::{check, parts};
 use super::plan::{Plan, Scale};
+use super::sizes::{Regions, Style};
 use crate::config::Config;
-use crate::picture::{Picture, Pixels, resized};
+use crate::error::Result;
+use crate::picture::{Mask, Picture, Pixels, resized};
+use crate::tensor::FeatureMap;
 
 /// What a run is made of.
 #[derive(Clone, Debug)]
 pub struct Inputs {
-    /// Content and style of each scale that differs from the one before.
-    sizes: VecDeque<[Picture; 2]>,
+    /// The pictures of each scale that differs from the one before.
+    sizes: VecDeque<Pictures>,
     finish: Finish,
 }
 
-/// What a run is made of, while the style picture is not there.
+/// The pictures of a run at the sizes of a scale.
 #[derive(Clone, Debug)]
-pub struct WithoutStyle<'a> {
+pub(super) struct Pictures {
+    pub content: Picture,
+    pub styles: Vec<Picture>,
+    /// How much of each style picture is learned from (H × W × 1).
+    pub style_masks: Vec<Option<FeatureMap>>,
+    /// The part of each of the plan's groups in every pixel (H × W × 1), if there are masks.
+    pub parts: Option<Vec<FeatureMap>>,
+}
+
+/// What a run is made of, while not every style picture and mask is there.
+#[derive(Clone, Debug)]
+pub struct WithoutStyles<'a> {
     config: &'a Config,
     plan: &'a Plan,
-    sizes: Vec<Picture>,
-    content: FromContent,
+    sizes: Vec<Pictures>,
+    masks: Vec<Masks>,
+    of_content: FromContent,
+    of_styles: FromStyles,
+}
+
+/// The masks over the content picture at the size of a scale.
+#[derive(Clone, Debug, Default)]
+struct Masks {
+    regions: Vec<FeatureMap>,
+    keep: Option<FeatureMap>,
 }
 
 impl Inputs {
-    /// Of a content and a style picture, for all scales of a plan.
+    /// Of a content and one style picture, for all scales of a plan.
+    ///
+    /// # Panics
+    /// If the plan is of several styles, or of masks.
     #[must_use]
     pub fn new(config: &Config, plan: &Plan, content: &dyn Pixels, style: &dyn Pixels) -> Self {
-        Self::of(config, plan, content).with(style)
+        Self::of(config, plan, content).with(style, None).done().expect("no masks")
     }
 
-    /// Of a content picture, which may go before the other comes.
+    /// Of a content picture and as many styles and masks as the plan is of, in its order.
+    ///
+    /// # Errors
+    /// As [`WithoutStyles::done`].
+    ///
+    /// # Panics
+    /// If there are more or fewer.
+    pub fn all(config: &Config, plan: &Plan, content: &Picture, styles: &[Style], regions: &Regions) -> Result<Self> {
+        let first = Self::of(config, plan, content);
+        let styled = styles.iter().fold(first, |inputs, style| inputs.with(&style.picture, style.mask.as_ref()));
+        let masked = regions.masks.iter().fold(styled, WithoutStyles::region);
+        regions.keep.iter().fold(masked, WithoutStyles::keep).done()
+    }
+
+    /// Of a content picture, which may go before the others come.
     #[must_use]
-    pub fn of<'a>(config: &'a Config, plan: &'a Plan, content: &dyn Pixels) -> WithoutStyle<'a> {
-        let sizes = differing(plan).map(|scale| resized(content, scale.height, scale.width)).collect();
-        WithoutStyle { config, plan, sizes, content: FromContent::new(config, plan.last(), content) }
+    pub fn of<'a>(config: &'a Config, plan: &'a Plan, content: &dyn Pixels) -> WithoutStyles<'a> {
+        let size = |scale: &Scale| Pictures {
+            content: resized(content, scale.height, scale.width),
+            styles: Vec::new(),
+            style_masks: Vec::new(),
+            parts: None,
+        };
+        let sizes: Vec<_> = differing(plan).map(size).collect();
+        WithoutStyles {
+            config,
+            plan,
+            masks: vec![Masks::default(); sizes.len()],
+            sizes,
+            of_content: FromContent::new(config, plan, content),
+            of_styles: FromStyles::default(),
+        }
     }
 
-    /// Content and style of the next scale that differs from the one before.
-    pub(super) fn next(&mut self) -> [Picture; 2] {
+    /// The pictures of the next scale that differs from the one before.
+    pub(super) fn next(&mut self) -> Pictures {
         self.sizes.pop_front().expect("pictures for every scale")
     }
 
@@ -52,16 +106,65 @@ impl Inputs {
     }
 }
 
-impl WithoutStyle<'_> {
-    /// With the style picture.
+impl WithoutStyles<'_> {
+    /// With the next style picture, and what of it is learned from if not all, which may go before another comes.
+    ///
+    /// # Panics
+    /// If there are more than the plan is of.
     #[must_use]
-    pub fn with(self, style: &dyn Pixels) -> Inputs {
-        let WithoutStyle { config, plan, sizes, content } = self;
-        let styles = differing(plan).map(|scale| resized(style, scale.style.0, scale.style.1));
-        Inputs {
-            sizes: sizes.into_iter().zip(styles).map(|(content, style)| [content, style]).collect(),
-            finish: Finish::new(config, plan.last(), content, style),
+    pub fn with(mut self, style: &dyn Pixels, mask: Option<&Mask>) -> Self {
+        let index = self.sizes[0].styles.len();
+        assert!(index < self.plan.shares.len(), "no more styles than were planned");
+        for (pictures, scale) in self.sizes.iter_mut().zip(differing(self.plan)) {
+            let (height, width) = scale.styles[index];
+            pictures.styles.push(resized(style, height, width));
+            pictures.style_masks.push(mask.map(|mask| mask.resize(height, width)));
         }
+        self.of_styles.add(self.config, self.plan.last().styles[index], (index, style), mask);
+        self
+    }
+
+    /// With the mask of the next region.
+    #[must_use]
+    pub fn region(mut self, mask: &Mask) -> Self {
+        for (masks, scale) in self.masks.iter_mut().zip(differing(self.plan)) {
+            masks.regions.push(mask.resize(scale.height, scale.width));
+        }
+        self
+    }
+
+    /// With the mask of what is kept.
+    #[must_use]
+    pub fn keep(mut self, mask: &Mask) -> Self {
+        for (masks, scale) in self.masks.iter_mut().zip(differing(self.plan)) {
+            masks.keep = Some(mask.resize(scale.height, scale.width));
+        }
+        self
+    }
+
+    /// All of it, after the last style picture and the last mask.
+    ///
+    /// # Errors
+    /// [`Error::Usage`](crate::Error::Usage) if something of the picture is in no region and not kept, or a region has
+    /// nothing of it.
+    ///
+    /// # Panics
+    /// If one is missing.
+    pub fn done(self) -> Result<Inputs> {
+        let WithoutStyles { config, plan, mut sizes, mut masks, of_content, of_styles } = self;
+        assert_eq!(sizes[0].styles.len(), plan.shares.len(), "every style that was planned");
+        let planned = (plan.masks, plan.keeps);
+        assert_eq!((masks[0].regions.len(), masks[0].keep.is_some()), planned, "every mask that was planned");
+        for (pictures, masks) in sizes.iter_mut().zip(&masks) {
+            pictures.parts = parts(&plan.groups, &masks.regions, masks.keep.as_ref());
+        }
+        let last = sizes.last().and_then(|pictures| pictures.parts.clone());
+        if let (Some(parts), Some(masks)) = (&last, masks.last()) {
+            check(&plan.groups, &masks.regions, masks.keep.as_ref(), parts)?;
+        }
+        let keep = masks.pop().and_then(|masks| masks.keep);
+        let finish = Finish::new(config, plan, of_content, of_styles, (last, keep));
+        Ok(Inputs { sizes: sizes.into(), finish })
     }
 }
 

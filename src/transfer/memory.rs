@@ -14,10 +14,11 @@
 //! that, one of the whole some 500.
 
 use super::plan::{self, Machine, Plan, Scale};
+use super::sizes::Sizes;
 use crate::config::{Config, Scales};
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::objective::{Cut, Statistic, room, room_for_sums};
+use crate::objective::{Cut, Statistic, mask_bytes, room, room_for_sums};
 use crate::vgg::layers::{channels, stride};
 use crate::vgg::network::{map_bytes, scratch_bytes, weight_bytes};
 use crate::vgg::{Architecture, Layer, Stage};
@@ -31,6 +32,12 @@ const THREAD: u64 = 2 << 20;
 
 /// Bytes of a pixel of a picture in memory, without opacity.
 const PIXEL: u64 = 3 * 4;
+
+/// Bytes of a pixel of a mask in memory.
+const MASK: u64 = 4;
+
+/// Of a run with masks: features that are weighted by them, some pixels at a time.
+const WEIGHTED: u64 = 16 << 20;
 
 /// Bytes of a pixel of a picture as most files have it.
 const SAMPLES: u64 = 3;
@@ -102,19 +109,13 @@ pub(super) struct Count<'a> {
     config: &'a Config,
     plan: &'a Plan,
     stages: &'a [Stage],
-    /// (H, W) of the content and the style picture as they were read.
-    inputs: [(usize, usize); 2],
+    /// Of the pictures as they were read.
+    inputs: &'a Sizes,
     threads: usize,
 }
 
 impl<'a> Count<'a> {
-    pub fn new(
-        config: &'a Config,
-        plan: &'a Plan,
-        stages: &'a [Stage],
-        inputs: [(usize, usize); 2],
-        threads: usize,
-    ) -> Self {
+    pub fn new(config: &'a Config, plan: &'a Plan, stages: &'a [Stage], inputs: &'a Sizes, threads: usize) -> Self {
         Count { config, plan, stages, inputs, threads }
     }
 
@@ -135,9 +136,9 @@ impl<'a> Count<'a> {
                     let cut = Cut { picture, style: None };
                     fits(self.iterating(index, cut)) && fits(self.looking(index, self.of_content(scale, cut)))
                 });
-                let style = among(scale.style.0, &|style| {
-                    fits(self.looking(index, self.of_style(scale, Cut { picture, style })))
-                });
+                let highest = scale.styles.iter().map(|style| style.0).max().unwrap_or_default();
+                let style =
+                    among(highest, &|style| fits(self.looking(index, self.of_styles(scale, Cut { picture, style }))));
                 Cut { picture, style }
             })
             .collect()
@@ -146,7 +147,7 @@ impl<'a> Count<'a> {
     /// The fullest moment of a scale.
     pub fn scale(&self, index: usize) -> Memory {
         let (scale, cut) = (&self.plan.scales[index], self.plan.cuts[index]);
-        let looked = self.of_content(scale, cut).max(self.of_style(scale, cut));
+        let looked = self.of_content(scale, cut).max(self.of_styles(scale, cut));
         fuller(self.looking(index, looked), self.iterating(index, cut))
     }
 
@@ -165,21 +166,30 @@ impl<'a> Count<'a> {
     /// Bytes of a checkpoint, on disk: the variables, the picture and the average beside the optimiser's memory.
     pub fn checkpoint(&self) -> u64 {
         let (variables, pixels) = self.variables(self.plan.scales.len() - 1);
-        let transports = if self.plan.goal.statistic == Statistic::Wasserstein { 2 * 4 * self.squares() } else { 0 };
+        let regions = self.plan.groups.len() as u64;
+        let wasserstein = self.plan.goal.statistic == Statistic::Wasserstein;
+        let transports = if wasserstein { regions * 2 * 4 * self.squares() } else { 0 };
         self.plan.method.bytes(variables) + 4 * variables as u64 + 2 * PIXEL * pixels + transports
     }
 
     /// One picture after the other is read, and all that is made of it.
     fn resizing(&self) -> Memory {
         let last = self.plan.last();
-        let [content, style] = [(self.inputs[0], last.width), (self.inputs[1], last.style.1)];
+        let styles = self.inputs.styles.iter().zip(&last.styles).map(|(style, here)| (style.size, here.1));
+        let of_styles =
+            self.inputs.styles.iter().zip(&last.styles).filter_map(|(style, here)| Some((style.mask?, here.1)));
+        let masks = self.inputs.masks.iter().copied().chain(self.inputs.keep).map(|mask| (mask, last.width));
+        let pictures = styles.chain([(self.inputs.content, last.width)]).chain(of_styles).chain(masks);
         let read = |((height, width), narrower): ((usize, usize), usize)| {
             // Rows become colours, and as long as they will be, one band after the other; columns follow when all are there.
             let resizing = SAMPLES * (height * width) as u64 + PIXEL * (height * narrower) as u64;
             resizing.max(DECODING * (height * width) as u64)
         };
         let before = Memory { program: FIXED, ..Memory::default() };
-        Memory { pictures: read(content).max(read(style)) + self.pending(0), ..before }
+        // Beside a mask is the picture that it is read from; masks of regions wait until they become parts.
+        let over = self.inputs.masks.len() + usize::from(self.plan.keeps);
+        let waiting = MASK * (over * self.differing(0).map(Scale::pixels).sum::<usize>()) as u64;
+        Memory { pictures: pictures.map(read).max().unwrap_or_default() + waiting + self.pending(0), ..before }
     }
 
     /// Content and style are looked at, in `maps` bytes.
@@ -187,7 +197,7 @@ impl<'a> Count<'a> {
         let scale = &self.plan.scales[index];
         // The picture before and its optimiser are still there, and the one to begin with.
         let before = if index == 0 { 0 } else { self.canvas(index - 1) };
-        let here = PIXEL * (2 * scale.pixels() + scale.style.0 * scale.style.1) as u64;
+        let here = PIXEL * scale.pixels() as u64 + self.of_scale(scale);
         let pictures = here + self.pending(index + 1);
         Memory { maps, canvas: before, pictures, targets: self.targets(scale), ..self.always(scale, None) }
     }
@@ -220,7 +230,12 @@ impl<'a> Count<'a> {
     /// The result is made, and written.
     fn finishing(&self) -> Memory {
         let last = self.plan.last();
-        Memory { pictures: 5 * PIXEL * last.pixels() as u64, ..self.always(last, Some(0)) }
+        // With masks, colours are matched and flats calmed region by region.
+        let pictures = if self.plan.is_masked() { 9 } else { 5 };
+        Memory {
+            pictures: pictures * PIXEL * last.pixels() as u64 + self.pending(self.plan.scales.len()),
+            ..self.always(last, Some(0))
+        }
     }
 
     /// What is there at all times, while strips of so many rows are evaluated.
@@ -233,7 +248,7 @@ impl<'a> Count<'a> {
         };
         Memory {
             weights: weight_bytes(self.stages),
-            program: FIXED + scratch + THREAD * self.threads as u64,
+            program: FIXED + scratch + THREAD * self.threads as u64 + if self.plan.is_masked() { WEIGHTED } else { 0 },
             ..Memory::default()
         }
     }
@@ -243,13 +258,15 @@ impl<'a> Count<'a> {
         if cut.picture.is_some() { 0 } else { self.two_maps(scale.pixels()) + self.content_maps(scale) }
     }
 
-    /// Bytes of maps while the style picture is looked at.
-    fn of_style(&self, scale: &Scale, cut: Cut) -> u64 {
+    /// Bytes of maps while the style pictures are looked at, one after the other, and of what is learned from several.
+    fn of_styles(&self, scale: &Scale, cut: Cut) -> u64 {
         let Plan { goal, network, .. } = self.plan;
-        match cut.style {
-            None => self.two_maps(scale.style.0 * scale.style.1),
-            Some(rows) => room_for_sums(goal, self.stages, network, scale.style, rows) as u64,
-        }
+        let of = |&size: &(usize, usize)| match cut.style.filter(|rows| *rows < size.0) {
+            None => self.two_maps(size.0 * size.1),
+            Some(rows) => room_for_sums(goal, self.stages, network, size, rows) as u64,
+        };
+        let blends = if scale.styles.len() > 1 { 8 * self.squares() } else { 0 };
+        scale.styles.iter().map(of).max().unwrap_or_default() + blends
     }
 
     /// Of a picture of which nothing is kept: the largest convolution's input and output.
@@ -272,7 +289,11 @@ impl<'a> Count<'a> {
             let pixels = scale.pixels() / (stride(l.layer) * stride(l.layer));
             (pixels < channels(l.layer)).then_some(2 * 4 * (pixels * channels(l.layer)) as u64)
         });
-        8 * matrices * self.squares() + few.sum::<u64>()
+        let masks = match self.plan.is_masked() {
+            true => mask_bytes(&self.plan.goal, (scale.height, scale.width)) as u64,
+            false => 0,
+        };
+        self.plan.groups.len() as u64 * (8 * matrices * self.squares() + masks) + few.sum::<u64>()
     }
 
     /// Elements of the style layers' matrices.
@@ -294,15 +315,29 @@ impl<'a> Count<'a> {
         (plan::canvas(self.config, scale).variables(), scale.pixels() as u64)
     }
 
-    /// Content and style at the scales from one on.
+    /// The pictures at the scales from one on, with what the finish has of them.
     fn pending(&self, from: usize) -> u64 {
+        let last = self.plan.last().pixels() as u64;
+        let parts = if self.plan.is_masked() { MASK * self.plan.groups.len() as u64 * last } else { 0 };
+        let kept = if self.plan.keeps { (PIXEL + MASK) * last } else { 0 };
+        self.differing(from).map(|scale| self.of_scale(scale)).sum::<u64>() + parts + kept
+    }
+
+    /// Scales from one on that differ from those before them.
+    fn differing(&self, from: usize) -> impl Iterator<Item = &Scale> {
         let scales = &self.plan.scales;
         let differs = |index: &usize| *index == 0 || !scales[*index].continues(&scales[index - 1]);
-        let pixels = (from..scales.len()).filter(differs).map(|index| {
-            let scale = &scales[index];
-            scale.pixels() + scale.style.0 * scale.style.1
+        (from..scales.len()).filter(differs).map(|index| &scales[index])
+    }
+
+    /// The pictures of a scale, and their masks.
+    fn of_scale(&self, scale: &Scale) -> u64 {
+        let styles = scale.styles.iter().zip(&self.inputs.styles).map(|(&(height, width), style)| {
+            let mask = if style.mask.is_some() { MASK } else { 0 };
+            (PIXEL + mask) * (height * width) as u64
         });
-        PIXEL * pixels.sum::<usize>() as u64
+        let parts = if self.plan.is_masked() { MASK * self.plan.groups.len() as u64 } else { 0 };
+        styles.sum::<u64>() + (PIXEL + parts) * scale.pixels() as u64
     }
 }
 
@@ -319,7 +354,7 @@ fn features(layer: Layer) -> u64 {
 pub(super) fn check(
     config: &Config,
     plan: &Plan,
-    inputs: [(usize, usize); 2],
+    inputs: &Sizes,
     architecture: Architecture,
     machine: Machine,
 ) -> Result<()> {
@@ -353,7 +388,7 @@ pub(super) fn check(
 /// The largest --size below `than` of which there is room in `limit` bytes.
 fn largest(
     config: &Config,
-    inputs: [(usize, usize); 2],
+    inputs: &Sizes,
     architecture: Architecture,
     machine: Machine,
     than: usize,
@@ -364,7 +399,8 @@ fn largest(
     }
     let fits = |size: u32| {
         let config = Config { size, ..config.clone() };
-        let plan = Plan::new(&config, inputs[0], inputs[1], architecture, machine);
+        let scales = plan::scales(&config, inputs);
+        let plan = scales.and_then(|scales| Plan::of(&config, scales, inputs, architecture, machine));
         plan.is_ok_and(|plan| plan.memory.total() <= limit)
     };
     let sizes: Vec<u32> = (16..than as u32).step_by(16).collect();

@@ -1,4 +1,4 @@
-//! The optimisation loop: from two pictures to a third.
+//! The optimisation loop: from a photograph and paintings to another picture.
 //!
 //! ```text
 //!  Config, sizes, machine ──▶ Plan    what will be done: scales, iterations, algorithms, bytes
@@ -29,8 +29,10 @@ mod finish;
 mod forecast;
 mod inputs;
 mod memory;
+mod painted;
 pub mod plan;
 mod run;
+pub mod sizes;
 mod step;
 
 use std::num::NonZeroUsize;
@@ -42,10 +44,12 @@ use crate::picture::Picture;
 
 pub use checkpoint::Checkpoint;
 pub use engine::Engine;
-pub use inputs::{Inputs, WithoutStyle};
+pub use inputs::{Inputs, WithoutStyles};
 pub use memory::Memory;
+pub use painted::Group;
 pub use plan::{Machine, Plan, Scale};
 pub use run::Run;
+pub use sizes::{Regions, Sizes, Style, StyleSize};
 pub use step::{End, Outcome, Step};
 
 /// Repaints `content` in the manner of `style`.
@@ -88,4 +92,40 @@ pub fn stylize(
     config.validate()?;
     let engine = Engine::new(config.weights.as_deref(), config.threads, NonZeroUsize::MIN)?;
     engine.stylize(config, content, style, on_step)
+}
+
+/// Repaints `content` in the manner of several pictures: [`stylize`] for more than one.
+///
+/// Their statistics are blended before the first iteration, means and second moments averaged by weight, so several
+/// styles take no longer than one. So are their colours, wherever the picture is matched to them. With masks in `regions`
+/// that holds within each region, and every region costs an iteration some more.
+///
+/// # Errors
+/// As [`stylize`]; [`Usage`](crate::Error::Usage) if there is no style, one has no weight above 0, or masks leave something
+/// of the picture to none, or nothing to one.
+///
+/// # Examples
+/// ```
+/// use std::ops::ControlFlow;
+/// use impasto::{Config, Picture, Preset, Regions, Style, stylize_with};
+///
+/// let ramp = Picture::from_rgb(ndarray::Array3::from_shape_fn((24, 32, 3), |(y, _, _)| y as f32 / 24.0));
+/// let stripes = |step| Picture::from_rgb(ndarray::Array3::from_shape_fn((32, 32, 3), |(_, x, _)| (x / step % 2) as f32));
+/// let styles = [Style { weight: 3.0, ..Style::new(stripes(4)) }, Style::new(stripes(2))];
+///
+/// let config = Config { size: 32, iterations: Some(2), ..Preset::Paper.config() };
+/// let outcome = stylize_with(&config, &ramp, &styles, &Regions::default(), |_| ControlFlow::Continue(()))?;
+/// assert_eq!((outcome.picture.height(), outcome.picture.width()), (24, 32));
+/// # Ok::<(), impasto::Error>(())
+/// ```
+pub fn stylize_with(
+    config: &Config,
+    content: &Picture,
+    styles: &[Style],
+    regions: &Regions,
+    on_step: impl FnMut(&Step<'_>) -> ControlFlow<()> + Send,
+) -> Result<Outcome> {
+    config.validate()?;
+    let engine = Engine::new(config.weights.as_deref(), config.threads, NonZeroUsize::MIN)?;
+    engine.stylize_with(config, content, styles, regions, on_step)
 }

@@ -22,6 +22,8 @@ use serde::{Deserialize, Serialize};
 
 use super::canvas::Canvas;
 use super::memory::{self, Count, Memory};
+use super::painted::{self, Group};
+use super::sizes::Sizes;
 use crate::config::{Config, Moments, OptimizerKind, ScaleRule, Scales};
 use crate::error::{Error, Result};
 use crate::kernels::conv::{Choice, Cpu};
@@ -59,14 +61,14 @@ impl Machine {
 }
 
 /// One scale of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scale {
     /// Height of the picture, in pixels.
     pub height: usize,
     /// Width of the picture, in pixels.
     pub width: usize,
-    /// Height and width of the style picture, in pixels.
-    pub style: (usize, usize),
+    /// Height and width of each style picture, in pixels.
+    pub styles: Vec<(usize, usize)>,
     /// Iterations at this size.
     pub iterations: u32,
     /// The share of the learning rate that is left at its end.
@@ -91,14 +93,16 @@ impl Scale {
     /// Whether it is the same as another but for its iterations: only the learning rate begins anew.
     #[must_use]
     pub fn continues(&self, before: &Scale) -> bool {
-        Scale { iterations: before.iterations, ..*self } == *before
+        Scale { iterations: before.iterations, ..self.clone() } == *before
     }
 
     /// Whether a run could go through it: what a rule makes does, what a file says may not.
     #[must_use]
     pub fn usable(&self) -> bool {
-        let sides = [self.height, self.width, self.style.0, self.style.1];
-        sides.iter().all(|side| (SMALLEST_SIDE..=LARGEST_SIDE).contains(side))
+        let sizes = self.styles.iter().copied().chain([(self.height, self.width)]);
+        let mut sides = sizes.flat_map(|(height, width)| [height, width]);
+        sides.all(|side| (SMALLEST_SIDE..=LARGEST_SIDE).contains(&side))
+            && !self.styles.is_empty()
             && self.iterations > 0
             && [self.rate_end, self.content_weight].iter().all(|factor| factor.is_finite() && *factor >= 0.0)
     }
@@ -109,6 +113,14 @@ impl Scale {
 pub struct Plan {
     /// Small to large; the last has the result's size. Each has at least one iteration.
     pub scales: Vec<Scale>,
+    /// The share of each style picture in what is learned from all of them; together 1.
+    pub shares: Vec<f64>,
+    /// The regions, and the styles of each.
+    pub groups: Vec<Group>,
+    /// Masks of regions.
+    pub masks: usize,
+    /// Whether something of the content picture is kept.
+    pub keeps: bool,
     /// What is minimised at each, but for [`Scale::content_weight`].
     pub goal: Goal,
     /// By which optimiser.
@@ -148,26 +160,30 @@ impl Plan {
         architecture: Architecture,
         machine: Machine,
     ) -> Result<Self> {
-        Self::of(config, scales(config, content, style)?, [content, style], architecture, machine)
+        let sizes = Sizes::new(content, style);
+        Self::of(config, scales(config, &sizes)?, &sizes, architecture, machine)
     }
 
-    /// Plans a run through given scales, as [`scales`] and [`more_scales`] make them, on a content and a style picture of
-    /// the sizes `inputs`.
+    /// Plans a run through given scales, as [`scales`] and [`more_scales`] make them, on pictures of the sizes `inputs`.
     ///
     /// # Errors
-    /// As [`Plan::new`].
+    /// As [`Plan::new`]; [`Error::Usage`] if a scale has another number of style pictures.
     ///
     /// # Panics
     /// If there is no scale.
     pub fn of(
         config: &Config,
         scales: Vec<Scale>,
-        inputs: [(usize, usize); 2],
+        inputs: &Sizes,
         architecture: Architecture,
         machine: Machine,
     ) -> Result<Self> {
         assert!(!scales.is_empty(), "a run has a scale");
         config.validate()?;
+        if scales.iter().any(|scale| scale.styles.len() != inputs.styles.len()) {
+            return Err(Error::Usage("the scales are of another number of style pictures; give as many".into()));
+        }
+        let shares = inputs.shares()?;
         let goal = config.goal();
         let network = Options {
             pooling: config.pooling,
@@ -191,6 +207,10 @@ impl Plan {
             bytes_a_pixel: 0,
             checkpoint: 0,
             scales,
+            groups: painted::groups(inputs, &shares),
+            masks: inputs.masks.len(),
+            keeps: inputs.keep.is_some(),
+            shares,
             deepest,
             network,
             goal,
@@ -201,6 +221,12 @@ impl Plan {
         let (memory, bytes_a_pixel, checkpoint) = (count.fullest(), count.outside(), count.checkpoint());
         plan = Plan { memory, peaks, bytes_a_pixel, checkpoint, ..plan };
         Ok(plan)
+    }
+
+    /// Whether regions are told apart by masks.
+    #[must_use]
+    pub fn is_masked(&self) -> bool {
+        self.masks > 0 || self.keeps
     }
 
     /// The result's scale.
@@ -228,11 +254,12 @@ fn method(config: &Config) -> Method {
     }
 }
 
-/// The scales of a run on a content and a style picture of (height, width) pixels each.
+/// The scales of a run on pictures of such sizes.
 ///
 /// # Errors
-/// [`Error::Usage`] if one of them would have too few pixels on a side.
-pub fn scales(config: &Config, content: (usize, usize), style: (usize, usize)) -> Result<Vec<Scale>> {
+/// [`Error::Usage`] if one of them would have too few pixels on a side, or a style picture has no weight.
+pub fn scales(config: &Config, sizes: &Sizes) -> Result<Vec<Scale>> {
+    let (content, shares) = (sizes.content, sizes.shares()?);
     let end = match &config.scales {
         Scales::Given(given) => given.last().map_or(config.size, |scale| scale.size),
         Scales::Single(_) | Scales::Grown(_) => config.size,
@@ -261,18 +288,23 @@ pub fn scales(config: &Config, content: (usize, usize), style: (usize, usize)) -
         Scales::Grown(rule) => grown(rule, longest, |size| fit(size, content.0, content.1)),
     };
     let rules = shared_out(rules, config.iterations);
-    let style_end = style_at_the_end(config, style, longest);
-    possible("the style picture", style_end, "a --style-size")?;
+    let style_option = if config.style_scale == 1.0 { "a --style-size" } else { "a --style-scale" };
+    let styles = || sizes.styles.iter().map(|style| style.size);
+    let ends: Vec<_> = styles().map(|style| scaled(config, style_at_the_end(config, style, longest))).collect();
+    for &end in &ends {
+        possible("the style picture", end, style_option)?;
+    }
     let last = rules.len() - 1;
     let scale = |(i, rule): (usize, ScaleRule)| {
         let (height, width) = if i == last { (height, width) } else { fit(rule.size, content.0, content.1) };
-        let style_here =
-            if i == last { style_end } else { smaller_style(config, style, style_end, rule.size, longest) };
-        let enlarged = enlargement(content, (height, width)) / enlargement(style, style_here);
+        let smaller = |(style, &end)| smaller_style(config, style, end, rule.size, longest);
+        let here = if i == last { ends.clone() } else { styles().zip(&ends).map(smaller).collect() };
+        let of_styles = styles().zip(&here).zip(&shares).map(|((own, &here), share)| share * enlargement(own, here));
+        let enlarged = enlargement(content, (height, width)) / of_styles.sum::<f64>();
         Scale {
             height,
             width,
-            style: style_here,
+            styles: here,
             content_weight: config.content_weight * if config.enlarged_weighs_more { enlarged.max(1.0) } else { 1.0 },
             iterations: rule.iterations,
             rate_end: if i == last { config.schedule.last } else { config.schedule.end },
@@ -289,8 +321,7 @@ pub fn scales(config: &Config, content: (usize, usize), style: (usize, usize)) -
 pub fn more_scales(
     config: &Config,
     done: &[Scale],
-    content: (usize, usize),
-    style: (usize, usize),
+    sizes: &Sizes,
     (size, iterations): (Option<u32>, Option<u32>),
 ) -> Result<Vec<Scale>> {
     let mut all = done.to_vec();
@@ -301,15 +332,15 @@ pub fn more_scales(
             Scales::Given(rule) => Scales::Grown(rule.clone()),
             other => other.clone(),
         };
-        let larger = scales(&Config { size, scales: rule, iterations: None, ..config.clone() }, content, style)?;
+        let larger = scales(&Config { size, scales: rule, iterations: None, ..config.clone() }, sizes)?;
         all.extend(larger.into_iter().filter(|scale| longest(scale) > before));
         if all.len() == done.len() {
             return Err(Error::Usage(format!("--size {size}: the picture has {before} pixels already; give more")));
         }
     }
     if let Some(iterations) = iterations {
-        let last = *all.last().expect("a run has a scale");
-        all.push(Scale { iterations, ..last });
+        let last = all.last().expect("a run has a scale");
+        all.push(Scale { iterations, ..last.clone() });
     }
     if all.iter().any(|scale| scale.iterations == 0) {
         return Err(Error::Usage("--iterations 0: give at least 1".into()));
@@ -374,6 +405,12 @@ fn style_at_the_end(config: &Config, style: (usize, usize), longest: usize) -> (
     }
 }
 
+/// A style picture's size, enlarged or reduced as it should be.
+fn scaled(config: &Config, (height, width): (usize, usize)) -> (usize, usize) {
+    let side = |side: usize| ((side as f64 * config.style_scale).round() as usize).max(1);
+    (side(height), side(width))
+}
+
 /// The style picture's size at a smaller scale: as much smaller as the picture is.
 fn smaller_style(
     config: &Config,
@@ -383,7 +420,7 @@ fn smaller_style(
     longest: usize,
 ) -> (usize, usize) {
     let wanted = match config.style_size {
-        None if config.size != 0 => (size as usize).min(style.0.max(style.1)) as f64,
+        None if config.size != 0 => config.style_scale * (size as usize).min(style.0.max(style.1)) as f64,
         _ => end.0.max(end.1) as f64 * f64::from(size) / longest as f64,
     };
     usable(style, wanted)

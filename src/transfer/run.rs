@@ -19,7 +19,8 @@ use rayon::prelude::*;
 use super::average::Average;
 use super::canvas::{Canvas, Point};
 use super::detail::enlarge;
-use super::inputs::Inputs;
+use super::inputs::{Inputs, Pictures};
+use super::painted::{Group, by_region, seen_through};
 use super::plan::{self, Plan, Scale};
 use super::step::Step;
 use crate::config::{Config, Init, Moments};
@@ -27,9 +28,10 @@ use crate::error::{Error, Result};
 use crate::kernels::reduce::BLOCK;
 use crate::kernels::resample::Interpolation;
 use crate::kernels::simd::pages::prefer_huge;
-use crate::objective::{Evaluation, Goal, Listener, Objective};
+use crate::objective::{Evaluation, Goal, Listener, Objective, Region, Sample};
 use crate::optim::{Optimizer, Told};
-use crate::picture::{self, Picture, palette};
+use crate::picture::palette::Colours;
+use crate::picture::{self, Picture};
 use crate::state::{Found, Saved};
 use crate::tensor::{FeatureMap, Pool};
 use crate::vgg::Vgg;
@@ -70,8 +72,8 @@ impl<'a> Run<'a> {
     /// [`Error::Picture`] if the file to start from cannot be read.
     pub fn new(config: &'a Config, plan: &'a Plan, vgg: Arc<Vgg>, mut inputs: Inputs) -> Result<Self> {
         let (scale, listener) = (&plan.scales[0], Listener::default());
-        let pictures = Pictures(inputs.next());
-        let first = initial(config, &pictures)?;
+        let pictures = inputs.next();
+        let first = initial(config, plan, &pictures)?;
         let canvas = plan::canvas(config, scale);
         let objective = pictures.objective(plan, &vgg, 0, &listener).expect("nobody cancels");
         let optimizer = plan.method.build(canvas.variables());
@@ -113,7 +115,7 @@ impl<'a> Run<'a> {
             pictures = inputs.next();
         }
         let listener = Listener::default();
-        let objective = Pictures(pictures).objective(plan, &vgg, index, &listener).expect("nobody cancels");
+        let objective = pictures.objective(plan, &vgg, index, &listener).expect("nobody cancels");
         let state = State::load(config, plan, scale, objective, found)?;
         Ok(Run { config, plan, vgg, inputs, index, state, iteration, done, listener })
     }
@@ -132,7 +134,7 @@ impl<'a> Run<'a> {
         if !is_last && (self.done >= self.scale().iterations || self.state.optimizer.finished()) {
             self.grow()?;
         }
-        let scale = *self.scale();
+        let scale = self.scale().clone();
         // The measurement after the last update belongs to the last scale alone.
         let measuring = self.done == scale.iterations || self.state.optimizer.finished();
         let Some(evaluation) = self.state.evaluate(measuring, &self.listener) else { return Err(Error::Cancelled) };
@@ -207,8 +209,8 @@ impl<'a> Run<'a> {
         }
         // The maps of the last scale go before those of this one come.
         self.state.pool = Pool::new();
-        let pictures = Pictures(self.inputs.next());
-        let model = if config.detail > 0.0 { pictures.matched(config) } else { pictures.0[0].clone() };
+        let pictures = self.inputs.next();
+        let model = if config.detail > 0.0 { pictures.matched(config, self.plan) } else { pictures.content.clone() };
         let first = enlarge(&self.state.picture(), &FeatureMap::from_array(model.rgb), config.detail as f32);
         let canvas = plan::canvas(config, scale);
         let objective = pictures.objective(self.plan, &self.vgg, self.index + 1, &self.listener);
@@ -329,31 +331,55 @@ fn hold(gradient: &mut FeatureMap, picture: &FeatureMap) {
     });
 }
 
-/// Content and style at the sizes of a scale.
-struct Pictures([Picture; 2]);
-
 impl Pictures {
     /// What is minimised at a scale of the plan.
     fn objective(self, plan: &Plan, vgg: &Arc<Vgg>, index: usize, listener: &Listener) -> Option<Objective> {
-        let [content, style] = self.0.map(|picture| FeatureMap::from_array(picture.rgb));
+        let map = |picture: Picture| FeatureMap::from_array(picture.rgb);
+        let mut parts = self.parts.into_iter().flatten();
+        let mut styles: Vec<_> = self.styles.into_iter().zip(self.style_masks).map(Some).collect();
+        let regions = plan.groups.iter().map(|group| {
+            let sample = |&(index, share): &(usize, f64)| {
+                let (picture, mask): (Picture, _) = styles[index].take().expect("a style is of one region");
+                Sample { share, picture: map(picture), mask }
+            };
+            Region { mask: parts.next(), styles: group.styles.iter().map(sample).collect() }
+        });
+        let regions = regions.collect();
         let goal = Goal { content_weight: plan.scales[index].content_weight, ..plan.goal.clone() };
-        Objective::cut(vgg.clone(), goal, content, &style, plan.cuts[index], &listener.cancel)
+        Objective::cut(vgg.clone(), goal, map(self.content), regions, plan.cuts[index], &listener.cancel)
     }
 
-    /// The photograph in the style picture's colours.
-    fn matched(&self, config: &Config) -> Picture {
-        let [content, style] = &self.0;
-        palette::matched(content, style, config.largest_gain)
+    /// The photograph in the style pictures' colours.
+    fn matched(&self, config: &Config, plan: &Plan) -> Picture {
+        let of = |group: &Group| {
+            let style = |&(index, share): &(usize, f64)| {
+                let seen = seen_through(&self.styles[index], self.style_masks[index].as_ref());
+                Some((share, Colours::of(&seen)?))
+            };
+            Colours::blend(&group.styles.iter().filter_map(style).collect::<Vec<_>>())
+        };
+        let colours: Vec<_> = plan.groups.iter().map(of).collect();
+        let mut matched = self.content.clone();
+        let give = |group: usize, picture: &mut Picture| {
+            if let Some(colours) = &colours[group] {
+                colours.give(picture, config.largest_gain);
+            }
+        };
+        match &self.parts {
+            None => give(0, &mut matched),
+            Some(parts) => by_region(&mut matched, parts, give),
+        }
+        matched
     }
 }
 
 /// The picture the optimisation starts from, at the first scale.
-fn initial(config: &Config, pictures: &Pictures) -> Result<FeatureMap> {
-    let content = &pictures.0[0];
+fn initial(config: &Config, plan: &Plan, pictures: &Pictures) -> Result<FeatureMap> {
+    let content = &pictures.content;
     let (height, width) = (content.height(), content.width());
     let picture = match &config.init {
         Init::Content => content.clone(),
-        Init::Matched => pictures.matched(config),
+        Init::Matched => pictures.matched(config, plan),
         Init::File(path) => picture::resized(&picture::open(path, config.max_pixels)?, height, width),
         Init::Noise => {
             let mut rng = ChaCha8Rng::seed_from_u64(config.seed);

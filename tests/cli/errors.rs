@@ -15,6 +15,21 @@ const ERRORS: &[Row] = &[
     // Options that make no sense.
     ("@ --size=5", 2, "--size 5", "give at least 16 pixels"),
     ("@ --style-size=5", 2, "--style-size 5", "give at least 16 pixels"),
+    ("@ --style-scale=0", 2, "--style-scale 0", "give a number from 0.01 to 100"),
+    ("@ --style-scale=0.02", 2, "the style picture would be", "give a --style-scale that leaves at least 16"),
+    ("@ --style=style.bmp:0", 2, "--style style.bmp:0: a style of weight 0", "give a number above 0, or leave it out"),
+    ("@ --style=style.bmp --style-mask=left.png", 2, "left.png: this names none of the styles", "give STYLE=MASK"),
+    ("stylize good.png folder --style-mask=left.png -o o.png", 2, "folder is a folder", "give its pictures one by one"),
+    ("@ --regions=nowhere.toml", 2, "--regions nowhere.toml: cannot be read", "give a TOML file"),
+    ("@ --regions=letter.png", 2, "--regions letter.png: line 1", "write [[region]]"),
+    (
+        "stylize good.png --style=style.bmp:1:left.png -o o.png --size=32",
+        2,
+        "50.0 % of the picture is black in the masks of all styles",
+        "give a style without a mask for the rest",
+    ),
+    ("@ --style=style.bmp:1:white.png", 2, "the masks of the others leave nothing to style 1", "leave that style out"),
+    ("@ --keep=white.png", 2, "--keep leaves nothing to paint", "paint something black in its mask"),
     ("@ --iterations=0", 2, "--iterations 0", "give at least 1"),
     ("@ --content-weight=-1", 2, "--content-weight -1", "give a number of at least 0"),
     ("@ --style-weight=inf", 2, "--style-weight inf", "give a number of at least 0"),
@@ -59,6 +74,11 @@ const ERRORS: &[Row] = &[
     ("stylize empty.jpg style.bmp -o o.png", 3, "empty.jpg: the file is empty", "copy it again"),
     ("stylize letter.png style.bmp -o o.png", 3, "letter.png: is not a picture", "give a JPEG, PNG"),
     ("stylize good.png letter.png -o o.png", 3, "letter.png: is not a picture", "give a JPEG, PNG"),
+    ("@ --style=nowhere.png:0.5", 3, "nowhere.png: no such file", "check the path"),
+    ("stylize good.png folder -o o.png", 3, "folder: no picture is in this folder", "give one with files such as .jpg"),
+    ("@ --keep=black.png", 3, "black.png: this mask is black all over", "paint something white"),
+    ("@ --keep=opacity", 3, "good.png: is opaque all over", "give a picture as mask"),
+    ("@ --style=style.bmp:1:letter.png", 3, "letter.png: is not a picture", "give a JPEG, PNG"),
     ("@ --init=letter.png", 3, "letter.png: is not a picture", "give a JPEG, PNG"),
     ("stylize picture.heic style.bmp -o o.png", 3, "picture.heic: is", "JPEG, PNG, WebP"),
     ("stylize half.jpg style.bmp -o o.png", 3, "half.jpg: the JPEG file is truncated", "copy it again from its source"),
@@ -103,6 +123,10 @@ fn fill(folder: &Folder) {
     let whole = bytes("rgb.png");
     folder.file("half.png", &whole[..whole.len() / 2]);
     image::RgbImage::new(640, 32).save(folder.path("scroll.png")).unwrap();
+    for (name, white) in [("left.png", 20), ("white.png", 40), ("black.png", 0)] {
+        let value = |x: u32| if x < white { 255 } else { 0 };
+        image::GrayImage::from_fn(40, 20, |x, _| image::Luma([value(x)])).save(folder.path(name)).unwrap();
+    }
     folder.file("empty.jpg", "");
     folder.file("letter.png", "Dear reader, this is no picture, no network and no checkpoint.");
     folder.file("picture.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic");

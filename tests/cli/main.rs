@@ -9,6 +9,7 @@ mod machine;
 mod memory;
 mod refusals;
 mod results;
+mod styles;
 mod support;
 #[cfg(not(feature = "embedded-weights"))]
 mod weightless;

@@ -9,7 +9,7 @@ use crate::support::{Folder, PROGRAM, WEIGHTS_FILE, impasto, misunderstood, prin
 const EXIT_CODES: [&str; 11] = ["0", "1", "2", "3", "4", "5", "6", "7", "129", "130", "143"];
 
 /// Every option of `stylize`.
-const OPTIONS: [&str; 42] = [
+const OPTIONS: [&str; 47] = [
     "--output",
     "--bits",
     "--overwrite",
@@ -17,7 +17,12 @@ const OPTIONS: [&str; 42] = [
     "--checkpoint",
     "--checkpoint-every",
     "--size",
+    "--style",
+    "--style-mask",
+    "--regions",
+    "--keep",
     "--style-size",
+    "--style-scale",
     "--max-pixels",
     "--preset",
     "--content-weight",

@@ -40,6 +40,21 @@ impl Taps {
         Taps::from_rows(inputs, (0..outputs).map(row).collect())
     }
 
+    /// Means over `outputs` parts of the same length, or linear interpolation where there are more of them than inputs.
+    pub fn area(inputs: usize, outputs: usize) -> Self {
+        if outputs >= inputs {
+            return Taps::new(Interpolation::Bilinear, inputs, outputs);
+        }
+        let scale = inputs as f64 / outputs as f64;
+        let row = |i: usize| {
+            let (start, end) = (scale * i as f64, scale * (i + 1) as f64);
+            let inside = start as usize..(end.ceil() as usize).min(inputs);
+            let part = |input: usize| (end.min((input + 1) as f64) - start.max(input as f64)).max(0.0) / scale;
+            inside.map(|input| (input, part(input))).collect()
+        };
+        Taps::from_rows(inputs, (0..outputs).map(row).collect())
+    }
+
     /// A Gaussian mean of `2·radius + 1` samples, those beyond the ends repeated.
     pub fn gaussian(length: usize, deviation: f64, radius: usize) -> Self {
         let at = |offset: f64| (-0.5 * (offset / deviation).powi(2)).exp();

@@ -137,3 +137,25 @@ proptest! {
         prop_assert!(y.iter().all(|y| (y - level).abs() <= 2e-6));
     }
 }
+
+#[test]
+fn an_area_keeps_the_mean_and_every_pixel_has_its_part() {
+    // Five pixels in two: 1, 2, half of 3 | half of 3, 4, 5.
+    let mut two = [0.0; 2];
+    Resample::area((1, 5), (1, 2), 1).apply(&[1.0, 2.0, 3.0, 4.0, 5.0], &mut two);
+    assert_eq!(two, [1.8, 4.2]);
+    for (from, to) in [((37, 45), (18, 22)), ((64, 48), (4, 3)), ((17, 9), (16, 1)), ((20, 30), (20, 30))] {
+        for at in [0, from.0 * from.1 / 2, from.0 * from.1 - 1] {
+            let mut dot = vec![0.0; from.0 * from.1];
+            dot[at] = 1.0;
+            let mut small = vec![f32::NAN; to.0 * to.1];
+            Resample::area(from, to, 1).apply(&dot, &mut small);
+            let (sum, part) = (small.iter().sum::<f32>(), (to.0 * to.1) as f32 / (from.0 * from.1) as f32);
+            assert!((sum - part).abs() < 1e-5 * part, "{from:?} {to:?} {at}: {sum} of {part}");
+        }
+    }
+    // What grows stays in range, and a ramp stays one.
+    let mut grown = [0.0; 4];
+    Resample::area((2, 1), (4, 1), 1).apply(&[0.0, 1.0], &mut grown);
+    assert_eq!(grown, [0.0, 0.25, 0.75, 1.0]);
+}

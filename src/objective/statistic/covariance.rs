@@ -22,7 +22,7 @@ impl Target for Covariance {
         Measure::Moments
     }
 
-    fn distance(&mut self, measured: &ArrayD<f32>, pixels: usize) -> Distance {
+    fn distance(&mut self, measured: &ArrayD<f32>, pixels: f64) -> Distance {
         let sums = measured.view().into_dimensionality::<Ix2>().expect("N+1 × N");
         let moments = Moments::new(sums, pixels, 0.0);
         let (mean, d_mean) = mean_error(&moments.mean, &self.0.mean);
@@ -45,18 +45,18 @@ mod tests {
         let (style, at) = (sums(50, 5, 1), sums(30, 5, 2));
         let mut target = Covariance(Moments::of(&style, 0.0));
         let norm = |at: &ndarray::Array2<f32>| -> f64 {
-            let d = Moments::new(at.view(), 30, 0.0).covariance - &target.0.covariance;
+            let d = Moments::new(at.view(), 30.0, 0.0).covariance - &target.0.covariance;
             d.iter().map(|d| d.abs()).sum::<f64>() + EPSILON
         };
         let step = at.sums.mapv(|v| (v * 4.0).round() / 64.0);
         let (plus, minus) = (&at.sums + &(&step * 0.5), &at.sums - &(&step * 0.5));
         let [here, above, below] = [&at.sums, &plus, &minus].map(norm);
         let mut value = |at: &ndarray::Array2<f32>, own: f64| {
-            let mean = mean_error(&Moments::new(at.view(), 30, 0.0).mean, &target.0.mean).0;
-            mean + (target.distance(&at.clone().into_dyn(), 30).value - mean) * own / here
+            let mean = mean_error(&Moments::new(at.view(), 30.0, 0.0).mean, &target.0.mean).0;
+            mean + (target.distance(&at.clone().into_dyn(), 30.0).value - mean) * own / here
         };
         let difference = value(&plus, above) - value(&minus, below);
-        let gradient = target.distance(&at.sums.clone().into_dyn(), 30).gradient;
+        let gradient = target.distance(&at.sums.clone().into_dyn(), 30.0).gradient;
         let slope: f64 = gradient.iter().zip(&step).map(|(&g, &s)| f64::from(g) * f64::from(s)).sum();
         // Both terms are at most of third order in a step of 1/16 of the sums; the mean's square has none.
         assert!((difference - slope).abs() <= 1e-2 * slope.abs(), "{difference} {slope}");

@@ -23,7 +23,7 @@ impl Target for MeanStd {
         Measure::Moments
     }
 
-    fn distance(&mut self, measured: &ArrayD<f32>, pixels: usize) -> Distance {
+    fn distance(&mut self, measured: &ArrayD<f32>, pixels: f64) -> Distance {
         let sums = measured.view().into_dimensionality::<Ix2>().expect("N+1 × N");
         let moments = Moments::new(sums, pixels, EPSILON);
         let (mean, d_mean) = mean_error(&moments.mean, &self.0.mean);

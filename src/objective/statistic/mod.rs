@@ -51,8 +51,9 @@ pub trait Target: Send {
     /// What the distance is a function of, for a map of M pixels and N channels.
     fn measure(&self, pixels: usize, channels: usize) -> Measure;
 
-    /// The distance of what was measured over `pixels` pixels, and its gradient, of the measured value's shape.
-    fn distance(&mut self, measured: &ArrayD<f32>, pixels: usize) -> Distance;
+    /// The distance of what was measured over `pixels` pixels, or over pixels of a mask with that sum, and its gradient, of
+    /// the measured value's shape.
+    fn distance(&mut self, measured: &ArrayD<f32>, pixels: f64) -> Distance;
 
     /// Keeps, under a name that begins as given, what it remembers of earlier evaluations. Most remember nothing.
     fn save<'a>(&'a self, _begins: &str, _saved: &mut Saved<'a>) {}
@@ -97,14 +98,50 @@ pub struct Distance {
     pub gradient: ArrayD<f32>,
 }
 
-/// First and second moments of a layer, summed over `pixels` pixels: [`crate::ops::moments`]. Sums of several pictures
-/// may be added up, each weighted by its share over its pixels, before a target is made of them.
+/// First and second moments of a layer, summed over `pixels` pixels: [`crate::ops::moments`].
 #[derive(Clone, Debug)]
 pub struct Sums {
     /// FᵀF and below it ΣF (N+1 × N).
     pub sums: Array2<f32>,
-    /// M.
-    pub pixels: usize,
+    /// M, or the sum of the mask.
+    pub pixels: f64,
+}
+
+/// The sums of several pictures, each with its share: what one would have whose means and second moments are theirs,
+/// averaged.
+///
+/// ```text
+///   Σ_k s_k (FᵀF)_k / M_k      Σ_k s_k (ΣF)_k / M_k      Σ_k s_k = 1
+/// ```
+#[derive(Clone, Debug)]
+pub struct Blend {
+    /// Per pixel, (N+1 × N). In `f64`, so that a picture blended with itself is itself to the last bit of its `f32`.
+    means: Array2<f64>,
+    pixels: f64,
+}
+
+impl Blend {
+    /// Of nothing yet, for sums of such a shape, and to be told as sums over as many pixels.
+    #[must_use]
+    pub fn like(sums: &Sums) -> Self {
+        Blend { means: Array2::zeros(sums.sums.dim()), pixels: sums.pixels }
+    }
+
+    /// Takes a picture's sums in.
+    ///
+    /// # Panics
+    /// If they have another shape.
+    pub fn add(&mut self, share: f64, sums: &Sums) {
+        let share = share / sums.pixels;
+        self.means.zip_mut_with(&sums.sums, |mean, &sum| *mean += share * f64::from(sum));
+    }
+
+    /// The sums.
+    #[must_use]
+    pub fn finish(self) -> Sums {
+        let pixels = self.pixels;
+        Sums { sums: self.means.mapv(|mean| (pixels * mean) as f32), pixels }
+    }
 }
 
 /// What a target may be told.
@@ -230,7 +267,7 @@ mod testing {
         let (gram, total) = (wide.t().dot(&wide), wide.sum_axis(ndarray::Axis(0)));
         let mut sums = gram.mapv(|v| v as f32);
         sums.push_row(total.mapv(|v| v as f32).view()).unwrap();
-        Sums { sums, pixels: features.nrows() }
+        Sums { sums, pixels: features.nrows() as f64 }
     }
 
     /// The gradient along a random symmetric direction against a central difference. Values are in `f64`, sums in `f32`
@@ -257,6 +294,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_blend_averages_means_and_second_moments_whatever_the_sizes() {
+        let one = Sums { sums: ndarray::arr2(&[[2.0, 4.0], [4.0, 8.0], [2.0, 4.0]]), pixels: 2.0 };
+        let other = Sums { sums: ndarray::arr2(&[[30.0, 0.0], [0.0, 10.0], [20.0, 10.0]]), pixels: 10.0 };
+        let mut blend = Blend::like(&one);
+        blend.add(0.75, &one);
+        blend.add(0.25, &other);
+        // ¾·(1, 2, 4; 1, 2) + ¼·(3, 0, 1; 2, 1), over two pixels again.
+        let blend = blend.finish();
+        assert_eq!((blend.sums, blend.pixels), (ndarray::arr2(&[[3.0, 3.0], [3.0, 6.5], [2.5, 3.5]]), 2.0));
+    }
+
+    #[test]
+    fn a_picture_blended_with_itself_is_itself_to_the_bit() {
+        let sums = sums(977, 6, 3);
+        for shares in [&[1.0][..], &[0.5, 0.5], &[0.7, 0.3], &[1.0 / 3.0; 3]] {
+            let mut blend = Blend::like(&sums);
+            shares.iter().for_each(|&share| blend.add(share, &sums));
+            assert_eq!(blend.finish().sums, sums.sums, "{shares:?}");
+        }
+    }
+
+    #[test]
     fn names_are_unique_and_every_distance_to_itself_is_nothing() {
         for (i, statistic) in Statistic::ALL.into_iter().enumerate() {
             assert!(Statistic::ALL[..i].iter().all(|other| other.name() != statistic.name()));
@@ -267,7 +326,7 @@ mod tests {
             } else {
                 sums.sums.clone()
             };
-            let distance = target.distance(&measured.into_dyn(), 40);
+            let distance = target.distance(&measured.into_dyn(), 40.0);
             assert!(distance.value.abs() < 1e-9, "{}: {}", statistic.name(), distance.value);
             // Through roots of covariances plus 1e-4, rounding of 6e-8 in the sums grows by a thousand.
             assert!(distance.gradient.iter().all(|g| g.abs() < 1e-3 / 40.0), "{}", statistic.name());

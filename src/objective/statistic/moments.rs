@@ -13,8 +13,8 @@ pub struct Moments {
 
 impl Moments {
     /// `μ = ΣF/M`, `Σ = FᵀF/M − μμᵀ + ε·1`. In `f64`: where a channel hardly varies, the two terms cancel.
-    pub fn new(sums: ArrayView2<'_, f32>, pixels: usize, epsilon: f64) -> Self {
-        let share = 1.0 / pixels as f64;
+    pub fn new(sums: ArrayView2<'_, f32>, pixels: f64, epsilon: f64) -> Self {
+        let share = 1.0 / pixels;
         let n = sums.ncols();
         let mean = sums.row(n).mapv(|sum| share * f64::from(sum));
         let mut covariance = sums.slice(s![..n, ..]).mapv(|sum| share * f64::from(sum));
@@ -31,8 +31,8 @@ impl Moments {
 
     /// The gradient of the sums (N+1 × N), given those of the mean and of the covariance, which is symmetric:
     /// `dG = dΣ/M`, `d(ΣF) = (dμ − 2 dΣ μ)/M`.
-    pub fn pull_back(&self, d_mean: &Array1<f64>, d_covariance: &Array2<f64>, pixels: usize) -> ArrayD<f32> {
-        let share = 1.0 / pixels as f64;
+    pub fn pull_back(&self, d_mean: &Array1<f64>, d_covariance: &Array2<f64>, pixels: f64) -> ArrayD<f32> {
+        let share = 1.0 / pixels;
         let row = (d_mean - &(d_covariance.dot(&self.mean) * 2.0)) * share;
         let below = row.insert_axis(Axis(0));
         let stacked = ndarray::concatenate(Axis(0), &[(d_covariance * share).view(), below.view()]);

@@ -56,9 +56,10 @@ impl Target for Wasserstein {
         if is_small(pixels, channels) { Measure::Features } else { Measure::Moments }
     }
 
-    fn distance(&mut self, measured: &ArrayD<f32>, pixels: usize) -> Distance {
+    fn distance(&mut self, measured: &ArrayD<f32>, pixels: f64) -> Distance {
         let measured = measured.view().into_dimensionality::<Ix2>().expect("a matrix");
-        if is_small(pixels, measured.ncols()) { self.small(measured) } else { self.full(measured, pixels) }
+        // Sums have a row more than columns.
+        if is_small(measured.nrows(), measured.ncols()) { self.small(measured) } else { self.full(measured, pixels) }
     }
 
     fn save<'a>(&'a self, begins: &str, saved: &mut Saved<'a>) {
@@ -91,7 +92,7 @@ impl Wasserstein {
     }
 
     /// From sums (N+1 × N).
-    fn full(&mut self, sums: ArrayView2<'_, f32>, pixels: usize) -> Distance {
+    fn full(&mut self, sums: ArrayView2<'_, f32>, pixels: f64) -> Distance {
         let moments = Moments::new(sums, pixels, EPSILON);
         let (mean, covariance) = (&moments.mean, &moments.covariance);
         let n = mean.len() as f64;
@@ -160,7 +161,7 @@ mod tests {
         // Means 2 and 5, deviations 1 and 2, but for 1e-4 in the variances.
         let style = sums_of(&ndarray::arr2(&[[3.0], [7.0]]));
         let at = sums_of(&ndarray::arr2(&[[1.0], [3.0]]));
-        let distance = target(&style, EVERY_TIME).distance(&at.sums.into_dyn(), 2);
+        let distance = target(&style, EVERY_TIME).distance(&at.sums.into_dyn(), 2.0);
         assert!((distance.value - (9.0 + 1.0)).abs() < 1e-3, "{}", distance.value);
         // 2/M (f − Af + Aμ − μ_t), A = 2: at f = 1 it is −4, as −(f − 1)·2 + … = 1 − 2 + 4 − 5 = −2.
         let features = ndarray::arr2(&[[1.0f64], [3.0]]);
@@ -180,8 +181,8 @@ mod tests {
     fn the_small_form_is_the_full_one_without_the_epsilon_of_s() {
         let style = sums(200, 24, 1);
         let f = features(10, 24, 2);
-        let full = Wasserstein::new(&style, EVERY_TIME).full(sums_of(&f).sums.view(), 10);
-        let small = target(&style, EVERY_TIME).distance(&f.clone().into_dyn(), 10);
+        let full = Wasserstein::new(&style, EVERY_TIME).full(sums_of(&f).sums.view(), 10.0);
+        let small = target(&style, EVERY_TIME).distance(&f.clone().into_dyn(), 10.0);
         // N − M + 1 directions of deviation √1e-4 against T's of up to ½, twice: 2·0.01·½·15/24.
         assert!((full.value - small.value).abs() < 6.3e-3, "{} {}", full.value, small.value);
         let d = full.gradient.into_dimensionality::<Ix2>().unwrap();
@@ -197,9 +198,9 @@ mod tests {
     fn the_small_forms_gradient_is_right() {
         let mut target = target(&sums(200, 24, 1), EVERY_TIME);
         let (f, step) = (features(10, 24, 2), features(10, 24, 3) / 64.0);
-        let gradient = target.distance(&f.clone().into_dyn(), 10).gradient;
+        let gradient = target.distance(&f.clone().into_dyn(), 10.0).gradient;
         let slope: f64 = gradient.iter().zip(&step).map(|(&g, &s)| f64::from(g) * f64::from(s)).sum();
-        let mut value = |t: f32| target.distance(&(&f + &(&step * t)).into_dyn(), 10).value;
+        let mut value = |t: f32| target.distance(&(&f + &(&step * t)).into_dyn(), 10.0).value;
         let difference = value(0.5) - value(-0.5);
         assert!((slope - difference).abs() <= 1e-3 * difference.abs(), "{slope} {difference}");
     }
@@ -213,7 +214,7 @@ mod tests {
             for at in [&flat, &black, &one] {
                 let mut target = target(&sums_of(style), EVERY_TIME);
                 let few = at.slice(ndarray::s![..4, ..]).to_owned();
-                for (measured, pixels) in [(sums_of(at).sums.into_dyn(), 30), (few.into_dyn(), 4)] {
+                for (measured, pixels) in [(sums_of(at).sums.into_dyn(), 30.0), (few.into_dyn(), 4.0)] {
                     let distance = target.distance(&measured, pixels);
                     // Directions in which nothing varies count as 3e-4 of the largest root: together, of both traces.
                     assert!(distance.value.is_finite() && distance.value > -3e-4 * 50.0, "{}", distance.value);
@@ -228,9 +229,9 @@ mod tests {
         let (style, at) = (sums(200, 8, 1), sums(150, 8, 2));
         let mut lazy = target(&style, Options { refresh: 10 });
         let mut exact = target(&style, EVERY_TIME);
-        lazy.distance(&at.sums.clone().into_dyn(), 150);
+        lazy.distance(&at.sums.clone().into_dyn(), 150.0);
         let near = (&at.sums * 1.01f32).into_dyn();
-        let (lazy, exact) = (lazy.distance(&near, 150).value, exact.distance(&near, 150).value);
+        let (lazy, exact) = (lazy.distance(&near, 150.0).value, exact.distance(&near, 150.0).value);
         // A hundredth of the moments, squared, of traces ten times as large as their difference.
         assert!((lazy - exact).abs() <= 1e-2 * exact, "{lazy} {exact}");
     }

@@ -2,18 +2,19 @@
 
 use proptest::prelude::*;
 
+use super::super::sizes::StyleSize;
 use super::*;
 use crate::config::{Precision, Preset};
 
 fn counts(config: &Config, size: u32) -> Vec<(usize, u32)> {
     let config = Config { size, ..config.clone() };
-    let scales = scales(&config, (1000, 1000), (800, 800)).unwrap();
+    let scales = scales(&config, &Sizes::new((1000, 1000), (800, 800))).unwrap();
     scales.iter().map(|scale| (scale.width, scale.iterations)).collect()
 }
 
 #[test]
 fn the_paper_has_one_scale_with_every_iteration() {
-    let scales = scales(&Preset::Paper.config(), (600, 800), (300, 300)).unwrap();
+    let scales = scales(&Preset::Paper.config(), &Sizes::new((600, 800), (300, 300))).unwrap();
     assert_eq!(scales.len(), 1);
     assert_eq!((scales[0].height, scales[0].width, scales[0].iterations), (384, 512, 60));
     assert_eq!(scales[0].rate(59), 1.0);
@@ -58,8 +59,8 @@ fn a_number_of_iterations_is_shared_out_by_the_same_rule() {
 fn given_scales_are_what_is_done() {
     let given = rule_of(&[(64, 3), (200, 5)]);
     let config = Config { scales: Scales::Given(given), size: 512, ..Config::default() };
-    let scales = scales(&config, (100, 200), (50, 80)).unwrap();
-    let sizes: Vec<_> = scales.iter().map(|s| (s.height, s.width, s.style, s.iterations)).collect();
+    let scales = scales(&config, &Sizes::new((100, 200), (50, 80))).unwrap();
+    let sizes: Vec<_> = scales.iter().map(|s| (s.height, s.width, s.styles[0], s.iterations)).collect();
     assert_eq!(sizes, [(32, 64, (40, 64), 3), (100, 200, (50, 80), 5)]);
     assert_eq!([scales[0].rate_end, scales[1].rate_end], [0.3, 0.05]);
 }
@@ -72,7 +73,7 @@ fn rule_of(iterations: &[(u32, u32)]) -> Vec<ScaleRule> {
 fn an_enlarged_photograph_weighs_more_unless_the_painting_is_enlarged_as_much() {
     let weights = |preset: Preset, style_size, style| {
         let config = Config { size: 1024, style_size, content_weight: 1.0, ..preset.config() };
-        let scales = scales(&config, (256, 512), style).unwrap();
+        let scales = scales(&config, &Sizes::new((256, 512), style)).unwrap();
         scales.iter().map(|scale| scale.content_weight).collect::<Vec<_>>()
     };
     let sizes = [128, 181, 256, 362, 512, 724, 1024];
@@ -86,8 +87,8 @@ fn an_enlarged_photograph_weighs_more_unless_the_painting_is_enlarged_as_much() 
 fn the_style_picture_shrinks_with_the_content_and_grows_only_if_told_to() {
     let style_of = |style_size, style| {
         let config = Config { size: 512, style_size, ..Config::default() };
-        let scales = scales(&config, (512, 512), style).unwrap();
-        (scales[0].style, scales.last().unwrap().style)
+        let scales = scales(&config, &Sizes::new((512, 512), style)).unwrap();
+        (scales[0].styles[0], scales.last().unwrap().styles[0])
     };
     assert_eq!(style_of(Some(1024), (2000, 1000)), ((256, 128), (1024, 512)));
     assert_eq!(style_of(None, (300, 150)), ((128, 64), (300, 150)));
@@ -97,10 +98,58 @@ fn the_style_picture_shrinks_with_the_content_and_grows_only_if_told_to() {
 }
 
 #[test]
+fn a_style_scale_enlarges_or_reduces_every_style_picture_at_every_scale() {
+    let styles_of = |style_size, size, style_scale| {
+        let config = Config { size, style_size, style_scale, ..Config::default() };
+        let mut sizes = Sizes::new((512, 512), (2000, 1000));
+        sizes.styles.push(StyleSize { weight: 2.0, ..StyleSize::new((300, 150)) });
+        let scales = scales(&config, &sizes).unwrap();
+        (scales[0].styles.clone(), scales.last().unwrap().styles.clone())
+    };
+    assert_eq!(styles_of(None, 512, 1.0), (vec![(128, 64); 2], vec![(512, 256), (300, 150)]));
+    assert_eq!(styles_of(None, 512, 1.5), (vec![(192, 96); 2], vec![(768, 384), (450, 225)]));
+    assert_eq!(styles_of(None, 512, 0.5), (vec![(64, 32); 2], vec![(256, 128), (150, 75)]));
+    assert_eq!(styles_of(Some(1024), 512, 0.5), (vec![(128, 64); 2], vec![(512, 256); 2]));
+    assert_eq!(styles_of(Some(0), 0, 2.0).1, [(4000, 2000), (600, 300)]);
+    let config = Config { size: 512, style_scale: 0.02, ..Config::default() };
+    let refused = scales(&config, &Sizes::new((512, 512), (400, 300))).unwrap_err().to_string();
+    assert!(refused.contains("the style picture would be 6×8 pixels; give a --style-scale"), "{refused}");
+}
+
+#[test]
+fn paintings_that_are_enlarged_hold_the_content_back_by_their_weights() {
+    let config = Config { size: 1024, style_size: Some(1024), content_weight: 1.0, ..Config::default() };
+    let mut sizes = Sizes::new((256, 256), (1024, 1024));
+    sizes.styles.push(StyleSize { weight: 3.0, ..StyleSize::new((512, 512)) });
+    // The photograph is enlarged by 4, the paintings by ¼·1 + ¾·2.
+    assert_eq!(scales(&config, &sizes).unwrap().last().unwrap().content_weight, 4.0 / 1.75);
+}
+
+#[test]
+fn several_styles_are_held_until_their_scale_and_looked_at_one_by_one() {
+    let machine = Machine { cpu: Cpu { amx: false }, threads: 2, memory: u64::MAX };
+    let config = Config { size: 512, precision: Precision::F32, ..Config::default() };
+    let of = |count: usize| {
+        let mut sizes = Sizes::new((600, 800), (700, 900));
+        sizes.styles = vec![sizes.styles[0]; count];
+        let scales = scales(&config, &sizes).unwrap();
+        Plan::of(&config, scales, &sizes, Architecture::Vgg16, machine).unwrap()
+    };
+    let (one, ten) = (of(1), of(10));
+    assert_eq!((one.shares, ten.shares), (vec![1.0], vec![0.1; 10]));
+    let pixels = |plan: &[Scale]| -> u64 { plan.iter().map(|s| (s.styles[0].0 * s.styles[0].1) as u64).sum() };
+    // While the first scale is iterated at, nine more pictures of each of the others wait.
+    let waiting = 9 * 12 * pixels(&ten.scales[1..]);
+    assert!(ten.peaks[0].total() >= one.peaks[0].total() + waiting);
+    // One is read after the other.
+    assert!(ten.memory.total() < one.memory.total() + 10 * 12 * pixels(&ten.scales));
+}
+
+#[test]
 fn what_could_not_be_counted_is_refused() {
     let refused = |size, style_size| {
         let config = Config { size, style_size, ..Preset::Paper.config() };
-        scales(&config, (300, 400), (200, 600)).unwrap_err().to_string()
+        scales(&config, &Sizes::new((300, 400), (200, 600))).unwrap_err().to_string()
     };
     assert!(refused(u32::MAX, Some(64)).contains("the result would be 4294967295×"));
     assert!(refused(64, Some(2 << 20)).contains("a --style-size that leaves at most 1048576"));
@@ -178,7 +227,7 @@ proptest! {
         preset in 0..Preset::ALL.len(),
     ) {
         let config = Config { size, style_size, iterations, ..Preset::ALL[preset].config() };
-        let Ok(scales) = scales(&config, content, style) else { return Ok(()) };
+        let Ok(scales) = scales(&config, &Sizes::new(content, style)) else { return Ok(()) };
         if let Some(iterations) = iterations {
             prop_assert_eq!(scales.iter().map(|s| s.iterations).sum::<u32>(), iterations);
         }
@@ -187,9 +236,9 @@ proptest! {
         prop_assert_eq!((last.height, last.width), fit(size, content.0, content.1));
         for scale in &scales {
             prop_assert!(scale.height.min(scale.width) >= SMALLEST_SIDE);
-            prop_assert!(scale.style.0.min(scale.style.1) >= SMALLEST_SIDE);
+            prop_assert!(scale.styles[0].0.min(scale.styles[0].1) >= SMALLEST_SIDE);
             // In proportion, to a pixel's rounding.
-            let (h, w) = (scale.style.0 as f64, scale.style.1 as f64);
+            let (h, w) = (scale.styles[0].0 as f64, scale.styles[0].1 as f64);
             let (long, short) = (style.0.max(style.1) as f64, style.0.min(style.1) as f64);
             prop_assert!((h.min(w) - h.max(w) * short / long).abs() <= 1.0);
         }
