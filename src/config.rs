@@ -5,6 +5,7 @@
 //! from here.
 
 mod presets;
+pub mod text;
 
 use std::path::PathBuf;
 

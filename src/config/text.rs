@@ -1,0 +1,104 @@
+//! Values as people write them: on the command line, in a file of presets, in a picture's recipe.
+//!
+//! Errors say what to give instead; whoever asks says of which option they are.
+
+use std::str::FromStr;
+
+use super::{ScaleRule, Schedule};
+
+/// A size and its iterations: `128:250`.
+///
+/// # Errors
+/// What would do.
+pub fn scale(text: &str) -> Result<ScaleRule, String> {
+    let rule = text.split_once(':').and_then(|(size, iterations)| {
+        Some(ScaleRule { size: size.trim().parse().ok()?, iterations: iterations.trim().parse().ok()? })
+    });
+    rule.ok_or_else(|| "give SIZE:ITERATIONS, small to large, as in 128:250,256:150,512:50".into())
+}
+
+/// The share of the learning rate at the end of a scale, and perhaps another for the last: `0.3` or `0.3:0.05`.
+///
+/// # Errors
+/// What would do.
+pub fn schedule(text: &str) -> Result<Schedule, String> {
+    let (end, last) = text.split_once(':').unwrap_or((text, text));
+    let course = end.parse().ok().zip(last.parse().ok()).map(|(end, last)| Schedule { end, last });
+    course.ok_or_else(|| "give END or END:LAST, as in 0.3:0.05".into())
+}
+
+/// A number of pixels: `250000`, `100M`, `1.5MP`.
+///
+/// # Errors
+/// What would do.
+pub fn pixels(text: &str) -> Result<u64, String> {
+    let upper = text.to_ascii_uppercase();
+    let digits = upper.strip_suffix("MP").or_else(|| upper.strip_suffix('M'));
+    let count = match digits {
+        Some(millions) => f64::from_str(millions).ok().map(|m| m * 1e6).filter(|p| (1.0..1e15).contains(p)),
+        None => u64::from_str(&upper).ok().filter(|&count| count > 0).map(|count| count as f64),
+    };
+    count.map(|count| count.round() as u64).ok_or_else(|| "give a number of pixels, such as 250000 or 100M".into())
+}
+
+/// Bytes of memory: `2G`, `1.5GB`, `500M`, 2000000000; powers of ten, as memory is sold.
+///
+/// # Errors
+/// What would do.
+pub fn memory(text: &str) -> Result<u64, String> {
+    let upper = text.to_ascii_uppercase();
+    let number = upper.strip_suffix('B').unwrap_or(&upper);
+    let units = [('T', 1e12), ('G', 1e9), ('M', 1e6), ('K', 1e3)];
+    let scaled = units.iter().find_map(|(unit, factor)| Some((number.strip_suffix(*unit)?, *factor)));
+    let count = match scaled {
+        Some((digits, factor)) => f64::from_str(digits).ok().map(|count| count * factor),
+        None => u64::from_str(number).ok().map(|count| count as f64),
+    };
+    let count = count.filter(|count| (1.0..1e18).contains(count)).map(|count| count.round() as u64);
+    count.ok_or_else(|| "give a number of bytes, such as 2G or 500M".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pixels_are_counted_singly_or_in_millions() {
+        assert_eq!(pixels("100000000"), Ok(100_000_000));
+        assert_eq!(pixels("100M"), Ok(100_000_000));
+        assert_eq!(pixels("100MP"), Ok(100_000_000));
+        assert_eq!(pixels("1.5mp"), Ok(1_500_000));
+        for wrong in ["", "M", "0", "-1", "0M", "infM", "nan", "NaNM", "1e400M", "12K", "1.5"] {
+            assert!(pixels(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn bytes_are_counted_singly_or_in_powers_of_ten() {
+        for (text, bytes) in [
+            ("2G", 2_000_000_000),
+            ("2gb", 2_000_000_000),
+            ("1.5G", 1_500_000_000),
+            ("500M", 500_000_000),
+            ("64k", 64_000),
+            ("123456789", 123_456_789),
+            ("1T", 1_000_000_000_000),
+        ] {
+            assert_eq!(memory(text), Ok(bytes), "{text}");
+        }
+        for wrong in ["", "G", "B", "0", "-1", "-2G", "infG", "nan", "1e400M", "2GiB", "1.5", "2 G"] {
+            assert!(memory(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn scales_and_courses_are_read_as_the_tables_show_them() {
+        assert_eq!(scale("128:250"), Ok(ScaleRule { size: 128, iterations: 250 }));
+        assert_eq!(schedule("0.3:0.05"), Ok(Schedule { end: 0.3, last: 0.05 }));
+        assert_eq!(schedule("1"), Ok(Schedule::CONSTANT));
+        for wrong in ["", "128", "128:", "x:3", "128:2.5", "-1:3"] {
+            assert!(scale(wrong).is_err(), "{wrong}");
+        }
+        assert!(schedule("0.3:").is_err() && schedule("fast").is_err());
+    }
+}
