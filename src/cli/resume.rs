@@ -94,10 +94,14 @@ fn prepare(options: &Options, checkpoint: &Checkpoint, mut asked: Asked) -> Resu
     config.threads = options.threads.map_or(config.threads, |threads| threads as usize);
     config.max_memory = options.max_memory.or(config.max_memory);
     asked.seconds = options.checkpoint_every.unwrap_or(asked.seconds);
-    let save = SaveOptions { sixteen_bit: asked.sixteen_bit, description: Some(asked.description.clone()) };
+    let save = SaveOptions {
+        sixteen_bit: asked.sixteen_bit,
+        description: Some(asked.description.clone()),
+        ..SaveOptions::default()
+    };
     picture::check_output(&asked.output, &save, &[&asked.content, &asked.style])?;
     let longest = scales.iter().map(|scale| scale.height.max(scale.width)).max().unwrap_or_default();
-    picture::check_side(&asked.output, longest)?;
+    picture::check_side(&asked.output, &save, longest)?;
     impasto::files::check_place(&options.file)
         .map_err(|cause| Error::Usage(format!("{}: {cause}", options.file.display())))?;
     Ok(Job {

@@ -32,11 +32,15 @@ fn prepare(options: &Options) -> Result<Job> {
     let sizes = [size(&options.content)?, size(&options.style)?];
     let scales = plan::scales(&config, sizes[0], sizes[1])?;
     let description = description(&config, &options.content, &options.style);
-    let save = SaveOptions { sixteen_bit: options.bits == Some(16), description: Some(description.clone()) };
+    let save = SaveOptions {
+        sixteen_bit: options.bits == Some(16),
+        description: Some(description.clone()),
+        ..SaveOptions::default()
+    };
     let (output, mut inputs) = (options.output(), options.inputs());
     picture::check_output(&output, &save, &inputs)?;
     let longest = scales.iter().map(|scale| scale.height.max(scale.width)).max().unwrap_or_default();
-    picture::check_side(&output, longest)?;
+    picture::check_side(&output, &save, longest)?;
     if let Some(path) = &options.trace {
         Trace::check(path, &output, &inputs)?;
         inputs.push(path);
