@@ -38,7 +38,8 @@ pub fn run(options: &Options) -> Result<u8> {
     let engine = Engine::new(config.weights.as_deref(), config.threads, NonZeroUsize::MIN)?;
     let (plan, seconds) = engine.share(|| {
         let plan = engine.plan_of(&config, scales, inputs)?;
-        let seconds = engine.forecast(&config, &plan)?;
+        let costs = engine.forecast(&config, &plan)?;
+        let seconds = costs.iter().zip(&plan.scales).map(|(cost, scale)| cost.of(scale.iterations)).collect::<Vec<_>>();
         Ok::<_, impasto::Error>((plan, seconds))
     })?;
     let total = reading + seconds.iter().sum::<f64>();

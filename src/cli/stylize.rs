@@ -37,7 +37,7 @@ fn prepare(options: &Options) -> Result<Job> {
         description: Some(description.clone()),
         ..SaveOptions::default()
     };
-    let (output, mut inputs) = (options.output(), options.inputs());
+    let (output, mut inputs) = (options.output(), options.inputs(&config));
     picture::check_output(&output, &save, &inputs)?;
     let longest = scales.iter().map(|scale| scale.height.max(scale.width)).max().unwrap_or_default();
     picture::check_side(&output, &save, longest)?;

@@ -9,6 +9,7 @@
 //!                          Objective: losses of x, and dx
 //!                          Optimizer: θ ← θ − …
 //!                          Average of the iterates               average.rs
+//!                          has the loss settled?                 settling.rs
 //!                          between scales: enlarge, add detail   detail.rs
 //!                          at the end: colours, calm, tone       calm.rs
 //! ```
@@ -31,6 +32,7 @@ mod inputs;
 mod memory;
 pub mod plan;
 mod run;
+mod settling;
 mod step;
 
 use std::num::NonZeroUsize;
@@ -42,6 +44,7 @@ use crate::picture::Picture;
 
 pub use checkpoint::Checkpoint;
 pub use engine::Engine;
+pub use forecast::Seconds;
 pub use inputs::{Inputs, WithoutStyle};
 pub use memory::Memory;
 pub use plan::{Machine, Plan, Scale};
