@@ -2,6 +2,7 @@
 //! preset first, then every option that was given, so that their order on the
 //! command line does not matter.
 
+mod files;
 mod finer;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use impasto::vgg::Pooling;
 
 use super::presets::with_default;
 use super::{EXIT_CODES, paths, presets, values};
+pub use files::Files;
 pub use finer::Finer;
 
 const OUTPUT: &str = "Output";
@@ -80,6 +82,9 @@ pub struct Options {
     #[arg(long, value_name = "SECONDS", value_parser = values::seconds, help_heading = OUTPUT, requires = "checkpoint")]
     #[arg(hide_short_help = true, allow_negative_numbers = true)]
     pub checkpoint_every: Option<f64>,
+
+    #[command(flatten)]
+    pub files: Files,
 
     #[arg(long, value_name = "PIXELS", value_parser = values::side, help_heading = SIZE, allow_negative_numbers = true)]
     #[arg(help = with_default("Longest side of the result", "size"))]

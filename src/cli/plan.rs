@@ -11,29 +11,26 @@ use impasto::{Engine, Result};
 use serde_json::{Map, Value, json};
 
 use super::report::duration;
-use super::{options, say};
+use super::{options, say, stylize};
 
 /// Show what a run would take, memory and time, without making it.
 ///
-/// Put `plan` in the place of `stylize`: every option is the same, and nothing is written. Time is estimated from a few
+/// Put `plan` in the place of `stylize`: every option is the same, --json prints the plan, and nothing is written. Time is estimated from a few
 /// iterations of small pictures on this machine.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub struct Options {
     #[command(flatten)]
     run: options::Options,
-
-    /// Print it as JSON
-    #[arg(long, help_heading = "Reporting")]
-    json: bool,
 }
 
 pub fn run(options: &Options) -> Result<u8> {
-    let config = options.run.config()?;
     let begun = Instant::now();
+    let config = options.run.config()?;
     let size = |path: &Path| picture::load(path, config.max_pixels).map(|picture| (picture.height(), picture.width()));
     let inputs = [size(&options.run.content)?, size(&options.run.style)?];
     let reading = begun.elapsed().as_secs_f64();
+    let config = stylize::in_time(&options.run, config, inputs, begun)?;
     let scales = plan::scales(&config, inputs[0], inputs[1])?;
     let engine = Engine::new(config.weights.as_deref(), config.threads, NonZeroUsize::MIN)?;
     let (plan, seconds) = engine.share(|| {
@@ -43,7 +40,11 @@ pub fn run(options: &Options) -> Result<u8> {
         Ok::<_, impasto::Error>((plan, seconds))
     })?;
     let total = reading + seconds.iter().sum::<f64>();
-    let text = if options.json { json(options, inputs, &plan, &seconds, total) } else { table(&plan, &seconds, total) };
+    let text = if options.run.files.json {
+        json(options, inputs, &plan, &seconds, total)
+    } else {
+        table(&plan, &seconds, total)
+    };
     say::text(text)?;
     Ok(0)
 }

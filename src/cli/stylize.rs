@@ -4,41 +4,44 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Instant;
 
-use impasto::Result;
-use impasto::config::{Config, Init};
-use impasto::picture::{self, SaveOptions};
+use impasto::config::Config;
+use impasto::picture::{self, OutputFormat, SaveOptions, is_standard};
 use impasto::transfer::plan;
+use impasto::{Error, Result};
 
 use super::keeper::{self, Asked};
 use super::options::Options;
+use super::paths::same_file;
 use super::previews::Previews;
-use super::report::Table;
+use super::recipe::Recipe;
+use super::report::{Table, duration};
+use super::say;
+use super::time::{self, Fitted};
 use super::trace::Trace;
-use super::work::{self, Job};
+use super::work::{self, Job, Report};
 
 /// Seconds between checkpoints unless told otherwise.
 const CHECKPOINT_EVERY: f64 = 60.0;
 
 pub fn run(options: &Options) -> Result<u8> {
     let start = Instant::now();
-    work::run(prepare(options)?, None, start)
+    work::run(prepare(options, start)?, None, start)
 }
 
 /// Reads what is to be read and refuses what would fail later.
-fn prepare(options: &Options) -> Result<Job> {
-    let config = options.config()?;
+fn prepare(options: &Options, start: Instant) -> Result<Job> {
+    check_standard(options)?;
+    let mut config = options.config()?;
     // First the inputs: without an output's name its place is the content picture's, which may not exist.
     let size = |path: &Path| picture::size(path, config.max_pixels);
     let sizes = [size(&options.content)?, size(&options.style)?];
-    let scales = plan::scales(&config, sizes[0], sizes[1])?;
-    let description = description(&config, &options.content, &options.style);
-    let save = SaveOptions {
-        sixteen_bit: options.bits == Some(16),
-        description: Some(description.clone()),
-        ..SaveOptions::default()
-    };
+    let mut scales = plan::scales(&config, sizes[0], sizes[1])?;
     let (output, mut inputs) = (options.output(), options.inputs(&config));
+    let [content, style] = [&options.content, &options.style].map(|path| picture::metadata(path, config.max_pixels));
+    let (content, style) = (content?, style?);
+    let mut save = options.files.save(options.bits, content.dpi);
     picture::check_output(&output, &save, &inputs)?;
+    save.format = Some(OutputFormat::of(&output, &save)?);
     let longest = scales.iter().map(|scale| scale.height.max(scale.width)).max().unwrap_or_default();
     picture::check_side(&output, &save, longest)?;
     if let Some(path) = &options.trace {
@@ -50,19 +53,38 @@ fn prepare(options: &Options) -> Result<Job> {
         keeper::check(path, &others, options.overwrite)?;
         inputs.push(path);
     }
-    let iterations = scales.iter().map(|scale| scale.iterations).sum();
+    if let Some(path) = &options.files.preview {
+        check_preview(path, &output, &inputs)?;
+        inputs.push(path);
+    }
+    let mut iterations = scales.iter().map(|scale| scale.iterations).sum();
+    let mut engine = None;
+    if let Some(seconds) = options.finer.time {
+        let fitted = time::fit(&config, [&options.content, &options.style], sizes, seconds, start)?;
+        say_fitted(options, seconds, &fitted);
+        iterations = fitted.iterations;
+        engine = Some(fitted.engine);
+    }
     let previews = options.save_every.and_then(NonZeroU32::new);
     let previews = previews.map(|every| {
-        let previews = Previews::new(every, iterations, &output, save.clone(), &inputs, options.overwrite)?;
-        Ok((every.get(), previews.output().to_owned()))
+        let previews = Previews::new(every, iterations, &output, &inputs, options.overwrite)?;
+        Ok::<_, Error>((every.get(), previews.output().to_owned()))
     });
+    let previews = previews.transpose()?;
+    if engine.is_some() {
+        config.iterations = Some(iterations);
+        scales = plan::scales(&config, sizes[0], sizes[1])?;
+    }
+    let pictures = [(options.content.as_path(), content.sha256.as_str()), (&options.style, &style.sha256)];
     let asked = Asked {
         content: options.content.clone(),
         style: options.style.clone(),
-        sixteen_bit: save.sixteen_bit,
-        description,
+        recipe: Recipe::new(&config, pictures, &save)?,
+        metadata: !options.files.no_metadata,
+        save,
         trace: options.trace.clone(),
-        previews: previews.transpose()?,
+        previews,
+        live: options.files.preview.clone(),
         seconds: options.checkpoint_every.unwrap_or(CHECKPOINT_EVERY),
         table: Table::default(),
         output,
@@ -70,55 +92,85 @@ fn prepare(options: &Options) -> Result<Job> {
     Ok(Job {
         asked,
         config,
-        save,
         inputs: sizes,
         scales,
         checkpoint: options.checkpoint.clone(),
-        quiet: options.quiet,
+        report: report(options),
         verbose: options.verbose,
+        stop_after: None,
+        engine,
     })
 }
 
-/// The recipe that goes into the file: enough to make the picture again. Names
-/// of folders, which are nobody's business, and what does not change the
-/// picture are left out.
-fn description(config: &Config, content: &Path, style: &Path) -> String {
-    let [content, style] = [content, style].map(name);
-    recipe(&format!("impasto {} stylize {content} {style}", env!("CARGO_PKG_VERSION")), config)
-}
-
-/// Some words and the configuration.
-pub fn recipe(words: &str, config: &Config) -> String {
-    let changes_nothing = Config::default();
-    let mut recipe = Config {
-        threads: changes_nothing.threads,
-        max_pixels: changes_nothing.max_pixels,
-        max_memory: changes_nothing.max_memory,
-        ..config.clone()
-    };
-    recipe.weights = recipe.weights.map(|path| name(&path).into());
-    if let Init::File(path) = &mut recipe.init {
-        *path = name(path).into();
+fn report(options: &Options) -> Report {
+    match (options.files.json, options.quiet) {
+        (true, quiet) => Report::Json { quiet },
+        (_, true) => Report::Nothing,
+        _ => Report::Lines,
     }
-    format!("{words} {}", serde_json::to_string(&recipe).expect("a configuration with Unicode names is JSON"))
 }
 
-fn name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_recipe_in_the_file_does_not_depend_on_threads_or_folders() {
-        let text = |threads, folder: &str| {
-            let config =
-                Config { threads, weights: Some(format!("{folder}/w.safetensors").into()), ..Config::default() };
-            description(&config, &Path::new(folder).join("c.jpg"), Path::new("s.jpg"))
-        };
-        assert_eq!(text(1, "/home/someone"), text(2, "."));
-        assert!(text(1, ".").contains("stylize c.jpg s.jpg {\"preset\":\"default\""), "{}", text(1, "."));
+/// Refuses what standard input and output cannot be used for.
+fn check_standard(options: &Options) -> Result<()> {
+    let wrong = |cause: &str| Err(Error::Usage(cause.into()));
+    let (input, output) = (
+        [&options.content, &options.style].map(|path| is_standard(path)),
+        options.output.as_deref().is_some_and(is_standard),
+    );
+    if input == [true; 2] {
+        return wrong("- -: standard input brings one picture; give the other as a file");
     }
+    let named = options.output.as_ref().is_some_and(|path| !path.is_dir());
+    if input.contains(&true) && !named {
+        return wrong(
+            "-: a picture from standard input has no name to name the result after; give one with -o, or -o -",
+        );
+    }
+    if options.checkpoint.is_some() && (output || input.contains(&true)) {
+        return wrong("--checkpoint: what goes through standard input or output is not there again; give files");
+    }
+    if output && options.save_every.is_some() {
+        return wrong("--save-every: pictures on the way are named after the result; give it a name with -o");
+    }
+    if output && options.files.json {
+        return wrong("--json: the picture goes to standard output, too; give the picture a name with -o");
+    }
+    Ok(())
+}
+
+/// Refuses a preview that cannot be written, or would replace another file of the run.
+fn check_preview(path: &Path, output: &Path, inputs: &[&Path]) -> Result<()> {
+    let usage = |cause: &str| Error::Usage(format!("--preview {}: {cause}", path.display()));
+    if is_standard(path) {
+        return Err(usage("is rewritten again and again; name a file"));
+    }
+    if same_file(path, output) || inputs.iter().any(|input| same_file(path, input)) {
+        return Err(usage("is another file of this run, too; give the preview a name of its own"));
+    }
+    picture::check_output(path, &SaveOptions::default(), inputs)
+        .map_err(|error| Error::Usage(format!("--preview {error}")))
+}
+
+/// Tells what fits into the time.
+fn say_fitted(options: &Options, seconds: f64, fitted: &Fitted) {
+    if !options.quiet {
+        let plural = if fitted.iterations == 1 { "" } else { "s" };
+        say::note(format_args!(
+            "{}: {} iteration{plural}, done after about {}",
+            duration(seconds),
+            fitted.iterations,
+            duration(fitted.seconds)
+        ));
+    }
+}
+
+/// A configuration with so many iterations as fit, where a time is asked for.
+///
+/// # Errors
+/// As [`time::fit`].
+pub fn in_time(options: &Options, config: Config, sizes: [(usize, usize); 2], start: Instant) -> Result<Config> {
+    let Some(seconds) = options.finer.time else { return Ok(config) };
+    let fitted = time::fit(&config, [&options.content, &options.style], sizes, seconds, start)?;
+    say_fitted(options, seconds, &fitted);
+    Ok(Config { iterations: Some(fitted.iterations), ..config })
 }
