@@ -1,4 +1,4 @@
-//! What must hold of any bytes that come as a picture, as weights or as a checkpoint: no panic, no result that is none,
+//! What must hold of any bytes that come as a picture, as weights, as a checkpoint or as presets: no panic, no result that is none,
 //! and an error that names the file.
 //!
 //! One body serves two drivers: libFuzzer in `fuzz_targets`, which looks for new paths as long as it is let, and
@@ -12,7 +12,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use impasto::config::{OptimizerKind, Scales};
+use impasto::config::{File, Init, OptimizerKind, Scales, file};
 use impasto::objective::{LayerWeight, Statistic};
 use impasto::state::Saved;
 use impasto::transfer::checkpoint::{Digests, Header, digest};
@@ -98,6 +98,46 @@ pub fn checkpoint(bytes: &[u8]) {
             }
         });
     });
+}
+
+/// A file of presets is read or refused, and what it makes of any preset is a configuration that can run, or is refused;
+/// such a configuration can be written as a file, and read again as it was.
+pub fn presets(bytes: &[u8]) {
+    with_file(bytes, |path| {
+        let refused = |error: Error| {
+            assert!(matches!(error, Error::Usage(_)), "{error:?}");
+            names(&error, path);
+            assert_eq!(error.to_string().lines().count(), 1, "{error}");
+        };
+        let given = match File::read(path) {
+            Ok(given) => given,
+            Err(error) => return refused(error),
+        };
+        for preset in Preset::ALL {
+            let mut config = preset.config();
+            if let Err(error) = given.apply(&mut config) {
+                refused(error);
+                continue;
+            }
+            config.validate().expect("what was applied was checked");
+            let again = File::parse(path, &file::toml(&config, |_| None)).expect("what was written");
+            let mut read = again.preset().expect("the first line").config();
+            again.apply(&mut read).expect("what was valid");
+            // A name that is also a word is written as a path.
+            if matches!((&read.init, &config.init), (Init::File(read), Init::File(given)) if read.ends_with(given)) {
+                read.init = config.init.clone();
+            }
+            assert_eq!(read, config);
+        }
+    });
+}
+
+/// Files of presets: all of them, and one in other words.
+pub fn preset_files() -> Vec<Vec<u8>> {
+    let text = "# mine\npreset = 'fast'\ncontent-weight = 1e-2\nstyle-layer = [\"relu1_1:0.5\", 'relu3_1']\n\
+                match-result = false\nscales = '64:3,128:2'\ninit = 'blend:0.3'\nmax-memory = '2G'\nuntil = '0.1%'\n";
+    let presets = Preset::ALL.map(|preset| file::toml(&preset.config(), |name| Some(name.to_owned())).into_bytes());
+    presets.into_iter().chain([text.as_bytes().to_vec()]).collect()
 }
 
 fn read(path: &Path) -> Option<Checkpoint> {

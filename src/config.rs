@@ -4,8 +4,12 @@
 //! single fields. Help text, documentation and the trace's header are derived
 //! from here.
 
+pub mod file;
 mod presets;
+pub mod settings;
+pub mod text;
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +19,8 @@ use crate::kernels::conv::{Algorithm, amx};
 use crate::objective::{ContentLoss, Goal, LayerWeight, Statistic, Variation};
 use crate::tensor::Dtype;
 use crate::vgg::{Border, Pooling, SMALLEST_SIDE};
+
+pub use file::File;
 
 /// The most pixels an input picture may have unless told otherwise (100 MP).
 pub const DEFAULT_MAX_PIXELS: u64 = 100_000_000;
@@ -39,6 +45,9 @@ pub struct Config {
     pub scales: Scales,
     /// Iterations in all, shared out among the scales; `None` is what the scales' rule gives.
     pub iterations: Option<u32>,
+    /// The part by which the loss, in the mean of ten iterations, must have fallen below that of the ten before for a scale
+    /// to go on; `None` makes every iteration.
+    pub until: Option<f64>,
     /// How features are compared with the content picture's.
     pub content_loss: ContentLoss,
     /// The layers compared with the content picture.
@@ -125,6 +134,12 @@ pub enum Scales {
     Given(Vec<ScaleRule>),
 }
 
+impl fmt::Display for ScaleRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.size, self.iterations)
+    }
+}
+
 /// Iterations for pictures of some size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScaleRule {
@@ -199,7 +214,7 @@ pub enum Preset {
 }
 
 /// Where the optimisation starts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Init {
     /// The content picture.
@@ -208,6 +223,8 @@ pub enum Init {
     Matched,
     /// Uniform noise from the seed.
     Noise,
+    /// The content picture and that noise, of which this is the share: 0 is the picture, 1 the noise.
+    Blend(f64),
     /// A picture file, resized to the result's size.
     File(PathBuf),
 }
@@ -309,6 +326,17 @@ impl Config {
         if self.iterations == Some(0) {
             return Err(Error::Usage("--iterations 0: give at least 1".into()));
         }
+        if let Some(share) = self.until.filter(|share| !(*share > 0.0 && *share < 1.0)) {
+            return Err(Error::Usage(format!("--until {}%: give a part above 0 and below 100%", 100.0 * share)));
+        }
+        if let Init::Blend(noise) = self.init {
+            if !(0.0..=1.0).contains(&noise) {
+                return Err(Error::Usage(format!("--init blend:{noise}: give a share of noise from 0 to 1")));
+            }
+        }
+        if !(self.epsilon.is_finite() && self.epsilon > 0.0) {
+            return Err(Error::Usage(format!("--epsilon {}: give a number above 0", self.epsilon)));
+        }
         for (flag, value, most) in [
             ("--detail", self.detail, 10.0),
             ("--schedule", self.schedule.end, 1.0),
@@ -356,8 +384,13 @@ impl Config {
 
 impl Scales {
     fn validate(&self) -> Result<()> {
-        let (Scales::Grown(rule) | Scales::Given(rule)) = self else { return Ok(()) };
-        let wrong = |what: &str| Err(Error::Usage(format!("--scales: {what}, as in 128:250,256:150,512:50")));
+        let (flag, rule) = match self {
+            Scales::Single(0) => return Err(Error::Usage("--scale-rule 0: give at least 1 iteration".into())),
+            Scales::Single(_) => return Ok(()),
+            Scales::Grown(rule) => ("--scale-rule", rule),
+            Scales::Given(rule) => ("--scales", rule),
+        };
+        let wrong = |what: &str| Err(Error::Usage(format!("{flag}: {what}, as in 128:250,256:150,512:50")));
         if rule.is_empty() || rule.iter().any(|scale| scale.iterations == 0 || (scale.size as usize) < SMALLEST_SIDE) {
             return wrong("give sizes of at least 16 pixels, each with at least one iteration");
         }

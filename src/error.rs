@@ -75,6 +75,15 @@ pub enum Error {
         tolerance: f64,
     },
 
+    /// A picture that was made again is another.
+    #[error("{}: is not what its recipe makes here: {cause}", path.display())]
+    Differs {
+        /// The file as the user named it.
+        path: PathBuf,
+        /// By how much, and what may be the reason.
+        cause: String,
+    },
+
     /// A result could not be written, although its place looked writable.
     #[error("{}: cannot be written: {cause}", path.display())]
     Output {
@@ -86,12 +95,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// The program's exit code: 1 output or a wrong kernel, 2 usage, 3 input picture, 4 weights,
+    /// The program's exit code: 1 output, a wrong kernel, or a picture not reproduced, 2 usage, 3 input picture, 4 weights,
     /// 5 does not fit in memory, 6 diverged, 7 checkpoint.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Output { .. } | Error::Kernel { .. } | Error::Cancelled => 1,
+            Error::Output { .. } | Error::Kernel { .. } | Error::Differs { .. } | Error::Cancelled => 1,
             Error::Usage(_) => 2,
             Error::Picture { .. } => 3,
             Error::Weights { .. } => 4,

@@ -4,11 +4,12 @@
 //! one that writes there takes it away.
 
 use std::fs::{self, Permissions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use std::time::{Duration, SystemTime};
 
+use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 /// How the name of an unfinished file begins and ends.
@@ -54,6 +55,23 @@ pub fn same(a: &Path, b: &Path) -> bool {
     {
         same_file::is_same_file(a, b).unwrap_or(false)
     }
+}
+
+/// SHA-256 of a file, in hexadecimal, as `sha256sum` prints it.
+///
+/// # Errors
+/// The system's.
+pub fn sha256(path: &Path) -> io::Result<String> {
+    let (mut hash, mut file, mut part) = (Sha256::new(), fs::File::open(path)?, vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut part) {
+            Ok(0) => break,
+            Ok(length) => hash.update(&part[..length]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// A file that vanishes when dropped, with the permissions of any new file.

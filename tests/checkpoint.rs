@@ -117,6 +117,26 @@ fn carried_moments_pixels_averages_and_bf16() {
     }
 }
 
+/// Settled after two means of ten at each scale: in the middle of both they are known from the file alone.
+#[test]
+fn scales_that_end_where_their_losses_have_settled() {
+    let scales = Scales::Given([24, 37].map(|size| ScaleRule { size, iterations: 60 }).to_vec());
+    for (name, optimizer) in [("adam", OptimizerKind::Adam), ("lbfgs", OptimizerKind::Lbfgs)] {
+        let until = Some(0.9);
+        let config = Config { optimizer, until, scales: scales.clone(), size: 37, ..Preset::Default.config() };
+        let pictures = [picture(60, 80, 0.4), picture(70, 50, -1.3)];
+        let (whole, iterations) = interrupted(&config, &pictures, &[]);
+        // Trials of a line search come on top.
+        assert!(
+            (40..60).contains(&iterations) && (optimizer == OptimizerKind::Lbfgs || iterations == 40),
+            "{iterations}"
+        );
+        let (parts, made) = interrupted(&config, &pictures, &[5, 10, 4, 1, 1, 12]);
+        assert_eq!(made, iterations, "{name}");
+        assert!(parts.rgb.iter().zip(&whole.rgb).all(|(a, b)| a.to_bits() == b.to_bits()), "{name}");
+    }
+}
+
 /// Large enough maps for transports in both forms, and renewals that follow each other.
 #[test]
 fn transports_of_maps_with_more_pixels_than_channels() {

@@ -97,12 +97,21 @@ fn no_checkpoint_takes_the_program_down() {
     drive("checkpoint", 3, &bodies::checkpoints(), 100, bodies::checkpoint);
 }
 
+#[test]
+fn no_file_of_presets_takes_the_program_down() {
+    drive("presets", 4, &bodies::preset_files(), 300, bodies::presets);
+}
+
 /// For libFuzzer, which does better with something to begin from: see `docs/testing.md`.
 #[test]
 #[ignore = "writes fuzz/corpus"]
 fn corpus() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
-    for (name, files) in [("weights", vec![bodies::shallow_weights()]), ("checkpoints", bodies::checkpoints())] {
+    for (name, files) in [
+        ("weights", vec![bodies::shallow_weights()]),
+        ("checkpoints", bodies::checkpoints()),
+        ("presets", bodies::preset_files()),
+    ] {
         std::fs::create_dir_all(folder.join(name)).unwrap();
         for (i, file) in files.iter().enumerate() {
             std::fs::write(folder.join(name).join(i.to_string()), file).unwrap();

@@ -225,7 +225,7 @@ proptest! {
         {
             let path = folder.path().join(name);
             let saved = noise(height, width, seed, if sixteen_bit { 65_535 } else { 255 }, alpha);
-            picture::save(&saved, &path, &SaveOptions { sixteen_bit, description: None }).unwrap();
+            picture::save(&saved, &path, &SaveOptions { sixteen_bit, ..SaveOptions::default() }).unwrap();
             prop_assert_eq!(load(&path).unwrap(), saved, "{}", name);
         }
     }

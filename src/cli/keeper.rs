@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 
 use impasto::config::{Config, Init};
 use impasto::files;
+use impasto::picture::SaveOptions;
 use impasto::transfer::checkpoint::{Digests, Header};
 use impasto::transfer::{Checkpoint, Plan, Run};
 use impasto::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use super::paths::same_file;
+use super::recipe::Recipe;
 use super::report::Table;
 use super::styles::Scene;
 
@@ -20,12 +22,17 @@ pub struct Asked {
     pub content: PathBuf,
     pub scene: Scene,
     pub output: PathBuf,
-    pub sixteen_bit: bool,
-    /// The recipe that goes into the picture's file.
-    pub description: String,
+    /// How it is written.
+    pub save: SaveOptions,
+    /// How the picture is made.
+    pub recipe: Recipe,
+    /// Whether its file tells.
+    pub metadata: bool,
     pub trace: Option<PathBuf>,
     /// Every so many iterations a picture, named after a path.
     pub previews: Option<(u32, PathBuf)>,
+    /// The picture so far.
+    pub live: Option<PathBuf>,
     /// Seconds between checkpoints.
     pub seconds: f64,
     /// The losses that are shown at the end, as far as they are known.
@@ -33,6 +40,18 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// How the result is written, with its recipe; `stopped` is after how many iterations, if before it was done.
+    pub fn described(&self, stopped: Option<u32>) -> SaveOptions {
+        let recipe = Recipe { stopped, ..self.recipe.clone() };
+        SaveOptions { description: self.metadata.then(|| recipe.text()), ..self.save.clone() }
+    }
+
+    /// The same of a picture on the way.
+    pub fn on_the_way(&self, iteration: u32) -> SaveOptions {
+        let recipe = Recipe { stopped: Some(iteration), on_the_way: true, ..self.recipe.clone() };
+        SaveOptions { description: self.metadata.then(|| recipe.text()), ..self.save.clone() }
+    }
+
     /// The same with paths that mean the same everywhere, and with such a configuration.
     ///
     /// # Errors
@@ -42,8 +61,9 @@ impl Asked {
         let mut config = config.clone();
         let start = if let Init::File(path) = &mut config.init { Some(path) } else { None };
         let mut paths = vec![&mut asked.content, &mut asked.output];
-        paths.extend(asked.scene.files_mut());
+        paths.extend(asked.scene.named_files_mut().map(|(_, path)| path));
         paths.extend(asked.trace.as_mut());
+        paths.extend(asked.live.as_mut());
         paths.extend(asked.previews.as_mut().map(|(_, path)| path));
         paths.extend(config.weights.as_mut());
         paths.extend(start);

@@ -46,7 +46,9 @@ fn collect(command: &clap::Command, pages: &mut Vec<(String, String)>) {
     let mut page = Vec::new();
     man.render(&mut page).expect("writing to memory does not fail");
     pages.push((man.get_filename(), String::from_utf8(page).expect("our own words are UTF-8")));
-    for subcommand in command.get_subcommands().filter(|s| !s.is_hide_set()) {
+    // The pages are the help of every command, that one's too.
+    let documented = |command: &&clap::Command| !command.is_hide_set() && command.get_name() != "help";
+    for subcommand in command.get_subcommands().filter(documented) {
         collect(subcommand, pages);
     }
 }

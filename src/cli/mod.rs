@@ -8,15 +8,18 @@
 //!
 //! ```text
 //! stylize ── options ── values      flags -> Config; how values are read and shown
+//!    │         time                 seconds -> iterations
 //!    │          └── styles          files, folders, weights and masks of the style pictures
 //!    │                └── regions   the same from a file
 //! resume                            a checkpoint in place of flags
+//! reproduce ── recipe               a picture in place of flags
 //!    └────── work ── watch ─┬── progress ── eta
 //!                │          ├── trace
-//!                │          ├── previews
+//!                │          ├── previews   live   summary
 //!                │          └── signals
 //!                └── keeper         the run in a file, now and then
 //! plan ── options                   what a run would take
+//! show ── recipe                    a picture -> flags
 //! presets                           a value for every option, by name
 //! bench   doctor                    what this machine can do, and what is chosen for it
 //! weights   completions   man
@@ -32,6 +35,7 @@ mod details;
 mod doctor;
 mod eta;
 mod keeper;
+mod live;
 mod man;
 mod options;
 pub mod panics;
@@ -40,13 +44,18 @@ mod plan;
 mod presets;
 mod previews;
 mod progress;
+mod recipe;
 mod regions;
 mod report;
+mod reproduce;
 mod resume;
 pub mod say;
+mod show;
 mod signals;
 mod styles;
 mod stylize;
+mod summary;
+mod time;
 mod trace;
 mod values;
 mod watch;
@@ -54,7 +63,10 @@ mod weights;
 mod work;
 
 use std::borrow::Cow;
+use std::ffi::OsString;
+use std::path::Path;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use impasto::Error;
 use impasto::kernels::simd::Isa;
@@ -63,7 +75,8 @@ use impasto::kernels::simd::Isa;
 const EXIT_CODES: &str = "\
 Exit codes:
     0  done
-    1  a result could not be written, a kernel is wrong, or an internal error
+    1  a result could not be written, a kernel is wrong, a picture is not what its
+       recipe makes here, or an internal error
     2  usage: an option, or a path to write to, cannot be used
     3  an input picture cannot be used
     4  the network's weights cannot be used
@@ -83,7 +96,6 @@ The first of these waits for the iteration under way, a second does not; a third
     version,
     max_term_width = 100,
     arg_required_else_help = true,
-    disable_help_subcommand = true,
     after_help = "Example: impasto stylize photo.jpg painting.jpg -o out.png",
     after_long_help = format!("Example:\n  impasto stylize photo.jpg painting.jpg -o out.png\n\n{EXIT_CODES}"),
 )]
@@ -96,6 +108,8 @@ pub struct Cli {
 enum Command {
     Stylize(Box<options::Options>),
     Resume(resume::Options),
+    Reproduce(reproduce::Options),
+    Show(show::Options),
     Plan(Box<plan::Options>),
     Presets(presets::Options),
     Bench(Box<bench::Options>),
@@ -131,6 +145,8 @@ pub fn run() -> Result<u8, Failure> {
     let code = match command {
         Command::Stylize(options) => stylize::run(&options)?,
         Command::Resume(options) => resume::run(&options)?,
+        Command::Reproduce(options) => reproduce::run(&options)?,
+        Command::Show(options) => show::run(&options)?,
         Command::Plan(options) => plan::run(&options)?,
         Command::Presets(options) => presets::run(&options)?,
         Command::Bench(options) => bench::run(&options)?,
@@ -146,6 +162,10 @@ pub fn run() -> Result<u8, Failure> {
 /// is shown without them, and without colours.
 fn parsed(cli: Result<Cli, clap::Error>) -> Result<Cli, Failure> {
     cli.map_err(|error| {
+        let unknown = matches!(error.kind(), ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument);
+        if let Some(message) = without_command(std::env::args_os().skip(1)).filter(|_| unknown) {
+            return Failure { message, code: error.exit_code() as u8 };
+        }
         let text = error.to_string();
         match say::printable(&text) {
             Cow::Borrowed(_) => error.exit(),
@@ -154,6 +174,21 @@ fn parsed(cli: Result<Cli, clap::Error>) -> Result<Cli, Failure> {
             }
         }
     })
+}
+
+/// What to say to pictures without a command: they are to be stylized.
+fn without_command(words: impl Iterator<Item = OsString>) -> Option<String> {
+    let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+    let first = words.iter().find(|word| !word.starts_with('-'))?;
+    let picture = || {
+        let extension = Path::new(first).extension()?.to_str()?.to_ascii_lowercase();
+        image::ImageFormat::from_extension(extension)
+    };
+    if command().find_subcommand(first).is_some() || (picture().is_none() && !Path::new(first).is_file()) {
+        return None;
+    }
+    let command = shlex::try_join(words.iter().map(String::as_str)).ok()?;
+    Some(format!("{first}: not a command; to repaint a picture: impasto stylize {command}"))
 }
 
 /// The declarations as clap's command, from which completions and man pages are made.
@@ -168,6 +203,18 @@ mod tests {
     #[test]
     fn the_declarations_are_consistent() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn pictures_without_a_command_are_to_be_stylized() {
+        let said = |words: &[&str]| without_command(words.iter().map(OsString::from));
+        let expected =
+            "photo.JPG: not a command; to repaint a picture: impasto stylize photo.JPG 'my painting.png' --size 64";
+        assert_eq!(said(&["photo.JPG", "my painting.png", "--size", "64"]).as_deref(), Some(expected));
+        assert!(said(&["-q", "a.webp"]).is_some() && said(&[file!(), "x"]).is_some());
+        assert!(
+            said(&["stylise"]).is_none() && said(&["stylize", "--colour"]).is_none() && said(&["--siez"]).is_none()
+        );
     }
 
     #[test]

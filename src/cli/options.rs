@@ -2,11 +2,14 @@
 //! preset first, then every option that was given, so that their order on the
 //! command line does not matter.
 
+mod files;
+mod finer;
+
 use std::path::{Path, PathBuf};
 
 use impasto::Result;
 use impasto::config::{
-    CanvasKind, Config, Init, Moments, OptimizerKind, Precision, Preset, ScaleRule, Scales, Schedule, Tone,
+    CanvasKind, Config, File, Init, Moments, OptimizerKind, Precision, Preset, ScaleRule, Scales, Schedule, Tone,
 };
 use impasto::kernels::conv::Algorithm;
 use impasto::objective::{LayerWeight, Statistic};
@@ -15,6 +18,8 @@ use impasto::vgg::Pooling;
 use super::presets::with_default;
 use super::styles::{MaskSource, Scene, StyleFile};
 use super::{EXIT_CODES, paths, presets, regions, values};
+pub use files::Files;
+pub use finer::Finer;
 
 const OUTPUT: &str = "Output";
 const SIZE: &str = "Size";
@@ -31,7 +36,8 @@ pub const MOST_THREADS: u64 = 4096;
 #[command(
     args_override_self = true,
     disable_help_flag = true,
-    after_help = "More options, fast, default and best spelled out, exit codes: --help",
+    after_help = "Example: impasto stylize photo.jpg painting.jpg -o out.png --size 1024\n\
+                  More options, fast, default and best spelled out, exit codes: --help",
     after_long_help = format!("{}\n{EXIT_CODES}", presets::table(&Preset::OWN)),
 )]
 pub struct Options {
@@ -115,12 +121,15 @@ pub struct Options {
     #[arg(hide_short_help = true, allow_negative_numbers = true)]
     pub checkpoint_every: Option<f64>,
 
-    #[arg(long, value_name = "PIXELS", help_heading = SIZE, allow_negative_numbers = true)]
+    #[command(flatten)]
+    pub files: Files,
+
+    #[arg(long, value_name = "PIXELS", value_parser = values::side, help_heading = SIZE, allow_negative_numbers = true)]
     #[arg(help = with_default("Longest side of the result", "size"))]
-    #[arg(long_help = with_default("Longest side of the result; 0 keeps CONTENT's own size", "size"))]
+    #[arg(long_help = with_default("Longest side of the result in pixels; 0 keeps CONTENT's own size", "size"))]
     pub size: Option<u32>,
 
-    #[arg(long, value_name = "PIXELS", help_heading = SIZE, allow_negative_numbers = true)]
+    #[arg(long, value_name = "PIXELS", value_parser = values::side, help_heading = SIZE, allow_negative_numbers = true)]
     #[arg(help = with_default("Longest side of STYLE", "style-size"))]
     #[arg(long_help = with_default("Longest side STYLE is brought to; 0 keeps its own size", "style-size"))]
     pub style_size: Option<u32>,
@@ -146,17 +155,32 @@ pub struct Options {
     #[arg(long, value_parser = values::preset(), hide_possible_values = true, help_heading = LOOK)]
     pub preset: Option<Preset>,
 
+    /// Values from a TOML file, see --help
+    ///
+    /// Its keys are the names of options; `impasto presets default --toml` prints one to begin with. What is given on the
+    /// command line wins over it, and it wins over the preset.
+    #[arg(long = "config", value_name = "FILE", help_heading = LOOK)]
+    pub config_file: Option<PathBuf>,
+
     #[arg(long, value_name = "α", help_heading = LOOK, allow_negative_numbers = true)]
-    #[arg(help = with_default("Weight of the content", "content-weight"))]
+    #[arg(help = with_default("More keeps CONTENT", "content-weight"))]
+    #[arg(long_help = with_default(
+        "α, the content's weight: more keeps the things of CONTENT, less lets them go for STYLE's manner, 0 forgets them. In \
+         fast, default and best 0.002 to 0.2 is the range in which something changes", "content-weight"))]
     pub content_weight: Option<f64>,
 
     #[arg(long, value_name = "β", help_heading = LOOK, allow_negative_numbers = true)]
-    #[arg(help = with_default("Weight of the style", "style-weight"))]
+    #[arg(help = with_default("More paints more boldly", "style-weight"))]
+    #[arg(long_help = with_default(
+        "β, the style's weight: more paints more boldly, 0 not at all. Only its ratio to the other two matters, so that ten \
+         times β is a tenth of α and γ: leave it, and change α", "style-weight"))]
     pub style_weight: Option<f64>,
 
     #[arg(long, value_name = "γ", help_heading = LOOK, allow_negative_numbers = true)]
-    #[arg(help = with_default("Weight of smoothness", "tv-weight"))]
-    #[arg(long_help = with_default("Weight of smoothness: the total variation, or \"denoise\"", "tv-weight"))]
+    #[arg(help = with_default("More is smoother", "tv-weight"))]
+    #[arg(long_help = with_default(
+        "γ, the weight of tv, the total variation (the paper's denoise): more is smoother, up to blurred edges, 0 leaves \
+         grain. In fast, default and best 0 to 20 is the range in which something changes", "tv-weight"))]
     pub tv_weight: Option<f64>,
 
     #[arg(long, value_name = "L[:w],…", value_delimiter = ',', help_heading = LOOK)]
@@ -219,9 +243,11 @@ pub struct Options {
     #[arg(long, value_name = "S:N,…", value_delimiter = ',', value_parser = values::scale, conflicts_with = "size")]
     #[arg(help_heading = OPTIMISATION, hide_short_help = true)]
     #[arg(long_help = with_default(
-        "Longest sides, small to large, and iterations at each; the last is the result's size. Without it sizes grow by √2 \
-         from the first up to --size, with iterations on a line through", "scales"))]
+        "Longest sides, small to large, and iterations at each; the last is the result's size", "scales"))]
     pub scales: Option<Vec<ScaleRule>>,
+
+    #[command(flatten)]
+    pub finer: Finer,
 
     #[arg(long, value_parser = values::canvas(), hide_possible_values = true, help_heading = OPTIMISATION)]
     #[arg(hide_short_help = true)]
@@ -265,8 +291,8 @@ pub struct Options {
     #[arg(long, value_name = "START", value_parser = values::init(), help_heading = OPTIMISATION)]
     #[arg(help = with_default("content|matched|noise|FILE", "init"))]
     #[arg(long_help = with_default(
-        "Where to start: content, matched (CONTENT in STYLE's colours), noise, or a picture FILE (./noise, if it has such \
-         a name)", "init"))]
+        "Where to start: content, matched (CONTENT in STYLE's colours), noise, blend:0.3 (CONTENT with 30 % of that noise: 0 \
+         is CONTENT, 1 is noise), or a picture FILE (./noise, if it has such a name)", "init"))]
     pub init: Option<Init>,
 
     #[arg(long, value_name = "N", help_heading = OPTIMISATION, allow_negative_numbers = true)]
@@ -335,8 +361,20 @@ impl Options {
     /// # Errors
     /// [`impasto::Error::Usage`] for values that make no sense.
     pub fn config(&self) -> Result<Config> {
-        let mut config = self.preset.unwrap_or(Preset::Default).config();
-        set(&mut config.size, &self.size);
+        let file = self.config_file.as_deref().map(File::read).transpose()?;
+        let named = self.preset.or(file.as_ref().and_then(File::preset));
+        let mut config = named.unwrap_or(Preset::Default).config();
+        if let Some(file) = &file {
+            file.apply(&mut config)?;
+        }
+        self.finer.apply(&mut config);
+        if let Some(size) = self.size {
+            config.size = size;
+            // A file's scales end at a size of their own: they become a rule for this one.
+            if let Scales::Given(rule) = config.scales {
+                config.scales = Scales::Grown(rule);
+            }
+        }
         config.iterations = self.iterations.or(config.iterations);
         if let Some(scales) = &self.scales {
             config.scales = Scales::Given(scales.clone());
@@ -408,13 +446,14 @@ impl Options {
         if self.overwrite { name } else { paths::unused(name) }
     }
 
-    /// Every file the run reads, with those of a scene.
-    pub fn inputs<'a>(&'a self, scene: &'a Scene) -> Vec<&'a Path> {
-        let start = match &self.init {
-            Some(Init::File(path)) => Some(path),
+    /// Every file that a run of this configuration reads, with those of a scene.
+    pub fn inputs<'a>(&'a self, config: &'a Config, scene: &'a Scene) -> Vec<&'a Path> {
+        let start = match &config.init {
+            Init::File(path) => Some(path),
             _ => None,
         };
-        let others = [start, self.weights.as_ref(), self.regions.as_ref()].into_iter().flatten().map(PathBuf::as_path);
+        let others = [start, config.weights.as_ref(), self.regions.as_ref(), self.config_file.as_ref()];
+        let others = others.into_iter().flatten().map(PathBuf::as_path);
         [self.content.as_path()].into_iter().chain(scene.files()).chain(others).collect()
     }
 }
@@ -426,162 +465,4 @@ fn set<T: Clone>(field: &mut T, given: &Option<T>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::Parser;
-    use impasto::vgg::Layer;
-
-    use super::*;
-
-    #[derive(Parser)]
-    struct Program {
-        #[command(flatten)]
-        options: Options,
-    }
-
-    fn parsed(flags: &[&str]) -> Result<Options, clap::Error> {
-        let words = ["impasto", "content.jpg", "style.jpg"].iter().chain(flags);
-        Program::try_parse_from(words).map(|program| program.options)
-    }
-
-    fn config(flags: &[&str]) -> Config {
-        parsed(flags).unwrap().config().unwrap()
-    }
-
-    #[test]
-    fn without_options_every_value_is_the_presets() {
-        assert_eq!(config(&[]), Preset::Default.config());
-        assert_eq!(config(&["--preset", "paper"]), Preset::Paper.config());
-    }
-
-    #[test]
-    fn an_explicit_option_wins_wherever_it_stands() {
-        let before = config(&["--iterations", "7", "--tone", "off", "--preset", "paper"]);
-        let after = config(&["--preset", "paper", "--tone", "off", "--iterations", "7"]);
-        assert_eq!(before, after);
-        assert_eq!((before.iterations, before.tone), (Some(7), Tone::Off));
-        assert_eq!(before.style_layers, Preset::Paper.config().style_layers);
-    }
-
-    #[test]
-    fn every_option_reaches_its_value() {
-        let all = config(&[
-            "--size=64",
-            "--style-size=0",
-            "--style-scale=1.5",
-            "--max-pixels=2M",
-            "--max-memory=2G",
-            "--content-weight=3",
-            "--style-weight=4",
-            "--tv-weight=5",
-            "--content-layer=relu4_1",
-            "--style-layer=relu1_1:0.5,relu2_1",
-            "--pooling=avg",
-            "--tone=style",
-            "--iterations=9",
-            "--learning-rate=0.5",
-            "--init=noise",
-            "--seed=11",
-            "--threads=3",
-            "--precision=f32",
-            "--conv-algorithm=im2col",
-            "--weights=w.safetensors",
-            "--statistic=gram-mean",
-            "--refresh=3",
-            "--detail=0.5",
-            "--match-result=off",
-            "--calm=1",
-            "--largest-gain=4",
-            "--canvas=pixels",
-            "--optimizer=lbfgs",
-            "--schedule=0.2:0.1",
-            "--moments=carried",
-            "--lbfgs-history=7",
-            "--average=0",
-        ]);
-        let layer = |block, weight| LayerWeight { layer: Layer::relu(block, 1), weight };
-        let expected = Config {
-            size: 64,
-            style_size: Some(0),
-            style_scale: 1.5,
-            max_pixels: 2_000_000,
-            max_memory: Some(2_000_000_000),
-            content_weight: 3.0,
-            style_weight: 4.0,
-            tv_weight: 5.0,
-            content_layers: vec![layer(4, 1.0)],
-            style_layers: vec![layer(1, 0.5), layer(2, 1.0)],
-            pooling: Pooling::Avg,
-            tone: Tone::Style,
-            iterations: Some(9),
-            learning_rate: 0.5,
-            init: Init::Noise,
-            seed: 11,
-            threads: 3,
-            precision: Precision::F32,
-            conv_algorithm: Some(Algorithm::Im2col),
-            weights: Some("w.safetensors".into()),
-            statistic: Statistic::GramMean,
-            refresh: 3,
-            detail: 0.5,
-            match_result: false,
-            calm: 1,
-            largest_gain: 4.0,
-            canvas: CanvasKind::Pixels,
-            optimizer: OptimizerKind::Lbfgs,
-            schedule: Schedule { end: 0.2, last: 0.1 },
-            moments: Moments::Carried,
-            lbfgs_history: 7,
-            average: None,
-            ..Config::default()
-        };
-        assert_eq!(all, expected);
-        let scales = [ScaleRule { size: 64, iterations: 3 }, ScaleRule { size: 96, iterations: 2 }];
-        let given = config(&["--scales=64:3,96:2"]);
-        assert_eq!((given.scales, given.size), (Scales::Given(scales.to_vec()), 96));
-    }
-
-    #[test]
-    fn the_last_of_repeated_options_counts() {
-        assert_eq!(config(&["--size", "64", "--size", "96"]).size, 96);
-    }
-
-    #[test]
-    fn styles_come_in_the_order_in_which_they_are_given() {
-        let parse = |words: &[&str]| Program::try_parse_from(words).map(|program| program.options);
-        let both = parse(&["impasto", "c.jpg", "--style", "b.jpg:0.5", "a.jpg", "--style", "C:/d.jpg"]).unwrap();
-        let weighing = |path: &str, weight| StyleFile { weight, ..StyleFile::new(Path::new(path)) };
-        let scene = both.scene().unwrap();
-        assert_eq!(scene.styles, [weighing("a.jpg", 1.0), weighing("b.jpg", 0.5), weighing("C:/d.jpg", 1.0)]);
-        assert_eq!(both.inputs(&scene), ["c.jpg", "a.jpg", "b.jpg", "C:/d.jpg"].map(Path::new));
-        let flag = parse(&["impasto", "c.jpg", "--style=b.jpg"]).unwrap();
-        assert_eq!(flag.scene().unwrap().styles, [weighing("b.jpg", 1.0)]);
-        assert!(parse(&["impasto", "c.jpg"]).unwrap_err().to_string().contains("STYLE"));
-    }
-
-    #[test]
-    fn a_start_that_is_neither_content_nor_noise_is_a_file() {
-        let options = parsed(&["--init", "./noise"]).unwrap();
-        assert_eq!(options.init, Some(Init::File("./noise".into())));
-        assert!(options.inputs(&options.scene().unwrap()).contains(&Path::new("./noise")));
-    }
-
-    #[test]
-    fn a_wrong_value_names_its_option_and_what_would_do() {
-        for (flags, option, remedy) in [
-            (["--pooling", "min"], "--pooling", "max"),
-            (["--preset", "papyrus"], "--preset", "paper"),
-            (["--bits", "12"], "--bits", "16"),
-            (["--max-pixels", "many"], "--max-pixels", "100M"),
-            (["--max-memory", "most"], "--max-memory", "2G"),
-            (["--style-layer", "relu9_1"], "--style-layer", "relu5_1"),
-            (["--size", "big"], "--size", "invalid digit"),
-            (["--iterations", "-5"], "--iterations", "0..="),
-            (["--save-every", "0"], "--save-every", "1.."),
-        ] {
-            let message = parsed(&flags).unwrap_err().to_string();
-            assert!(message.contains(option) && message.contains(remedy), "{message}");
-        }
-        let message = parsed(&["--learning-rate", "-1"]).unwrap().config().unwrap_err().to_string();
-        assert!(message.contains("--learning-rate -1"), "{message}");
-    }
-}
+mod tests;

@@ -12,40 +12,38 @@ use serde_json::{Map, Value, json};
 
 use super::report::duration;
 use super::styles::StyleFile;
-use super::{options, say};
+use super::{options, say, stylize};
 
 /// Show what a run would take, memory and time, without making it.
 ///
-/// Put `plan` in the place of `stylize`: every option is the same, and nothing is written. Time is estimated from a few
+/// Put `plan` in the place of `stylize`: every option is the same, --json prints the plan, and nothing is written. Time is estimated from a few
 /// iterations of small pictures on this machine.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub struct Options {
     #[command(flatten)]
     run: options::Options,
-
-    /// Print it as JSON
-    #[arg(long, help_heading = "Reporting")]
-    json: bool,
 }
 
 pub fn run(options: &Options) -> Result<u8> {
-    let config = options.run.config()?;
     let begun = Instant::now();
+    let config = options.run.config()?;
     let size = |path: &Path| picture::open(path, config.max_pixels).map(|picture| picture.size());
     let content = size(&options.run.content)?;
     let scene = options.run.scene()?;
     let inputs = scene.sizes(content, size)?;
     let reading = begun.elapsed().as_secs_f64();
+    let config = stylize::in_time(&options.run, config, &scene, &inputs, begun)?;
     let scales = plan::scales(&config, &inputs)?;
     let engine = Engine::new(config.weights.as_deref(), config.threads, NonZeroUsize::MIN)?;
     let (plan, seconds) = engine.share(|| {
         let plan = engine.plan_of(&config, scales, &inputs)?;
-        let seconds = engine.forecast(&config, &plan)?;
+        let costs = engine.forecast(&config, &plan)?;
+        let seconds = costs.iter().zip(&plan.scales).map(|(cost, scale)| cost.of(scale.iterations)).collect::<Vec<_>>();
         Ok::<_, impasto::Error>((plan, seconds))
     })?;
     let total = reading + seconds.iter().sum::<f64>();
-    let text = if options.json {
+    let text = if options.run.files.json {
         json(&options.run.content, &scene.styles, &inputs, &plan, &seconds, total)
     } else {
         table(&plan, &seconds, total)

@@ -2,10 +2,10 @@
 //! the defaults in each option's help, and of `-v`. All of them come from
 //! [`Preset::config`], so none can say something else than the program does.
 //!
-//! `impasto presets` shows all of them, `impasto presets NAME` one.
+//! `impasto presets` shows all of them, `impasto presets NAME` one, and `impasto presets NAME --toml` writes it as a file.
 
 use impasto::Result;
-use impasto::config::{Config, Init, Preset, ScaleRule, Scales, Schedule};
+use impasto::config::{Config, Init, Preset, ScaleRule, Scales, Schedule, file};
 use impasto::objective::LayerWeight;
 use serde::Serialize;
 
@@ -17,11 +17,16 @@ pub struct Options {
     /// The preset to show; all of them without it
     #[arg(value_name = "NAME", value_parser = values::preset(), hide_possible_values = true)]
     name: Option<Preset>,
+
+    /// Print NAME as a file for --config, to change and to use
+    #[arg(long, requires = "name")]
+    toml: bool,
 }
 
 /// Prints them.
 pub fn run(options: &Options) -> Result<u8> {
     match options.name {
+        Some(preset) if options.toml => say::text(toml(preset))?,
         Some(preset) => say::text(table(&[preset]))?,
         None => {
             let published: Vec<Preset> = Preset::ALL.into_iter().filter(|p| p.differs().is_some()).collect();
@@ -31,8 +36,26 @@ pub fn run(options: &Options) -> Result<u8> {
     Ok(0)
 }
 
-/// Every value of `config` with the name of its option; what has no option
-/// belongs to the preset and is named in words.
+/// A preset as a file, with what each option's help says before its value.
+fn toml(preset: Preset) -> String {
+    let command = super::command();
+    let stylize = command.find_subcommand("stylize").expect("declared beside this one");
+    let words = |name: &str| {
+        let option = stylize.get_arguments().find(|option| option.get_long() == Some(name))?;
+        let help = option.get_long_help().or(option.get_help())?.to_string();
+        let first = help.split(" [default").next().unwrap_or_default().lines().next().unwrap_or_default();
+        Some(first.trim_end_matches(':').to_owned())
+    };
+    let head = format!(
+        "# Impasto's preset {}: {}.\n# impasto stylize photo.jpg painting.jpg --config FILE; options given there win over \
+         this file.\n# A line that is left out is as in the preset named here.\n\n",
+        preset.name(),
+        preset.summary()
+    );
+    head + &file::toml(&preset.config(), words)
+}
+
+/// Every value of `config` with the name of its option.
 pub fn rows(config: &Config) -> Vec<(&'static str, String)> {
     // Taken apart by name, so that a new field cannot be forgotten here.
     let Config {
@@ -42,6 +65,7 @@ pub fn rows(config: &Config) -> Vec<(&'static str, String)> {
         style_scale,
         scales,
         iterations,
+        until,
         content_loss,
         content_layers,
         content_weight,
@@ -78,7 +102,7 @@ pub fn rows(config: &Config) -> Vec<(&'static str, String)> {
         weights,
         tone,
     } = config;
-    let scales = scales_of(scales, *size);
+    let (scales, rule) = scales_of(scales);
     vec![
         ("size", own_size(*size)),
         ("style-size", style_size.map_or("as --size".into(), own_size)),
@@ -89,9 +113,13 @@ pub fn rows(config: &Config) -> Vec<(&'static str, String)> {
         ("tv-weight", number(*tv_weight)),
         ("content-layer", layers(content_layers)),
         ("style-layer", layers(style_layers)),
+        ("content-loss", name(content_loss)),
+        ("enlarged-weighs-more", on(*enlarged_weighs_more)),
+        ("tv-loss", name(variation)),
         ("statistic", name(statistic)),
         ("refresh", refresh.to_string()),
         ("pooling", name(pooling)),
+        ("border", name(border)),
         ("init", start(init)),
         ("detail", number(*detail)),
         ("match-result", on(*match_result)),
@@ -99,11 +127,16 @@ pub fn rows(config: &Config) -> Vec<(&'static str, String)> {
         ("largest-gain", number(*largest_gain)),
         ("tone", name(tone)),
         ("scales", scales),
-        ("iterations", iterations.map_or("as --scales".into(), |count| count.to_string())),
+        ("scale-rule", rule),
+        ("iterations", iterations.map_or("by scale-rule".into(), |count| count.to_string())),
+        ("until", until.map_or("off".into(), |share| format!("{}%", number(100.0 * share)))),
         ("canvas", name(canvas)),
         ("optimizer", name(optimizer)),
         ("learning-rate", number(*learning_rate)),
         ("schedule", course(*schedule)),
+        ("beta1", number(*beta1)),
+        ("beta2", number(*beta2)),
+        ("epsilon", number(*epsilon)),
         ("moments", name(moments)),
         ("lbfgs-history", lbfgs_history.to_string()),
         ("average", average.map_or("0".into(), number)),
@@ -113,13 +146,6 @@ pub fn rows(config: &Config) -> Vec<(&'static str, String)> {
         ("precision", name(precision)),
         ("conv-algorithm", conv_algorithm.map_or("by shape".into(), |algorithm| algorithm.name().into())),
         ("weights", weights.as_ref().map_or("embedded".into(), |path| path.display().to_string())),
-        ("content formula", name(content_loss)),
-        ("enlarged photo", if *enlarged_weighs_more { "weighs more" } else { "weighs as any" }.into()),
-        ("tv formula", name(variation)),
-        ("border", name(border)),
-        ("Adam's beta1", number(*beta1)),
-        ("Adam's beta2", number(*beta2)),
-        ("Adam's epsilon", number(*epsilon)),
     ]
 }
 
@@ -151,7 +177,7 @@ pub fn table(presets: &[Preset]) -> String {
 
 fn line(name: &str, values: &[&str], width: usize) -> String {
     let cells: String = values.iter().map(|value| format!("{value:<width$}")).collect();
-    format!("{}\n", format!("  {name:<18}{cells}").trim_end())
+    format!("{}\n", format!("  {name:<22}{cells}").trim_end())
 }
 
 /// `help`, with the default of the option called `option` in each of our own presets.
@@ -202,6 +228,7 @@ fn memory(bytes: u64) -> String {
 fn start(init: &Init) -> String {
     match init {
         Init::File(path) => path.display().to_string(),
+        Init::Blend(noise) => format!("blend:{}", number(*noise)),
         named => name(named),
     }
 }
@@ -210,13 +237,13 @@ fn on(on: bool) -> String {
     if on { "on".into() } else { "off".into() }
 }
 
-/// Sizes and iterations, as `--scales` takes them; a rule's beyond the result's size are left out.
-fn scales_of(scales: &Scales, size: u32) -> String {
-    let text = |rule: &ScaleRule| format!("{}:{}", rule.size, rule.iterations);
-    let list = |rules: &[ScaleRule]| rules.iter().map(text).collect::<Vec<_>>().join(", ");
+/// What `--scales` and `--scale-rule` would have to say.
+fn scales_of(scales: &Scales) -> (String, String) {
+    let list = |rules: &[ScaleRule]| rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     match scales {
-        Scales::Single(iterations) => format!("{size}:{iterations}"),
-        Scales::Grown(rule) | Scales::Given(rule) => list(rule),
+        Scales::Single(iterations) => ("by scale-rule".into(), iterations.to_string()),
+        Scales::Grown(rule) => ("by scale-rule".into(), list(rule)),
+        Scales::Given(rule) => (list(rule), "as scales".into()),
     }
 }
 

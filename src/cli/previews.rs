@@ -15,7 +15,6 @@ pub struct Previews {
     every: NonZeroU32,
     /// What they are named after: the output, or that with a number where pictures of an earlier run are.
     output: PathBuf,
-    options: SaveOptions,
 }
 
 impl Previews {
@@ -23,14 +22,7 @@ impl Previews {
     ///
     /// # Errors
     /// [`Error::Usage`] if one of the `iterations` would overwrite a file the run reads.
-    pub fn new(
-        every: NonZeroU32,
-        iterations: u32,
-        output: &Path,
-        options: SaveOptions,
-        inputs: &[&Path],
-        overwrite: bool,
-    ) -> Result<Self> {
+    pub fn new(every: NonZeroU32, iterations: u32, output: &Path, inputs: &[&Path], overwrite: bool) -> Result<Self> {
         let step = every.get();
         // The folder is looked through, not the names of all iterations.
         let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -58,12 +50,12 @@ impl Previews {
                 last.display()
             )));
         }
-        Ok(Previews { every, output, options })
+        Ok(Previews { every, output })
     }
 
     /// Goes on with the pictures of a run that was interrupted.
-    pub fn resume(every: NonZeroU32, output: PathBuf, options: SaveOptions) -> Self {
-        Previews { every, output, options }
+    pub fn resume(every: NonZeroU32, output: PathBuf) -> Self {
+        Previews { every, output }
     }
 
     /// What they are named after.
@@ -71,15 +63,15 @@ impl Previews {
         &self.output
     }
 
-    /// Writes the picture if it is this iteration's turn.
+    /// Writes the picture if it is this iteration's turn, as that iteration's.
     ///
     /// # Errors
     /// [`Error::Output`] if it cannot be written.
-    pub fn step(&self, step: &Step<'_>) -> Result<()> {
+    pub fn step(&self, step: &Step<'_>, options: impl FnOnce(u32) -> SaveOptions) -> Result<()> {
         if step.last || !step.iteration.is_multiple_of(self.every.get()) {
             return Ok(());
         }
-        picture::save(&step.picture(), &numbered(&self.output, step.iteration), &self.options)
+        picture::save(&step.picture(), &numbered(&self.output, step.iteration), &options(step.iteration))
     }
 }
 

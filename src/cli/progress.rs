@@ -27,7 +27,7 @@ pub struct Progress {
     place: Arc<Mutex<Place>>,
 }
 
-/// Iterations made, and the last of them in words.
+/// Iterations of the plan that are behind, and the last of them in words.
 #[derive(Default)]
 struct Place {
     iterations: u32,
@@ -65,13 +65,14 @@ impl Progress {
         let place = place(step);
         let losses = losses(step);
         let time = self.time(step);
-        *lock(&self.place) = Place { iterations: step.iteration, words: place.clone() };
+        let reached = self.reached(step);
+        *lock(&self.place) = Place { iterations: reached, words: place.clone() };
         match &self.display {
             Shown::Nothing => {}
             Shown::Bar(bar) => {
                 bar.set_prefix(place);
                 bar.set_message(format!("{losses}  {time}"));
-                bar.set_position(work_done(&self.plan, step.iteration));
+                bar.set_position(work_done(&self.plan, reached));
             }
             Shown::Lines(last) => {
                 let mut last = lock(last);
@@ -137,9 +138,14 @@ impl Progress {
         self.speed.record(step.scale, pixels(step), seconds);
     }
 
+    /// The iterations of the plan that are behind, made or, where a scale settled, left out.
+    fn reached(&self, step: &Step<'_>) -> u32 {
+        self.plan[..step.scale as usize - 1].iter().map(|scale| scale.iterations).sum::<u32>() + step.done
+    }
+
     fn time(&self, step: &Step<'_>) -> String {
         let speed = self.speed.seconds_per_pixel();
-        let left = seconds_left(&self.plan, step.iteration, speed);
+        let left = seconds_left(&self.plan, self.reached(step), speed);
         format!("{} s/iteration  {} left", significant(speed * pixels(step) as f64), clock(left))
     }
 }

@@ -81,7 +81,7 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let shorter = |path: &mut PathBuf| *path = path.strip_prefix(folder.path()).unwrap().to_owned();
         read(&path).map(|(mut styles, mut keep)| {
-            styles.iter_mut().for_each(|style| style.files_mut().for_each(shorter));
+            styles.iter_mut().for_each(|style| style.named_files_mut().for_each(|(_, path)| shorter(path)));
             keep.iter_mut().filter_map(MaskSource::file_mut).for_each(shorter);
             (styles, keep)
         })

@@ -27,7 +27,7 @@ impl Table {
             let [content, style, tv] = losses.map(significant);
             format!("{name:>9}  {content:>11}  {style:>11}  {tv:>11}\n")
         });
-        format!("iteration      content        style      denoise\n{}", rows.collect::<String>())
+        format!("iteration      content        style tv (denoise)\n{}", rows.collect::<String>())
     }
 }
 

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use impasto::config::{Config, Scales};
-use impasto::picture::{self, SaveOptions};
+use impasto::picture;
 use impasto::transfer::{Checkpoint, plan};
 use impasto::{Error, Result};
 
 use super::keeper::Asked;
 use super::options::MOST_THREADS;
-use super::work::{self, Job};
+use super::recipe::Further;
+use super::work::{self, Job, Report};
 use super::{say, values};
 
 /// Go on with a run from its checkpoint.
@@ -48,6 +48,10 @@ pub struct Options {
     #[arg(long, value_name = "BYTES", value_parser = values::memory, allow_negative_numbers = true)]
     pub max_memory: Option<u64>,
 
+    /// Print a summary as JSON, as `stylize --json` does
+    #[arg(long)]
+    pub json: bool,
+
     /// Print nothing but errors
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
@@ -82,44 +86,39 @@ fn prepare(options: &Options, checkpoint: &Checkpoint, mut asked: Asked) -> Resu
     let mut config = header.config.clone();
     let size = |path: &Path| picture::size(path, config.max_pixels);
     let sizes = asked.scene.sizes(size(&asked.content)?, size)?;
-    let scales = if options.iterations.is_some() || options.size.is_some() {
-        let more = (options.size, options.iterations);
-        let scales = plan::more_scales(&config, &header.scales, &sizes, more)?;
-        config.size = options.size.unwrap_or(config.size);
-        asked.description = further(&asked.description, &config, &scales);
-        scales
-    } else {
-        header.scales.clone()
+    let further = (options.iterations.is_some() || options.size.is_some())
+        .then_some(Further { size: options.size, iterations: options.iterations });
+    let scales = match further {
+        Some(Further { size, iterations }) => {
+            let scales = plan::more_scales(&config, &header.scales, &sizes, (size, iterations))?;
+            config.size = size.unwrap_or(config.size);
+            scales
+        }
+        None => header.scales.clone(),
     };
+    asked.recipe.goes_on(further);
     config.threads = options.threads.map_or(config.threads, |threads| threads as usize);
     config.max_memory = options.max_memory.or(config.max_memory);
     asked.seconds = options.checkpoint_every.unwrap_or(asked.seconds);
-    let save = SaveOptions { sixteen_bit: asked.sixteen_bit, description: Some(asked.description.clone()) };
     let inputs: Vec<&Path> = asked.scene.files().into_iter().chain([asked.content.as_path()]).collect();
-    picture::check_output(&asked.output, &save, &inputs)?;
+    picture::check_output(&asked.output, &asked.save, &inputs)?;
     let longest = scales.iter().map(|scale| scale.height.max(scale.width)).max().unwrap_or_default();
-    picture::check_side(&asked.output, longest)?;
+    picture::check_side(&asked.output, &asked.save, longest)?;
     impasto::files::check_place(&options.file)
         .map_err(|cause| Error::Usage(format!("{}: {cause}", options.file.display())))?;
     Ok(Job {
         config,
-        save,
         inputs: sizes,
         scales,
         checkpoint: Some(options.file.clone()),
-        quiet: options.quiet,
+        report: match (options.json, options.quiet) {
+            (true, quiet) => Report::Json { quiet },
+            (_, true) => Report::Nothing,
+            _ => Report::Lines,
+        },
         verbose: options.verbose,
+        stop_after: None,
+        engine: None,
         asked,
     })
-}
-
-/// The recipe of a run that went further: with the scales it went through in place of the rule.
-fn further(description: &str, config: &Config, scales: &[plan::Scale]) -> String {
-    let rule = |scale: &plan::Scale| impasto::config::ScaleRule {
-        size: scale.height.max(scale.width) as u32,
-        iterations: scale.iterations,
-    };
-    let config = Config { scales: Scales::Given(scales.iter().map(rule).collect()), ..config.clone() };
-    let words = description.split_once(" {").map_or(description, |(words, _)| words);
-    super::stylize::recipe(words, &config)
 }

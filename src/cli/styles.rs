@@ -8,6 +8,12 @@ use impasto::transfer::{Sizes, StyleSize};
 use impasto::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+/// What a style picture is read as.
+pub const STYLE: &str = "style";
+
+/// What a mask is read as.
+pub const MASK: &str = "mask";
+
 /// A style picture, or a folder of them, with its weight and masks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StyleFile {
@@ -125,16 +131,17 @@ impl StyleFile {
         Ok(style)
     }
 
-    /// Every file that is read, to be changed.
-    pub fn files_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+    /// Every file that is read, and what it is read as, to be changed.
+    pub fn named_files_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut PathBuf)> {
         let region = self.region.as_mut().and_then(MaskSource::file_mut);
-        std::iter::once(&mut self.path).chain(&mut self.mask).chain(region)
+        let masks = self.mask.iter_mut().chain(region).map(|mask| (MASK, mask));
+        std::iter::once((STYLE, &mut self.path)).chain(masks)
     }
 
     /// As [`StyleFile::parse`] reads it, without the names of folders.
-    fn to_words(&self) -> String {
+    fn to_words(&self) -> [String; 2] {
         let region = self.region.as_ref().map_or_else(String::new, |region| format!(":{}", region.to_words()));
-        format!("--style {}:{}{region}", name(&self.path), self.weight)
+        ["--style".into(), format!("{}:{}{region}", name(&self.path), self.weight)]
     }
 }
 
@@ -189,10 +196,10 @@ impl Scene {
         styles.chain(masks).map(PathBuf::as_path).collect()
     }
 
-    /// The same, to be changed.
-    pub fn files_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        let styles = self.styles.iter_mut().flat_map(StyleFile::files_mut);
-        styles.chain(self.keep.as_mut().and_then(MaskSource::file_mut))
+    /// The same, each as often as it is named, and what it is read as, to be changed.
+    pub fn named_files_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut PathBuf)> {
+        let styles = self.styles.iter_mut().flat_map(StyleFile::named_files_mut);
+        styles.chain(self.keep.as_mut().and_then(MaskSource::file_mut).map(|mask| (MASK, mask)))
     }
 
     /// Sizes of the pictures, as `size` finds them.
@@ -216,16 +223,17 @@ impl Scene {
     }
 
     /// As it would be given, without the names of folders: a single style by its name alone.
-    pub fn to_words(&self) -> String {
+    pub fn to_words(&self) -> Vec<String> {
         let mut words = match &*self.styles {
             [alone] if alone.region.is_none() => vec![name(&alone.path)],
-            several => several.iter().map(StyleFile::to_words).collect(),
+            several => several.iter().flat_map(StyleFile::to_words).collect(),
         };
         for style in &self.styles {
-            words.extend(style.mask.iter().map(|mask| format!("--style-mask {}={}", name(&style.path), name(mask))));
+            let named = |mask: &PathBuf| format!("{}={}", name(&style.path), name(mask));
+            words.extend(style.mask.iter().flat_map(|mask| ["--style-mask".into(), named(mask)]));
         }
-        words.extend(self.keep.iter().map(|keep| format!("--keep {}", keep.to_words())));
-        words.join(" ")
+        words.extend(self.keep.iter().flat_map(|keep| ["--keep".into(), keep.to_words()]));
+        words
     }
 }
 
@@ -365,7 +373,7 @@ mod tests {
         let files = ["art/a.jpg", "b.jpg", "c.jpg", "d.jpg", "in/s.png", "m.png", "k.png"];
         assert_eq!(scene.files(), files.map(Path::new));
         // The mask of two styles is changed with each of them.
-        assert_eq!(scene.files_mut().count(), files.len() + 1);
+        assert_eq!(scene.named_files_mut().count(), files.len() + 1);
         let sizes = scene.sizes((30, 40), |path| Ok((20, path.as_os_str().len()))).unwrap();
         let regions: Vec<_> = sizes.styles.iter().map(|style| style.region).collect();
         assert_eq!(regions, [Some(0), Some(0), Some(1), None]);
@@ -375,6 +383,6 @@ mod tests {
         );
         let words = "--style a.jpg:1:m.png --style b.jpg:2:m.png --style c.jpg:1:opacity --style d.jpg:1 \
                      --style-mask d.jpg=s.png --keep k.png";
-        assert_eq!(scene.to_words(), words);
+        assert_eq!(scene.to_words().join(" "), words);
     }
 }

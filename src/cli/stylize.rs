@@ -4,42 +4,47 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Instant;
 
-use impasto::Result;
-use impasto::config::{Config, Init};
-use impasto::picture::{self, SaveOptions};
-use impasto::transfer::plan;
+use impasto::config::Config;
+use impasto::picture::{self, OutputFormat, SaveOptions, is_standard};
+use impasto::transfer::{Sizes, plan};
+use impasto::{Error, Result};
 
 use super::keeper::{self, Asked};
 use super::options::Options;
+use super::paths::same_file;
 use super::previews::Previews;
-use super::report::Table;
-use super::styles::{Scene, name};
+use super::recipe::Recipe;
+use super::report::{Table, duration};
+use super::say;
+use super::styles::Scene;
+use super::time::{self, Fitted};
 use super::trace::Trace;
-use super::work::{self, Job};
+use super::work::{self, Job, Report};
 
 /// Seconds between checkpoints unless told otherwise.
 const CHECKPOINT_EVERY: f64 = 60.0;
 
 pub fn run(options: &Options) -> Result<u8> {
     let start = Instant::now();
-    work::run(prepare(options)?, None, start)
+    work::run(prepare(options, start)?, None, start)
 }
 
 /// Reads what is to be read and refuses what would fail later.
-fn prepare(options: &Options) -> Result<Job> {
-    let config = options.config()?;
+fn prepare(options: &Options, start: Instant) -> Result<Job> {
+    let mut config = options.config()?;
+    let scene = options.scene()?;
+    check_standard(options, &scene)?;
     // First the inputs: without an output's name its place is the content picture's, which may not exist.
     let size = |path: &Path| picture::size(path, config.max_pixels);
     let content = size(&options.content)?;
-    let scene = options.scene()?;
     let sizes = scene.sizes(content, size)?;
-    let scales = plan::scales(&config, &sizes)?;
-    let description = description(&config, &options.content, &scene);
-    let save = SaveOptions { sixteen_bit: options.bits == Some(16), description: Some(description.clone()) };
-    let (output, mut inputs) = (options.output(), options.inputs(&scene));
+    let mut scales = plan::scales(&config, &sizes)?;
+    let (output, mut inputs) = (options.output(), options.inputs(&config, &scene));
+    let mut save = options.files.save(options.bits, picture::metadata(&options.content, config.max_pixels)?.dpi);
     picture::check_output(&output, &save, &inputs)?;
+    save.format = Some(OutputFormat::of(&output, &save)?);
     let longest = scales.iter().map(|scale| scale.height.max(scale.width)).max().unwrap_or_default();
-    picture::check_side(&output, longest)?;
+    picture::check_side(&output, &save, longest)?;
     if let Some(path) = &options.trace {
         Trace::check(path, &output, &inputs)?;
         inputs.push(path);
@@ -49,18 +54,36 @@ fn prepare(options: &Options) -> Result<Job> {
         keeper::check(path, &others, options.overwrite)?;
         inputs.push(path);
     }
-    let iterations = scales.iter().map(|scale| scale.iterations).sum();
+    if let Some(path) = &options.files.preview {
+        check_preview(path, &output, &inputs)?;
+        inputs.push(path);
+    }
+    let mut iterations = scales.iter().map(|scale| scale.iterations).sum();
+    let mut engine = None;
+    if let Some(seconds) = options.finer.time {
+        let fitted = time::fit(&config, &options.content, &scene, &sizes, seconds, start)?;
+        say_fitted(options, seconds, &fitted);
+        iterations = fitted.iterations;
+        engine = Some(fitted.engine);
+    }
     let previews = options.save_every.and_then(NonZeroU32::new);
     let previews = previews.map(|every| {
-        let previews = Previews::new(every, iterations, &output, save.clone(), &inputs, options.overwrite)?;
-        Ok((every.get(), previews.output().to_owned()))
+        let previews = Previews::new(every, iterations, &output, &inputs, options.overwrite)?;
+        Ok::<_, Error>((every.get(), previews.output().to_owned()))
     });
+    let previews = previews.transpose()?;
+    if engine.is_some() {
+        config.iterations = Some(iterations);
+        scales = plan::scales(&config, &sizes)?;
+    }
     let asked = Asked {
         content: options.content.clone(),
-        sixteen_bit: save.sixteen_bit,
-        description,
+        recipe: Recipe::new(&config, &options.content, &scene, &save)?,
+        metadata: !options.files.no_metadata,
+        save,
         trace: options.trace.clone(),
-        previews: previews.transpose()?,
+        previews,
+        live: options.files.preview.clone(),
         seconds: options.checkpoint_every.unwrap_or(CHECKPOINT_EVERY),
         table: Table::default(),
         output,
@@ -69,62 +92,84 @@ fn prepare(options: &Options) -> Result<Job> {
     Ok(Job {
         asked,
         config,
-        save,
         inputs: sizes,
         scales,
         checkpoint: options.checkpoint.clone(),
-        quiet: options.quiet,
+        report: report(options),
         verbose: options.verbose,
+        stop_after: None,
+        engine,
     })
 }
 
-/// The recipe that goes into the file: enough to make the picture again. Names
-/// of folders, which are nobody's business, and what does not change the
-/// picture are left out.
-fn description(config: &Config, content: &Path, scene: &Scene) -> String {
-    recipe(&format!("impasto {} stylize {} {}", env!("CARGO_PKG_VERSION"), name(content), scene.to_words()), config)
+fn report(options: &Options) -> Report {
+    match (options.files.json, options.quiet) {
+        (true, quiet) => Report::Json { quiet },
+        (_, true) => Report::Nothing,
+        _ => Report::Lines,
+    }
 }
 
-/// Some words and the configuration.
-pub fn recipe(words: &str, config: &Config) -> String {
-    let changes_nothing = Config::default();
-    let mut recipe = Config {
-        threads: changes_nothing.threads,
-        max_pixels: changes_nothing.max_pixels,
-        max_memory: changes_nothing.max_memory,
-        ..config.clone()
-    };
-    recipe.weights = recipe.weights.map(|path| name(&path).into());
-    if let Init::File(path) = &mut recipe.init {
-        *path = name(path).into();
+/// Refuses what standard input and output cannot be used for.
+fn check_standard(options: &Options, scene: &Scene) -> Result<()> {
+    let wrong = |cause: &str| Err(Error::Usage(cause.into()));
+    let read = std::iter::once(options.content.as_path()).chain(scene.files());
+    let (input, output) =
+        (read.filter(|path| is_standard(path)).count(), options.output.as_deref().is_some_and(is_standard));
+    if input > 1 {
+        return wrong("- -: standard input brings one picture; give the other as a file");
     }
-    format!("{words} {}", serde_json::to_string(&recipe).expect("a configuration with Unicode names is JSON"))
+    let named = options.output.as_ref().is_some_and(|path| !path.is_dir());
+    if input > 0 && !named {
+        return wrong(
+            "-: a picture from standard input has no name to name the result after; give one with -o, or -o -",
+        );
+    }
+    if options.checkpoint.is_some() && (output || input > 0) {
+        return wrong("--checkpoint: what goes through standard input or output is not there again; give files");
+    }
+    if output && options.save_every.is_some() {
+        return wrong("--save-every: pictures on the way are named after the result; give it a name with -o");
+    }
+    if output && options.files.json {
+        return wrong("--json: the picture goes to standard output, too; give the picture a name with -o");
+    }
+    Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::super::styles::StyleFile;
-    use super::*;
-
-    fn scene(styles: &[&str]) -> Scene {
-        let styles = styles.iter().map(|style| StyleFile::parse(style).unwrap()).collect();
-        Scene::new(styles, &[], None).unwrap()
+/// Refuses a preview that cannot be written, or would replace another file of the run.
+fn check_preview(path: &Path, output: &Path, inputs: &[&Path]) -> Result<()> {
+    let usage = |cause: &str| Error::Usage(format!("--preview {}: {cause}", path.display()));
+    if is_standard(path) {
+        return Err(usage("is rewritten again and again; name a file"));
     }
-
-    #[test]
-    fn the_recipe_in_the_file_does_not_depend_on_threads_or_folders() {
-        let text = |threads, folder: &str| {
-            let config =
-                Config { threads, weights: Some(format!("{folder}/w.safetensors").into()), ..Config::default() };
-            description(&config, &Path::new(folder).join("c.jpg"), &scene(&[&format!("{folder}/s.jpg")]))
-        };
-        assert_eq!(text(1, "/home/someone"), text(2, "."));
-        assert!(text(1, ".").contains("stylize c.jpg s.jpg {\"preset\":\"default\""), "{}", text(1, "."));
+    if same_file(path, output) || inputs.iter().any(|input| same_file(path, input)) {
+        return Err(usage("is another file of this run, too; give the preview a name of its own"));
     }
+    picture::check_output(path, &SaveOptions::default(), inputs)
+        .map_err(|error| Error::Usage(format!("--preview {error}")))
+}
 
-    #[test]
-    fn the_recipe_names_every_style_with_its_weight() {
-        let text = description(&Config::default(), Path::new("c.jpg"), &scene(&["a.jpg:0.7", "art/b.jpg:2"]));
-        assert!(text.contains("stylize c.jpg --style a.jpg:0.7 --style b.jpg:2 {"), "{text}");
+/// Tells what fits into the time.
+fn say_fitted(options: &Options, seconds: f64, fitted: &Fitted) {
+    if !options.quiet {
+        let plural = if fitted.iterations == 1 { "" } else { "s" };
+        say::note(format_args!(
+            "{}: {} iteration{plural}, done after about {}",
+            duration(seconds),
+            fitted.iterations,
+            duration(fitted.seconds)
+        ));
     }
+}
+
+/// A configuration with so many iterations as fit, where a time is asked for.
+///
+/// # Errors
+/// As [`time::fit`].
+pub fn in_time(options: &Options, config: Config, scene: &Scene, sizes: &Sizes, start: Instant) -> Result<Config> {
+    let Some(seconds) = options.finer.time else { return Ok(config) };
+    let fitted = time::fit(&config, &options.content, scene, sizes, seconds, start)?;
+    say_fitted(options, seconds, &fitted);
+    Ok(Config { iterations: Some(fitted.iterations), ..config })
 }

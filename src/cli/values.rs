@@ -1,15 +1,17 @@
 //! How a word on the command line becomes a value.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use impasto::bench::Part;
 use impasto::bench::report::Format;
-use impasto::config::{CanvasKind, Init, Moments, OptimizerKind, Precision, Preset, ScaleRule, Schedule, Tone};
+use impasto::config::text;
+pub use impasto::config::text::{memory, pixels, scale, scale_rule, schedule, side, until};
+use impasto::config::{CanvasKind, Init, Moments, OptimizerKind, Precision, Preset, Tone};
 use impasto::kernels::conv::Algorithm;
-use impasto::objective::Statistic;
-use impasto::vgg::Pooling;
+use impasto::objective::{ContentLoss, Statistic, Variation};
+use impasto::picture::OutputFormat;
+use impasto::vgg::{Border, Pooling};
 
 /// Parser of a word out of a list of (word, help, value).
 fn one_of<T: Copy + Send + Sync + 'static>(
@@ -34,6 +36,21 @@ const POOLINGS: &[(&str, &str, Pooling)] = &[
     ("avg", "the mean of four, as in the papers: smoother, and smaller from layer to layer", Pooling::Avg),
     ("avg2", "twice the mean, about as large as the largest", Pooling::Avg2),
     ("l2", "the root of four squares, times 0.78, which is so too", Pooling::L2),
+];
+
+const BORDERS: &[(&str, &str, Border)] = &[
+    ("zero", "black, as the network was trained: a rim may show", Border::Zero),
+    ("replicate", "the edge's own colours, for the first convolution: no rim", Border::Replicate),
+];
+
+const CONTENT_LOSSES: &[(&str, &str, ContentLoss)] = &[
+    ("sum", "½ Σ (F − P)², as in the papers: its weight depends on the size", ContentLoss::Sum),
+    ("mean", "the mean of (F − P)²", ContentLoss::Mean),
+];
+
+const TV_LOSSES: &[(&str, &str, Variation)] = &[
+    ("sum", "Σ |∇x|² over four neighbours, as in the papers: its weight depends on the size", Variation::Sum),
+    ("mean", "the mean over nine points, diagonals included", Variation::Mean),
 ];
 
 const CANVASES: &[(&str, &str, CanvasKind)] = &[
@@ -90,6 +107,33 @@ pub fn pooling() -> impl TypedValueParser<Value = Pooling> {
     one_of(POOLINGS)
 }
 
+pub fn border() -> impl TypedValueParser<Value = Border> {
+    one_of(BORDERS)
+}
+
+/// The values of `--border`, explained after `help`.
+pub fn borders(help: &str) -> String {
+    listed(help, BORDERS)
+}
+
+pub fn content_loss() -> impl TypedValueParser<Value = ContentLoss> {
+    one_of(CONTENT_LOSSES)
+}
+
+/// The values of `--content-loss`, explained after `help`.
+pub fn content_losses(help: &str) -> String {
+    listed(help, CONTENT_LOSSES)
+}
+
+pub fn tv_loss() -> impl TypedValueParser<Value = Variation> {
+    one_of(TV_LOSSES)
+}
+
+/// The values of `--tv-loss`, explained after `help`.
+pub fn tv_losses(help: &str) -> String {
+    listed(help, TV_LOSSES)
+}
+
 pub fn canvas() -> impl TypedValueParser<Value = CanvasKind> {
     one_of(CANVASES)
 }
@@ -130,21 +174,6 @@ pub fn statistic() -> impl TypedValueParser<Value = Statistic> {
 /// The values of `--statistic`, explained after `help`.
 pub fn statistics(help: &str) -> String {
     listed(help, &Statistic::ALL.map(|statistic| (statistic.name(), statistic.summary(), statistic)))
-}
-
-/// A size and its iterations: `128:250`.
-pub fn scale(text: &str) -> Result<ScaleRule, String> {
-    let rule = text.split_once(':').and_then(|(size, iterations)| {
-        Some(ScaleRule { size: size.trim().parse().ok()?, iterations: iterations.trim().parse().ok()? })
-    });
-    rule.ok_or_else(|| "give SIZE:ITERATIONS, small to large, as in 128:250,256:150,512:50".into())
-}
-
-/// The share of the learning rate at the end of a scale, and perhaps another for the last: `0.3` or `0.3:0.05`.
-pub fn schedule(text: &str) -> Result<Schedule, String> {
-    let (end, last) = text.split_once(':').unwrap_or((text, text));
-    let course = end.parse().ok().zip(last.parse().ok()).map(|(end, last)| Schedule { end, last });
-    course.ok_or_else(|| "give END or END:LAST, as in 0.3:0.05".into())
 }
 
 pub fn precision() -> impl TypedValueParser<Value = Precision> {
@@ -222,39 +251,53 @@ pub fn thread_count() -> impl TypedValueParser<Value = u64> {
     clap::value_parser!(u64).range(0..=super::options::MOST_THREADS)
 }
 
-/// `content`, `matched`, `noise`, or else a file.
+/// `content`, `matched`, `noise`, `blend:0.3`, or else a file, of whatever name.
 pub fn init() -> impl TypedValueParser<Value = Init> {
-    clap::builder::PathBufValueParser::new().map(|path: PathBuf| match path.to_str() {
-        Some("content") => Init::Content,
-        Some("matched") => Init::Matched,
-        Some("noise") => Init::Noise,
-        _ => Init::File(path),
+    clap::builder::PathBufValueParser::new().try_map(|path: PathBuf| match path.to_str() {
+        Some(text) => text::init(text),
+        None => Ok(Init::File(path)),
     })
 }
 
-/// A number of pixels: `250000`, `100M`, `1.5MP`.
-pub fn pixels(text: &str) -> Result<u64, String> {
-    let upper = text.to_ascii_uppercase();
-    let digits = upper.strip_suffix("MP").or_else(|| upper.strip_suffix('M'));
-    let count = match digits {
-        Some(millions) => f64::from_str(millions).ok().map(|m| m * 1e6).filter(|p| (1.0..1e15).contains(p)),
-        None => u64::from_str(&upper).ok().filter(|&count| count > 0).map(|count| count as f64),
-    };
-    count.map(|count| count.round() as u64).ok_or_else(|| "give a number of pixels, such as 250000 or 100M".into())
+/// The formats that pictures are written in.
+const OUTPUT_FORMATS: &[(&str, &str, OutputFormat)] = &[
+    ("png", "lossless, 8 or 16 bits", OutputFormat::Png),
+    ("jpg", "small", OutputFormat::Jpeg),
+    ("webp", "lossless, 8 bits", OutputFormat::WebP),
+    ("tif", "lossless, 8 or 16 bits", OutputFormat::Tiff),
+];
+
+pub fn output_format() -> impl TypedValueParser<Value = OutputFormat> {
+    one_of(OUTPUT_FORMATS)
 }
 
-/// Bytes of memory: `2G`, `1.5GB`, `500M`, 2000000000; powers of ten, as memory is sold.
-pub fn memory(text: &str) -> Result<u64, String> {
-    let upper = text.to_ascii_uppercase();
-    let number = upper.strip_suffix('B').unwrap_or(&upper);
-    let units = [('T', 1e12), ('G', 1e9), ('M', 1e6), ('K', 1e3)];
-    let scaled = units.iter().find_map(|(unit, factor)| Some((number.strip_suffix(*unit)?, *factor)));
-    let count = match scaled {
-        Some((digits, factor)) => f64::from_str(digits).ok().map(|count| count * factor),
-        None => u64::from_str(number).ok().map(|count| count as f64),
-    };
-    let count = count.filter(|count| (1.0..1e18).contains(count)).map(|count| count.round() as u64);
-    count.ok_or_else(|| "give a number of bytes, such as 2G or 500M".into())
+/// The word for an output format.
+pub fn output_format_name(format: OutputFormat) -> &'static str {
+    OUTPUT_FORMATS.iter().find(|(.., known)| *known == format).expect("a word for each").0
+}
+
+/// Dots per inch, as many as every format can say.
+pub fn dpi(text: &str) -> Result<f64, String> {
+    let dpi = text.parse().ok().filter(|dpi| (1.0..=60_000.0).contains(dpi));
+    dpi.ok_or_else(|| "give dots per inch from 1 to 60000, such as 300".into())
+}
+
+/// A time in seconds: `60s`, `10m`, `1h30m`, `90`.
+pub fn time(text: &str) -> Result<f64, String> {
+    let wrong = || "give a time, such as 60s, 10m or 1h30m".to_owned();
+    let lower = text.to_ascii_lowercase();
+    let mut seconds = 0.0;
+    for part in lower.split_inclusive(['h', 'm', 's']) {
+        let unit = [('h', 3600.0), ('m', 60.0), ('s', 1.0)].into_iter().find(|(unit, _)| part.ends_with(*unit));
+        let (digits, factor) = match unit {
+            Some((unit, factor)) => (part.trim_end_matches(unit), factor),
+            None if part.len() == lower.len() => (part, 1.0),
+            None => return Err(wrong()),
+        };
+        let count: f64 = digits.trim().parse().map_err(|_| wrong())?;
+        seconds += count * factor;
+    }
+    (seconds > 0.0 && seconds < 1e9).then_some(seconds).ok_or_else(wrong)
 }
 
 /// Seconds, with fractions.
@@ -269,48 +312,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pixels_are_counted_singly_or_in_millions() {
-        assert_eq!(pixels("100000000"), Ok(100_000_000));
-        assert_eq!(pixels("100M"), Ok(100_000_000));
-        assert_eq!(pixels("100MP"), Ok(100_000_000));
-        assert_eq!(pixels("1.5mp"), Ok(1_500_000));
-        for wrong in ["", "M", "0", "-1", "0M", "infM", "nan", "NaNM", "1e400M", "12K", "1.5"] {
-            assert!(pixels(wrong).is_err(), "{wrong}");
+    fn a_time_is_a_sum_of_hours_minutes_and_seconds() {
+        for (text, seconds) in [("60s", 60.0), ("90", 90.0), ("1h30m", 5400.0), ("0.5M", 30.0), ("1m 30s", 90.0)] {
+            assert_eq!(time(text), Ok(seconds), "{text}");
+        }
+        for wrong in ["", "s", "0s", "-5s", "1h30", "5 days", "infs", "nan", "1e30h"] {
+            assert!(time(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
-    fn bytes_are_counted_singly_or_in_powers_of_ten() {
-        for (text, bytes) in [
-            ("2G", 2_000_000_000),
-            ("2gb", 2_000_000_000),
-            ("1.5G", 1_500_000_000),
-            ("500M", 500_000_000),
-            ("64k", 64_000),
-            ("123456789", 123_456_789),
-            ("1T", 1_000_000_000_000),
-        ] {
-            assert_eq!(memory(text), Ok(bytes), "{text}");
-        }
-        for wrong in ["", "G", "B", "0", "-1", "-2G", "infG", "nan", "1e400M", "2GiB", "1.5", "2 G"] {
-            assert!(memory(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn scales_and_courses_are_read_as_the_tables_show_them() {
-        assert_eq!(scale("128:250"), Ok(ScaleRule { size: 128, iterations: 250 }));
-        assert_eq!(schedule("0.3:0.05"), Ok(Schedule { end: 0.3, last: 0.05 }));
-        assert_eq!(schedule("1"), Ok(Schedule::CONSTANT));
-        for wrong in ["", "128", "128:", "x:3", "128:2.5", "-1:3"] {
-            assert!(scale(wrong).is_err(), "{wrong}");
-        }
-        assert!(schedule("0.3:").is_err() && schedule("fast").is_err());
+    fn dots_per_inch_are_such_as_a_file_can_say() {
+        assert_eq!((dpi("300"), dpi("72.5")), (Ok(300.0), Ok(72.5)));
+        assert!(["0", "-1", "inf", "NaN", "1e9", "many"].iter().all(|wrong| dpi(wrong).is_err()));
     }
 
     #[test]
     fn a_word_on_the_command_line_is_the_word_in_the_trace() {
         assert!(POOLINGS.iter().all(|(word, _, value)| *word == name(value)));
+        assert!(BORDERS.iter().all(|(word, _, value)| *word == name(value)));
+        assert!(CONTENT_LOSSES.iter().all(|(word, _, value)| *word == name(value)));
+        assert!(TV_LOSSES.iter().all(|(word, _, value)| *word == name(value)));
         assert!(PRECISIONS.iter().all(|(word, _, value)| *word == name(value)));
         assert!(CANVASES.iter().all(|(word, _, value)| *word == name(value)));
         assert!(OPTIMIZERS.iter().all(|(word, _, value)| *word == name(value)));

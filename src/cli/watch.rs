@@ -1,15 +1,18 @@
 //! Everyone who looks at a run's steps, in one place: the display, the trace,
-//! the previews and the table, and the signals that stop it.
+//! the previews, the losses and the table, and the signals that stop it.
 
 use std::ops::ControlFlow;
 
 use impasto::transfer::Step;
 use impasto::{Error, Result};
 
+use super::keeper::Asked;
+use super::live::Live;
 use super::previews::Previews;
 use super::progress::Progress;
 use super::report::Table;
 use super::signals::{Signal, Signals};
+use super::summary::Losses;
 use super::trace::Trace;
 
 /// The run's callback and what it has gathered.
@@ -17,6 +20,12 @@ pub struct Watch {
     pub progress: Progress,
     pub trace: Option<Trace>,
     pub previews: Option<Previews>,
+    pub live: Option<Live>,
+    /// What was asked for: pictures on the way are described by it.
+    pub asked: Asked,
+    pub losses: Losses,
+    /// After which iteration to stop, if before the last.
+    pub stop_after: Option<u32>,
     pub signals: Signals,
     pub table: Table,
     /// The first result beside the picture that could not be written. It ends
@@ -31,18 +40,26 @@ impl Watch {
     pub fn step(&mut self, step: &Step<'_>) -> ControlFlow<()> {
         self.progress.step(step);
         self.table.step(step);
+        self.losses.step(step);
         if let Some(Err(error)) = self.trace.as_mut().map(|trace| trace.step(step)) {
             self.trace = None;
             self.keep(error);
         }
-        if let Some(Err(error)) = self.previews.as_ref().map(|previews| previews.step(step)) {
+        if let Some(Err(error)) =
+            self.previews.as_ref().map(|previews| previews.step(step, |i| self.asked.on_the_way(i)))
+        {
             self.previews = None;
             self.keep(error);
         }
+        if let Some(Err(error)) = self.live.as_mut().map(|live| live.step(step)) {
+            self.live = None;
+            self.keep(error);
+        }
         self.stopped_by = self.signals.received();
-        match self.stopped_by {
-            Some(_) => ControlFlow::Break(()),
-            None => ControlFlow::Continue(()),
+        if self.stopped_by.is_some() || self.stop_after.is_some_and(|last| step.iteration >= last) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
         }
     }
 

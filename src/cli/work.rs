@@ -15,11 +15,13 @@ use impasto::{Engine, Error, Result};
 
 use super::eta::Work;
 use super::keeper::{Asked, Keeper};
+use super::live::Live;
 use super::previews::Previews;
 use super::progress::Progress;
 use super::report::duration;
 use super::signals::Signals;
 use super::styles::MaskSource;
+use super::summary::{self, Losses};
 use super::trace::{Header, Source, StyleSource, Trace};
 use super::watch::Watch;
 use super::{details, paths, say};
@@ -28,36 +30,64 @@ use super::{details, paths, say};
 pub struct Job {
     pub asked: Asked,
     pub config: Config,
-    pub save: SaveOptions,
     /// Of the pictures as they were read.
     pub inputs: Sizes,
     pub scales: Vec<Scale>,
     pub checkpoint: Option<PathBuf>,
-    pub quiet: bool,
+    pub report: Report,
     pub verbose: bool,
+    /// After which iteration to stop, if before the last.
+    pub stop_after: Option<u32>,
+    /// The engine, if there is one already.
+    pub engine: Option<Engine>,
+}
+
+/// What is told of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// Nothing but errors.
+    Nothing,
+    /// Progress; in the end a table, and a line.
+    Lines,
+    /// Progress alone.
+    Progress,
+    /// Progress, unless quiet; in the end an object of JSON.
+    Json {
+        /// No progress.
+        quiet: bool,
+    },
+}
+
+impl Report {
+    fn is_quiet(self) -> bool {
+        matches!(self, Report::Nothing | Report::Json { quiet: true })
+    }
 }
 
 impl Job {
     /// Iterations in all scales.
-    fn iterations(&self) -> u32 {
+    pub fn iterations(&self) -> u32 {
         self.scales.iter().map(|scale| scale.iterations).sum()
     }
 }
 
 /// Does it; `from` is the checkpoint it goes on from, and whether it may be one
 /// of another kind of CPU.
-pub fn run(job: Job, from: Option<(&Checkpoint, bool)>, start: Instant) -> Result<u8> {
+pub fn run(mut job: Job, from: Option<(&Checkpoint, bool)>, start: Instant) -> Result<u8> {
     let mut watch = watch(&job, from.map(|(checkpoint, _)| checkpoint))?;
-    let outcome = make(&job, &mut watch, from);
+    let outcome = make(&mut job, &mut watch, from);
     watch.progress.finish();
     let outcome = outcome?;
-    if let Err(error) = picture::save(&outcome.picture, &job.asked.output, &job.save) {
-        return Err(elsewhere(&job, &outcome, error));
+    let stopped = (!matches!(outcome.end, End::Finished)).then_some(outcome.iterations);
+    let save = job.asked.described(stopped);
+    if let Err(error) = picture::save(&outcome.picture, &job.asked.output, &save) {
+        return Err(elsewhere(&job, &outcome, &save, error));
     }
-    if !job.quiet {
-        say::text(watch.table.lines())?;
-        say::text(closing_line(&job, &outcome, start.elapsed().as_secs_f64()))?;
+    if let Some(live) = watch.live.take() {
+        let written = live.write(&outcome.picture);
+        watch.note(written);
     }
+    tell(&job, &watch, &outcome, start.elapsed().as_secs_f64())?;
     if job.verbose {
         details::after();
     }
@@ -65,9 +95,11 @@ pub fn run(job: Job, from: Option<(&Checkpoint, bool)>, start: Instant) -> Resul
 }
 
 /// The run, from where it begins to where it ends.
-fn make(job: &Job, watch: &mut Watch, from: Option<(&Checkpoint, bool)>) -> Result<Outcome> {
-    let config = &job.config;
-    let engine = Engine::new(config.weights.as_deref(), config.threads, NonZeroUsize::MIN)?;
+fn make(job: &mut Job, watch: &mut Watch, from: Option<(&Checkpoint, bool)>) -> Result<Outcome> {
+    let engine = job.engine.take();
+    let (job, config) = (&*job, &job.config);
+    let new = || Engine::new(config.weights.as_deref(), config.threads, NonZeroUsize::MIN);
+    let engine = engine.map_or_else(new, Ok)?;
     engine.share(|| {
         let plan = engine.plan_of(config, job.scales.clone(), &job.inputs)?;
         if job.verbose {
@@ -157,8 +189,10 @@ fn check_room(job: &Job, plan: &Plan) -> Result<()> {
         files::check_room(path, bytes).map_err(|cause| Error::Usage(format!("{}: {cause}", path.display())))
     };
     // Hardly a format makes a painting smaller than a twentieth of itself: what is refused would have failed.
-    let raw = plan.last().pixels() as u64 * if job.asked.sixteen_bit { 6 } else { 3 };
-    check(&job.asked.output, raw / 20)?;
+    let raw = plan.last().pixels() as u64 * if job.asked.save.sixteen_bit { 6 } else { 3 };
+    if !picture::is_standard(&job.asked.output) {
+        check(&job.asked.output, raw / 20)?;
+    }
     match &job.checkpoint {
         // The earlier one stays until the later one is written.
         Some(path) => check(path, 2 * plan.checkpoint),
@@ -167,6 +201,9 @@ fn check_room(job: &Job, plan: &Plan) -> Result<()> {
 }
 
 fn steps(run: &mut Run<'_>, watch: &mut Watch, mut keeper: Option<&mut Keeper<'_>>) -> Result<End> {
+    if watch.stop_after == Some(0) {
+        return Ok(End::Stopped);
+    }
     loop {
         match run.step()? {
             Some(step) => {
@@ -185,10 +222,13 @@ fn steps(run: &mut Run<'_>, watch: &mut Watch, mut keeper: Option<&mut Keeper<'_
 
 /// Saves a picture that could not be written where it belongs beside the input, or among the temporary files, and says
 /// where.
-fn elsewhere(job: &Job, outcome: &Outcome, error: Error) -> Error {
-    let name = job.asked.output.file_name().unwrap_or_default();
-    let places = [job.asked.content.with_file_name(name), std::env::temp_dir().join(name)].map(paths::unused);
-    match (places.into_iter().find(|place| picture::save(&outcome.picture, place, &job.save).is_ok()), error) {
+fn elsewhere(job: &Job, outcome: &Outcome, save: &SaveOptions, error: Error) -> Error {
+    let Asked { content, scene, output, .. } = &job.asked;
+    let default = || paths::default_output(content, scene.styles.iter().map(|style| style.path.as_path()));
+    let name = if picture::is_standard(output) { default() } else { output.clone() };
+    let name = name.file_name().unwrap_or_default();
+    let places = [content.with_file_name(name), std::env::temp_dir().join(name)].map(paths::unused);
+    match (places.into_iter().find(|place| picture::save(&outcome.picture, place, save).is_ok()), error) {
         (Some(place), Error::Output { path, cause }) => {
             Error::Output { path, cause: format!("{cause}; the picture is in {}", place.display()) }
         }
@@ -201,7 +241,7 @@ fn watch(job: &Job, from: Option<&Checkpoint>) -> Result<Watch> {
     let previews = asked
         .previews
         .as_ref()
-        .and_then(|(every, output)| Some(Previews::resume(NonZeroU32::new(*every)?, output.clone(), job.save.clone())));
+        .and_then(|(every, output)| Some(Previews::resume(NonZeroU32::new(*every)?, output.clone())));
     let trace = asked.trace.as_ref().map(|path| {
         let content = Source::new(&asked.content, job.inputs.content);
         let styles = asked.scene.styles.iter().zip(&job.inputs.styles);
@@ -213,18 +253,47 @@ fn watch(job: &Job, from: Option<&Checkpoint>) -> Result<Watch> {
         }
     });
     let trace = trace.transpose()?;
-    let progress = Progress::new(job.quiet, work(job), from.map_or(0, |checkpoint| checkpoint.header.iteration));
+    let progress =
+        Progress::new(job.report.is_quiet(), work(job), from.map_or(0, |checkpoint| checkpoint.header.iteration));
     let voice = progress.voice();
     let signals = Signals::install(move |line| voice.note(line)).unwrap_or_else(|cause| {
         progress.note(format_args!("warning: Ctrl-C will not save the picture so far: {cause}"));
         Signals::default()
     });
-    Ok(Watch { trace, previews, progress, signals, table: asked.table.clone(), failure: None, stopped_by: None })
+    Ok(Watch {
+        trace,
+        previews,
+        live: asked.live.clone().map(Live::new),
+        asked: asked.clone(),
+        losses: Losses::default(),
+        stop_after: job.stop_after,
+        progress,
+        signals,
+        table: asked.table.clone(),
+        failure: None,
+        stopped_by: None,
+    })
 }
 
 fn work(job: &Job) -> Vec<Work> {
     let work = |scale: &Scale| Work { pixels: scale.pixels() as u64, iterations: scale.iterations };
     job.scales.iter().map(work).collect()
+}
+
+/// Tells what became of the run: on standard output, unless the picture is there.
+fn tell(job: &Job, watch: &Watch, outcome: &Outcome, seconds: f64) -> Result<()> {
+    match job.report {
+        Report::Nothing | Report::Progress => Ok(()),
+        Report::Json { .. } => say::text(summary::json(job, outcome, &watch.losses, watch.stopped_by, seconds)),
+        Report::Lines => {
+            let lines = watch.table.lines() + &closing_line(job, outcome, seconds);
+            if picture::is_standard(&job.asked.output) {
+                say::note(lines.trim_end());
+                return Ok(());
+            }
+            say::text(lines)
+        }
+    }
 }
 
 /// `out.png  512×384  300 iterations  2 min 5 s`
@@ -241,7 +310,7 @@ fn closing_line(job: &Job, outcome: &Outcome, seconds: f64) -> String {
 
 fn exit_code(job: &Job, watch: Watch, outcome: Outcome) -> Result<u8> {
     let note = |line: String| {
-        if !job.quiet {
+        if !job.report.is_quiet() {
             say::note(line);
         }
     };

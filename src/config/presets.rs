@@ -188,6 +188,7 @@ fn paper() -> Config {
         style_scale: 1.0,
         scales: Scales::Single(60),
         iterations: None,
+        until: None,
         content_loss: ContentLoss::Sum,
         content_layers: layers(&[(Layer::relu(3, 3), 1.0)]),
         content_weight: 5e-9,

@@ -5,8 +5,7 @@
 //! runs under allocation limits and with its panics contained: a picture from
 //! strangers can be refused, but cannot take the program down.
 
-use std::fs::File;
-use std::io::{Cursor, ErrorKind, Read};
+use std::io::Cursor;
 use std::path::Path;
 
 use image::metadata::Orientation;
@@ -14,10 +13,11 @@ use image::{ColorType, ImageDecoder, ImageError, ImageFormat, ImageReader, Limit
 use ndarray::{Array, Array3, Axis, Dimension, RemoveAxis};
 
 use super::Picture;
+use super::code_points;
 use super::color::{Model, ToSrgb, unit};
 use super::contain::contain;
 use super::pixels::Original;
-use super::{jpeg, orientation, tiff};
+use super::{jpeg, orientation, source, tiff};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::vgg::SMALLEST_SIDE;
@@ -32,8 +32,6 @@ const BYTES_PER_PIXEL: u64 = 16;
 pub(super) fn memory_for(pixels: u64) -> u64 {
     pixels.saturating_mul(BYTES_PER_PIXEL).saturating_add(WORKING_MEMORY)
 }
-
-const FORMATS: &str = "JPEG, PNG, WebP, TIFF, BMP, GIF, QOI or PNM";
 
 /// Reads the picture at `path`: any of JPEG (grey, colour, ink), PNG, WebP,
 /// TIFF, BMP, GIF (its first frame), QOI and PNM, told by content.
@@ -62,6 +60,14 @@ pub fn open(path: &Path, max_pixels: u64) -> Result<Original> {
     original.map_err(|refusal| refusal.into_error(path))
 }
 
+/// The bytes of the file at `path`, if it begins as a picture does.
+///
+/// # Errors
+/// Those of [`load`] that reading gives rise to.
+pub(super) fn bytes(path: &Path, max_pixels: u64) -> Result<Vec<u8>> {
+    source::read(path, max_pixels).map_err(|cause| Error::Picture { path: path.to_owned(), cause })
+}
+
 /// Height and width that [`load`] would give the picture at `path`: what its header states, the way it should be looked at.
 ///
 /// # Errors
@@ -80,7 +86,7 @@ fn contained<T>(
     wanted: Wanted,
     work: impl FnOnce(Raster) -> Result<T, Refusal>,
 ) -> Result<T, Refusal> {
-    let file = read(path, max_pixels)?;
+    let file = source::read(path, max_pixels)?;
     let bounds = Bounds { path, max_pixels, wanted };
     contain(|| work(decode(file, &bounds)?)).unwrap_or_else(|panic| {
         let cause = format!("the decoder gave up on this file ({panic}): open it in an image editor and save it again");
@@ -314,48 +320,8 @@ pub(super) fn buffer<T: Clone + Default>(length: u64) -> Result<Vec<T>, String> 
         .ok_or_else(|| format!("decoding needs {length} values in memory, more than there is: use a smaller picture"))
 }
 
-/// The whole file, if its first bytes are those of a picture.
-///
-/// Looking at them first keeps devices and mistaken gigabytes out of memory.
-fn read(path: &Path, max_pixels: u64) -> Result<Vec<u8>, String> {
-    let mut file = File::open(path).map_err(unreadable)?;
-    if file.metadata().map_err(unreadable)?.is_dir() {
-        return Err("is a directory: give a picture file".into());
-    }
-    let mut bytes = Vec::new();
-    file.by_ref().take(16).read_to_end(&mut bytes).map_err(unreadable)?;
-    format_of(&bytes)?;
-    let most = memory_for(max_pixels);
-    file.take(most).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 >= most {
-        return Err(format!("the file is larger than {most} bytes: use a smaller picture, or raise --max-pixels"));
-    }
-    Ok(bytes)
-}
-
-fn unreadable(error: std::io::Error) -> String {
-    match error.kind() {
-        ErrorKind::NotFound => "no such file: check the path".into(),
-        ErrorKind::PermissionDenied => "may not be read: check the file's permissions".into(),
-        _ => format!("cannot be read ({error}): check the file and its disk"),
-    }
-}
-
-fn format_of(start: &[u8]) -> Result<ImageFormat, String> {
-    match image::guess_format(start) {
-        // BigTIFF, which `image` does not know by its first bytes.
-        _ if start.starts_with(b"II\x2b\0") || start.starts_with(b"MM\0\x2b") => Ok(ImageFormat::Tiff),
-        _ if start.is_empty() => Err("the file is empty: copy it again from its source".into()),
-        Ok(format) if format.reading_enabled() => Ok(format),
-        Ok(format) => {
-            Err(format!("is a picture of a format that cannot be read ({format:?}): convert it to {FORMATS}"))
-        }
-        Err(_) => Err(format!("is not a picture that can be read: give a {FORMATS} file")),
-    }
-}
-
 fn decode(file: Vec<u8>, bounds: &Bounds<'_>) -> Result<Raster, Refusal> {
-    let format = format_of(&file[..file.len().min(16)])?;
+    let format = source::format_of(&file[..file.len().min(16)])?;
     if format == ImageFormat::Jpeg {
         return jpeg::decode(&file, bounds);
     }
@@ -383,7 +349,10 @@ fn decode(file: Vec<u8>, bounds: &Bounds<'_>) -> Result<Raster, Refusal> {
         }
     };
     bounds.memory(sides, color_type.bytes_per_pixel().into(), color_type.has_alpha(), orientation)?;
-    let icc = decoder.icc_profile().ok().flatten();
+    let icc = match format {
+        ImageFormat::Png => code_points::profile_of_png(&file),
+        _ => decoder.icc_profile().ok().flatten(),
+    };
     let (model, has_alpha) = match color_type.channel_count() {
         1 => (Model::Grey, false),
         2 => (Model::Grey, true),

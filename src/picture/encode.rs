@@ -8,26 +8,32 @@ use std::borrow::Cow;
 use std::io::{Seek, Write};
 use std::path::Path;
 
-use image::codecs::jpeg::JpegEncoder;
+use image::codecs::jpeg::{JpegEncoder, PixelDensity};
 use image::codecs::webp::WebPEncoder;
 use image::{ExtendedColorType, ImageEncoder};
+use serde::{Deserialize, Serialize};
 use tiff::encoder::colortype::{ColorType as TiffColor, RGB8, RGB16, RGBA8, RGBA16};
-use tiff::encoder::{Compression, DeflateLevel, Predictor, TiffEncoder, TiffValue};
-use tiff::tags::{ExtraSamples, Tag, Type};
+use tiff::encoder::{Compression, DeflateLevel, Predictor, Rational, TiffEncoder, TiffValue};
+use tiff::tags::{ExtraSamples, ResolutionUnit, Tag, Type};
 
 use super::Picture;
 use super::color::srgb_profile;
+use super::{exif, is_standard};
 use crate::error::{Error, Result};
 
 /// JPEG quality: at 95 with full colour resolution the eye finds no trace of it.
 const JPEG_QUALITY: u8 = 95;
 
+/// PNG counts dots by the metre.
+pub(super) const METRES_PER_INCH: f64 = 0.0254;
+
 /// A format a picture can be written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum OutputFormat {
     /// PNG: lossless, 8 or 16 bits, opacity.
     Png,
-    /// JPEG: quality 95, no colour subsampling (4:4:4), opacity flattened onto white.
+    /// JPEG: quality 95 unless told otherwise, no colour subsampling (4:4:4), opacity flattened onto white.
     Jpeg,
     /// WebP: lossless, 8 bits, opacity.
     WebP,
@@ -54,6 +60,19 @@ impl OutputFormat {
         }
     }
 
+    /// The format of a picture that is written to `path`: as the options say, or as its extension does; PNG for `-`,
+    /// standard output.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] listing the known extensions.
+    pub fn of(path: &Path, options: &SaveOptions) -> Result<Self> {
+        match options.format {
+            Some(format) => Ok(format),
+            None if is_standard(path) => Ok(OutputFormat::Png),
+            None => Self::from_path(path),
+        }
+    }
+
     /// Whether the format can hold sixteen bits per channel.
     #[must_use]
     pub fn holds_sixteen_bits(self) -> bool {
@@ -73,11 +92,18 @@ impl OutputFormat {
 }
 
 /// How a picture is written.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SaveOptions {
+    /// The format; `None` is what the name's extension says.
+    pub format: Option<OutputFormat>,
     /// Sixteen bits per channel instead of eight (PNG and TIFF).
     pub sixteen_bit: bool,
-    /// A text stored in the file, such as the recipe of the picture (PNG and TIFF; the others go without).
+    /// JPEG's quality, 1 to 100; `None` is 95, at which the eye finds no trace of it.
+    pub quality: Option<u8>,
+    /// Dots per inch at which the file asks to be printed.
+    pub dpi: Option<f64>,
+    /// A text stored in the file, such as the recipe of the picture: PNG's Description, ImageDescription in TIFF and in the
+    /// EXIF of the others. [`super::metadata`] finds it there.
     pub description: Option<String>,
 }
 
@@ -94,14 +120,26 @@ pub(super) fn write(
         OutputFormat::Png => write_png(picture, width, height, options, out).map_err(|e| e.to_string()),
         OutputFormat::Tiff => write_tiff(picture, width, height, options, out).map_err(|e| e.to_string()),
         OutputFormat::Jpeg => {
-            let encoder = JpegEncoder::new_with_quality(out, JPEG_QUALITY);
-            write_image(encoder, &on_white(picture), width, height)
+            let mut encoder = JpegEncoder::new_with_quality(out, options.quality.unwrap_or(JPEG_QUALITY));
+            if let Some(dpi) = options.dpi {
+                encoder.set_pixel_density(PixelDensity::dpi(dpi.round() as u16));
+            }
+            write_image(encoder, &on_white(picture), width, height, options)
         }
-        OutputFormat::WebP => write_image(WebPEncoder::new_lossless(out), picture, width, height),
+        OutputFormat::WebP => write_image(WebPEncoder::new_lossless(out), picture, width, height, options),
     }
 }
 
-fn write_image(mut encoder: impl ImageEncoder, picture: &Picture, width: u32, height: u32) -> Result<(), String> {
+fn write_image(
+    mut encoder: impl ImageEncoder,
+    picture: &Picture,
+    width: u32,
+    height: u32,
+    options: &SaveOptions,
+) -> Result<(), String> {
+    if let Some(exif) = exif::block(options.description.as_deref(), options.dpi) {
+        encoder.set_exif_metadata(exif).map_err(|e| e.to_string())?;
+    }
     if let Some(profile) = srgb_profile() {
         encoder.set_icc_profile(profile).map_err(|e| e.to_string())?;
     }
@@ -123,6 +161,10 @@ fn write_png(
     if let Some(text) = &options.description {
         encoder.add_itxt_chunk("Description".into(), text.clone())?;
     }
+    if let Some(dpi) = options.dpi {
+        let per_metre = (dpi / METRES_PER_INCH).round() as u32;
+        encoder.set_pixel_dims(Some(png::PixelDimensions { xppu: per_metre, yppu: per_metre, unit: png::Unit::Meter }));
+    }
     let mut writer = encoder.write_header()?;
     if options.sixteen_bit {
         let bytes: Vec<u8> = interleaved(picture, sixteen).into_iter().flat_map(u16::to_be_bytes).collect();
@@ -140,7 +182,7 @@ fn write_tiff(
     options: &SaveOptions,
     out: &mut (impl Write + Seek),
 ) -> tiff::TiffResult<()> {
-    let page = TiffPage { width, height, alpha: picture.alpha.is_some(), description: options.description.as_deref() };
+    let page = TiffPage { width, height, alpha: picture.alpha.is_some(), options };
     match (options.sixteen_bit, page.alpha) {
         (false, false) => page.write::<RGB8>(&interleaved(picture, eight), out),
         (false, true) => page.write::<RGBA8>(&interleaved(picture, eight), out),
@@ -153,7 +195,7 @@ struct TiffPage<'a> {
     width: u32,
     height: u32,
     alpha: bool,
-    description: Option<&'a str>,
+    options: &'a SaveOptions,
 }
 
 impl TiffPage<'_> {
@@ -172,7 +214,11 @@ impl TiffPage<'_> {
         if let Some(profile) = srgb_profile() {
             page.encoder().write_tag(Tag::IccProfile, profile.as_slice())?;
         }
-        if let Some(text) = self.description {
+        if let Some(dpi) = self.options.dpi {
+            let [n, d] = exif::rational(dpi);
+            page.resolution(ResolutionUnit::Inch, Rational { n, d });
+        }
+        if let Some(text) = &self.options.description {
             page.encoder().write_tag(Tag::ImageDescription, Utf8(text))?;
         }
         page.write_data(samples)
@@ -290,8 +336,9 @@ mod tests {
     fn a_description_travels_in_the_file() {
         let picture = Picture::from_rgb(Array3::from_elem((16, 16, 3), 0.5));
         let options = SaveOptions { description: Some("seed 7, “oil”".into()), ..SaveOptions::default() };
-        for format in [OutputFormat::Png, OutputFormat::Tiff] {
+        for format in [OutputFormat::Png, OutputFormat::Jpeg, OutputFormat::WebP, OutputFormat::Tiff] {
             assert!(holds(&bytes(&picture, format, &options), "7, “oil”".as_bytes()), "{format:?}");
+            assert!(!holds(&bytes(&picture, format, &SaveOptions::default()), b"Exif"), "{format:?}");
         }
     }
 }

@@ -15,6 +15,7 @@ use zune_jpeg::errors::DecodeErrors;
 
 use super::color::Model;
 use super::decode::{Bounds, Raster, Refusal, Samples, Sides, buffer};
+use super::metadata::sensible;
 use super::orientation;
 
 /// Decodes a whole JPEG file; its sides are judged before any pixel is decoded.
@@ -56,6 +57,24 @@ pub(super) fn components(
     let (_, sides, stored) = headers(stream)?;
     admit(sides, stored.num_components())?;
     pixels(stream, lenient().jpeg_set_out_colorspace(stored))
+}
+
+/// The block of EXIF in a file, if there is one.
+pub(super) fn exif(file: &[u8]) -> Option<Vec<u8>> {
+    headers(file).ok()?.0.exif().cloned()
+}
+
+/// Dots per inch that JFIF states, if it does and they are square.
+pub(super) fn dpi(file: &[u8]) -> Option<f64> {
+    let jfif = segments::application_data(file).find_map(|data| data.strip_prefix(b"JFIF\0"))?;
+    // Behind the version: the unit, and dots across and down.
+    let [_, _, unit, x1, x0, y1, y0, ..] = *jfif else { return None };
+    let factor = match unit {
+        1 => 1.0,
+        2 => 2.54,
+        _ => return None,
+    };
+    ([x1, x0] == [y1, y0]).then(|| factor * f64::from(u16::from_be_bytes([x1, x0]))).and_then(sensible)
 }
 
 /// Headers are read leniently: stray bytes between segments hurt nobody.

@@ -12,21 +12,27 @@
 //! Two rules hold throughout: nothing in a file makes the program panic or
 //! allocate without bound, and nothing is left behind when writing fails.
 
+mod code_points;
 mod color;
 mod contain;
 mod decode;
 mod directory;
 mod encode;
+mod exif;
 mod folder;
 mod jpeg;
 pub mod mask;
+mod metadata;
 mod orientation;
 mod output;
 pub mod palette;
 mod pixels;
 mod resize;
+mod source;
 mod tiff;
 pub mod tone;
+
+use std::path::Path;
 
 use ndarray::{Array2, Array3};
 
@@ -34,10 +40,17 @@ pub use decode::{check_sides, load, open, size};
 pub use encode::{OutputFormat, SaveOptions};
 pub use folder::pictures_in;
 pub use mask::Mask;
+pub use metadata::{Metadata, metadata};
 pub use output::{check_output, check_side, save};
 pub(crate) use pixels::bands;
 pub use pixels::{Original, Pixels};
 pub use resize::{Filter, fit, resize_map, resized, resized_alpha};
+
+/// Whether a path stands for standard input or output. A file of that name is `./-`.
+#[must_use]
+pub fn is_standard(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
 
 /// A picture in memory.
 ///

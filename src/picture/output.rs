@@ -5,10 +5,11 @@
 //! was there in one step ([`save`]): it is written beside its place and renamed,
 //! so that nobody ever sees half a picture, and a failure leaves the old one.
 
+use std::io::{self, Cursor, IsTerminal as _, Write as _};
 use std::path::Path;
 
-use super::Picture;
 use super::encode::{self, OutputFormat, SaveOptions};
+use super::{Picture, is_standard};
 use crate::error::{Error, Result};
 use crate::files::{check_place, same, target, write_whole};
 
@@ -21,19 +22,27 @@ use crate::files::{check_place, same, target, write_whole};
 /// [`Error::Usage`] with what stands in the way.
 pub fn check_output(path: &Path, options: &SaveOptions, inputs: &[&Path]) -> Result<()> {
     let usage = |cause: String| Error::Usage(format!("{}: {cause}", path.display()));
-    check_depth(path, OutputFormat::from_path(path)?, options)?;
+    check_options(path, OutputFormat::of(path, options)?, options)?;
+    if is_standard(path) {
+        if io::stdout().is_terminal() {
+            return Err(usage(
+                "a terminal shows no picture: send standard output to a file or a program, or name a file".into(),
+            ));
+        }
+        return Ok(());
+    }
     if let Some(input) = inputs.iter().find(|input| same(path, input)) {
         return Err(usage(format!("is the input picture {}: choose another name for the result", input.display())));
     }
     check_place(path).map_err(usage)
 }
 
-/// Checks that the format of `path` holds pictures whose longer side is so many pixels.
+/// Checks that the format of a picture at `path` holds pictures whose longer side is so many pixels.
 ///
 /// # Errors
 /// [`Error::Usage`] if it does not.
-pub fn check_side(path: &Path, longest: usize) -> Result<()> {
-    let most = OutputFormat::from_path(path)?.longest_side();
+pub fn check_side(path: &Path, options: &SaveOptions, longest: usize) -> Result<()> {
+    let most = OutputFormat::of(path, options)?.longest_side();
     if longest <= most {
         return Ok(());
     }
@@ -43,25 +52,39 @@ pub fn check_side(path: &Path, longest: usize) -> Result<()> {
     )))
 }
 
-/// Writes `picture` to `path` in the format its extension names, in one step:
+/// Writes `picture` to `path` in the format that the options or its extension name, in one step:
 /// whoever looks sees the old file or the whole new one.
 ///
 /// A new file has the permissions any new file has, a replaced one keeps its
 /// own, and a symbolic link goes on pointing at what it pointed at. JPEG shows
-/// transparent pixels as white; the other formats keep opacity.
+/// transparent pixels as white; the other formats keep opacity. `-` is standard output.
 ///
 /// # Errors
 /// [`Error::Usage`] for an unknown extension or sixteen bits in a format of
 /// eight, [`Error::Output`] where writing fails; nothing is left behind.
 pub fn save(picture: &Picture, path: &Path, options: &SaveOptions) -> Result<()> {
-    let format = OutputFormat::from_path(path)?;
-    check_depth(path, format, options)?;
+    let format = OutputFormat::of(path, options)?;
+    check_options(path, format, options)?;
     let wrap = |cause: String| Error::Output { path: path.to_owned(), cause };
-    check_side(path, picture.height().max(picture.width()))?;
+    check_side(path, options, picture.height().max(picture.width()))?;
+    if is_standard(path) {
+        // Standard output cannot go back, as some formats do.
+        let mut file = Cursor::new(Vec::new());
+        encode::write(picture, format, options, &mut file).map_err(wrap)?;
+        let mut out = io::stdout().lock();
+        let written = out.write_all(file.get_ref()).and_then(|()| out.flush());
+        return written.map_err(|error| Error::Output { path: "standard output".into(), cause: error.to_string() });
+    }
     write_whole(&target(path), |out| encode::write(picture, format, options, out)).map_err(wrap)
 }
 
-fn check_depth(path: &Path, format: OutputFormat, options: &SaveOptions) -> Result<()> {
+fn check_options(path: &Path, format: OutputFormat, options: &SaveOptions) -> Result<()> {
+    if let Some(quality) = options.quality.filter(|_| format != OutputFormat::Jpeg) {
+        let path = path.display();
+        return Err(Error::Usage(format!(
+            "{path}: --quality {quality} is for JPEG, and {format:?} loses nothing: leave it out, or write a .jpg"
+        )));
+    }
     if options.sixteen_bit && !format.holds_sixteen_bits() {
         let path = path.display();
         return Err(Error::Usage(format!(
@@ -113,6 +136,10 @@ mod tests {
         let deep = SaveOptions { sixteen_bit: true, ..plain };
         assert!(refusal(&at("new.jpg"), &deep, &[]).contains("16"));
         assert!(check_output(&at("new.tiff"), &deep, &[]).is_ok());
+        let named = SaveOptions { format: Some(OutputFormat::Jpeg), quality: Some(80), ..SaveOptions::default() };
+        assert!(check_output(&at("new"), &named, &[]).is_ok());
+        let lossy = SaveOptions { quality: Some(80), ..SaveOptions::default() };
+        assert!(refusal(&at("new.png"), &lossy, &[]).contains("--quality 80 is for JPEG"));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "checking leaves nothing behind");
     }
 
@@ -181,7 +208,8 @@ mod tests {
         let wide = Picture::from_rgb(Array3::zeros((1, 16_385, 3)));
         let error = save(&wide, &folder.path().join("wide.webp"), &SaveOptions::default()).unwrap_err();
         assert!(matches!(error, Error::Usage(_)) && error.to_string().contains("16385"), "{error}");
-        assert!(check_side(Path::new("a.webp"), 16_383).is_ok() && check_side(Path::new("a.tiff"), 100_000).is_ok());
+        let side = |name: &str, side: usize| check_side(Path::new(name), &SaveOptions::default(), side);
+        assert!(side("a.webp", 16_383).is_ok() && side("a.tiff", 100_000).is_ok());
         let error = save(&grey(), &folder.path().join("nowhere/new.png"), &SaveOptions::default()).unwrap_err();
         assert!(matches!(error, Error::Output { .. }), "{error}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);

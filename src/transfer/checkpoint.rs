@@ -99,7 +99,7 @@ impl Origin {
     pub fn here(plan: &Plan) -> Self {
         Origin {
             version: env!("CARGO_PKG_VERSION").into(),
-            instructions: format!("{} on {}", Isa::detect().name(), widest()),
+            instructions: instructions(),
             convolutions: plan.convolutions.clone(),
         }
     }
@@ -117,6 +117,12 @@ impl Origin {
                 (!same).then(|| "this machine computes convolutions by other algorithms".to_owned())
             })
     }
+}
+
+/// What decides how numbers are rounded here: the instruction set of our kernels, and the widest that the CPU has.
+#[must_use]
+pub fn instructions() -> String {
+    format!("{} on {}", Isa::detect().name(), widest())
 }
 
 /// The widest vectors of the CPU, which the libraries for matrices use whatever our own kernels do.

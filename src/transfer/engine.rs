@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::checkpoint::Checkpoint;
-use super::forecast;
+use super::forecast::{self, Seconds};
 use super::inputs::Inputs;
 use super::memory;
 use super::plan::{self, Machine, Plan, Scale};
@@ -152,7 +152,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Weights`].
-    pub fn forecast(&self, config: &Config, plan: &Plan) -> Result<Vec<f64>> {
+    pub fn forecast(&self, config: &Config, plan: &Plan) -> Result<Vec<Seconds>> {
         forecast::seconds(config, plan, &self.network(plan)?)
     }
 

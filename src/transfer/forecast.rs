@@ -26,16 +26,29 @@ const HEIGHT: usize = 128;
 
 /// Seconds of a scale.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Seconds {
+pub struct Seconds {
     /// Before its first iteration.
-    start: f64,
-    iteration: f64,
+    pub start: f64,
+    /// For each of them.
+    pub iteration: f64,
     /// To make the result, where it is the last.
-    finish: f64,
+    pub finish: f64,
+}
+
+impl Seconds {
+    /// Of so many iterations.
+    #[must_use]
+    pub fn of(self, iterations: u32) -> f64 {
+        self.start + self.iteration * f64::from(iterations) + self.finish
+    }
+
+    fn times(self, share: f64) -> Self {
+        Seconds { start: share * self.start, iteration: share * self.iteration, finish: share * self.finish }
+    }
 }
 
 /// Seconds that each scale of a plan takes on this machine, with these threads.
-pub(super) fn seconds(config: &Config, plan: &Plan, vgg: &Arc<Vgg>) -> Result<Vec<f64>> {
+pub(super) fn seconds(config: &Config, plan: &Plan, vgg: &Arc<Vgg>) -> Result<Vec<Seconds>> {
     let mut tried: Vec<(Scale, Cut, Seconds)> = Vec::new();
     let scales = plan.scales.iter().zip(&plan.cuts).enumerate().map(|(index, (scale, &cut))| {
         let part = part(scale, cut);
@@ -51,7 +64,7 @@ pub(super) fn seconds(config: &Config, plan: &Plan, vgg: &Arc<Vgg>) -> Result<Ve
         };
         let share = scale.pixels() as f64 / pixels;
         let finish = if index + 1 == plan.scales.len() { seconds.finish } else { 0.0 };
-        Ok(share * (seconds.start + finish + seconds.iteration * f64::from(scale.iterations)))
+        Ok(Seconds { finish, ..seconds }.times(share))
     });
     scales.collect()
 }
@@ -80,7 +93,7 @@ fn attempt(config: &Config, plan: &Plan, vgg: &Arc<Vgg>, part: &Scale, cut: Cut)
     // Some evaluations make new transports, and others do not.
     let cycle = if plan.goal.statistic == Statistic::Wasserstein { config.refresh } else { 1 };
     let scale = Scale { iterations: 1 + 2 * cycle, ..part.clone() };
-    let config = Config { init: Init::Content, ..config.clone() };
+    let config = Config { init: Init::Content, until: None, ..config.clone() };
     let plan = Plan { scales: vec![scale], cuts: vec![cut], ..plan.clone() };
     let scale = &plan.scales[0];
     let inputs = Inputs::of(&config, &plan, &waves(scale.height, scale.width));

@@ -9,6 +9,7 @@
 //!                          Objective: losses of x, and dx
 //!                          Optimizer: θ ← θ − …
 //!                          Average of the iterates               average.rs
+//!                          has the loss settled?                 settling.rs
 //!                          between scales: enlarge, add detail   detail.rs
 //!                          at the end: colours, calm, tone       calm.rs
 //! ```
@@ -32,6 +33,7 @@ mod memory;
 mod painted;
 pub mod plan;
 mod run;
+mod settling;
 pub mod sizes;
 mod step;
 
@@ -44,6 +46,7 @@ use crate::picture::Picture;
 
 pub use checkpoint::Checkpoint;
 pub use engine::Engine;
+pub use forecast::Seconds;
 pub use inputs::{Inputs, WithoutStyles};
 pub use memory::Memory;
 pub use painted::Group;

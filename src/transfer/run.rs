@@ -22,6 +22,7 @@ use super::detail::enlarge;
 use super::inputs::{Inputs, Pictures};
 use super::painted::{Group, by_region, seen_through};
 use super::plan::{self, Plan, Scale};
+use super::settling::Settling;
 use super::step::Step;
 use crate::config::{Config, Init, Moments};
 use crate::error::{Error, Result};
@@ -62,6 +63,7 @@ struct State {
     d_theta: Vec<f32>,
     optimizer: Optimizer,
     average: Option<Average>,
+    settling: Option<Settling>,
     pool: Pool,
 }
 
@@ -93,6 +95,9 @@ impl<'a> Run<'a> {
         state.objective.save(&mut saved);
         if let Some(average) = &state.average {
             average.save(&mut saved);
+        }
+        if let Some(settling) = &state.settling {
+            settling.save(&mut saved);
         }
         saved
     }
@@ -131,12 +136,12 @@ impl<'a> Run<'a> {
         if self.finished() {
             return Ok(None);
         }
-        if !is_last && (self.done >= self.scale().iterations || self.state.optimizer.finished()) {
+        if !is_last && self.at_the_end_of_its_scale() {
             self.grow()?;
         }
         let scale = self.scale().clone();
         // The measurement after the last update belongs to the last scale alone.
-        let measuring = self.done == scale.iterations || self.state.optimizer.finished();
+        let measuring = self.at_the_end_of_its_scale();
         let Some(evaluation) = self.state.evaluate(measuring, &self.listener) else { return Err(Error::Cancelled) };
         if let Some(what) = not_finite(&evaluation) {
             return Err(Error::Diverged { iteration: self.iteration + 1, what });
@@ -151,6 +156,7 @@ impl<'a> Run<'a> {
             iterations: self.plan.iterations(),
             scale: self.index as u32 + 1,
             scales: self.plan.scales.len() as u32,
+            done: self.done.min(scale.iterations),
             height: scale.height,
             width: scale.width,
             content: evaluation.content,
@@ -196,6 +202,12 @@ impl<'a> Run<'a> {
         inputs.into_finish().apply(Picture::from_rgb(state.into_picture().into_array()))
     }
 
+    /// Whether its scale needs no more iterations.
+    fn at_the_end_of_its_scale(&self) -> bool {
+        let settled = || self.state.settling.as_ref().is_some_and(Settling::settled);
+        self.done >= self.scale().iterations || self.state.optimizer.finished() || settled()
+    }
+
     fn scale(&self) -> &Scale {
         &self.plan.scales[self.index]
     }
@@ -205,6 +217,7 @@ impl<'a> Run<'a> {
         let (config, scale) = (self.config, &self.plan.scales[self.index + 1]);
         if scale.continues(self.scale()) {
             (self.index, self.done) = (self.index + 1, 0);
+            self.state.settling = config.until.map(Settling::new);
             return Ok(());
         }
         // The maps of the last scale go before those of this one come.
@@ -235,6 +248,7 @@ impl State {
             objective,
             d_theta: Vec::new(),
             average: config.average.map(|decay| Average::new(decay, picture.as_slice().len())),
+            settling: config.until.map(Settling::new),
             point: Point::new(&canvas, picture),
             canvas,
             optimizer,
@@ -260,6 +274,7 @@ impl State {
             d_theta: Vec::new(),
             optimizer: plan.method.load(theta.len(), found)?,
             average: average.transpose()?,
+            settling: config.until.map(|until| Settling::load(until, found)).transpose()?,
             point: Point::of(&canvas, theta, picture),
             canvas,
             pool: Pool::advised(prefer_huge),
@@ -281,6 +296,9 @@ impl State {
         }
         self.d_theta = self.canvas.pull_back(gradient);
         let told = self.optimizer.tell(self.point.variables_mut(), loss, &self.d_theta, rate);
+        if let Some(settling) = self.settling.as_mut().filter(|_| told == Told::Accepted) {
+            settling.add(loss);
+        }
         let mut average = self.average.as_mut().filter(|_| told == Told::Accepted);
         // Adam's next point is its next iterate. A line search's is a trial, and what it accepts has been evaluated.
         if let (Some(average), Optimizer::Lbfgs(lbfgs)) = (&mut average, &self.optimizer) {
@@ -381,12 +399,20 @@ fn initial(config: &Config, plan: &Plan, pictures: &Pictures) -> Result<FeatureM
         Init::Content => content.clone(),
         Init::Matched => pictures.matched(config, plan),
         Init::File(path) => picture::resized(&picture::open(path, config.max_pixels)?, height, width),
-        Init::Noise => {
-            let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
-            Picture::from_rgb(ndarray::Array3::from_shape_simple_fn((height, width, 3), || rng.random::<f32>()))
+        Init::Noise => noise(config.seed, height, width),
+        Init::Blend(share) => {
+            let mut blend = noise(config.seed, height, width);
+            blend.rgb.zip_mut_with(&content.rgb, |x, content| *x = content + *share as f32 * (*x - content));
+            blend
         }
     };
     Ok(FeatureMap::from_array(picture.rgb))
+}
+
+/// Uniform noise, the same for a seed and a size.
+fn noise(seed: u64, height: usize, width: usize) -> Picture {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    Picture::from_rgb(ndarray::Array3::from_shape_simple_fn((height, width, 3), || rng.random::<f32>()))
 }
 
 fn not_finite(evaluation: &Evaluation) -> Option<String> {

@@ -18,6 +18,8 @@ pub struct Step<'a> {
     pub scale: u32,
     /// Scales of the whole run.
     pub scales: u32,
+    /// Iterations made at this scale, with this one. A scale may end before its last, where the loss has settled.
+    pub done: u32,
     /// Height of the picture at this scale, in pixels.
     pub height: usize,
     /// Width of the picture at this scale, in pixels.

@@ -41,6 +41,16 @@ const ERRORS: &[Row] = &[
     ("@ --schedule=2", 2, "--schedule 2", "a number from 0 to 1"),
     ("@ --largest-gain=0.5", 2, "--largest-gain 0.5", "at least 1"),
     ("@ --calm=8", 2, "--calm 8", "give 0 to 7"),
+    ("@ --until=200%", 2, "--until 200%", "above 0 and below 100%"),
+    ("@ --init=blend:2", 2, "--init blend:2", "a share of noise from 0 to 1"),
+    ("@ --epsilon=0", 2, "--epsilon 0", "give a number above 0"),
+    ("@ --beta1=1", 2, "--beta1 1", "at least 0 and below 1"),
+    ("@ --scale-rule=0", 2, "--scale-rule 0", "give at least 1"),
+    ("@ --scale-rule=64:1,32:1", 2, "--scale-rule", "from small to large"),
+    ("stylize good.png style.bmp -o o.png --size=32 --time=0.001", 2, "--time 0.0 s", "give more time, or a smaller"),
+    ("@ --config=nowhere.toml", 2, "nowhere.toml: cannot be read", "presets default --toml` prints one"),
+    ("@ --config=letter.png", 2, "letter.png:1: not TOML", "give option = value"),
+    ("@ --config=wrong.toml", 2, "wrong.toml:2: there is no content-wieght", "did you mean content-weight?"),
     ("@ --refresh=0", 2, "--refresh 0", "give at least 1"),
     ("@ --lbfgs-history=0", 2, "--lbfgs-history 0", "give at least 1"),
     ("stylize good.png style.bmp -o o.png --scales=8:10", 2, "--scales", "sizes of at least 16 pixels"),
@@ -62,6 +72,16 @@ const ERRORS: &[Row] = &[
     ("stylize good.png style.bmp -o nowhere/o.png", 2, "there is no folder nowhere", "create it first"),
     ("stylize good.png style.bmp -o good.png", 2, "is the input picture good.png", "choose another name"),
     ("stylize good.png style.bmp -o /proc/o.png", 2, "no file can be made in /proc", "choose another folder"),
+    ("stylize good.png style.bmp -o o.png --quality=80", 2, "o.png: --quality 80 is for JPEG", "write a .jpg"),
+    ("stylize - - -o o.png", 2, "standard input brings one picture", "give the other as a file"),
+    ("stylize - style.bmp", 2, "has no name to name the result after", "give one with -o"),
+    ("stylize - style.bmp -o o.png --checkpoint=c", 2, "--checkpoint: what goes through", "give files"),
+    ("stylize good.png style.bmp -o - --save-every=1", 2, "--save-every", "give it a name with -o"),
+    ("stylize good.png style.bmp -o - --json", 2, "--json", "give the picture a name with -o"),
+    ("@ --preview=-", 2, "--preview -: is rewritten", "name a file"),
+    ("@ --preview=good.png", 2, "--preview good.png: is another file", "a name of its own"),
+    ("@ --preview=o.xyz", 2, "--preview o.xyz", "must end in .png"),
+    ("reproduce made.png -o made.png", 2, "made.png: is to be compared with", "give another name"),
     ("@ --trace=nowhere/t", 2, "there is no folder nowhere", "create it first"),
     ("@ --trace=good.png", 2, "--trace good.png: this is an input", "give the trace a name of its own"),
     ("@ --trace=o.png", 2, "this is the output picture too", "give the trace a name of its own"),
@@ -80,7 +100,15 @@ const ERRORS: &[Row] = &[
     ("@ --keep=opacity", 3, "good.png: is opaque all over", "give a picture as mask"),
     ("@ --style=style.bmp:1:letter.png", 3, "letter.png: is not a picture", "give a JPEG, PNG"),
     ("@ --init=letter.png", 3, "letter.png: is not a picture", "give a JPEG, PNG"),
-    ("stylize picture.heic style.bmp -o o.png", 3, "picture.heic: is", "JPEG, PNG, WebP"),
+    ("stylize picture.heic style.bmp -o o.png", 3, "picture.heic: is HEIC", "by heif-convert picture.heic picture.png"),
+    ("stylize picture.avif style.bmp -o o.png", 3, "picture.avif: is AVIF", "by avifdec picture.avif picture.png"),
+    ("stylize - style.bmp -o o.png", 3, "-: the file is empty", "copy it again"),
+    ("show good.png", 3, "good.png: holds no recipe", "give a picture as it was made"),
+    ("show letter.png", 3, "letter.png: is not a picture", "give a JPEG, PNG"),
+    ("reproduce good.png", 3, "good.png: holds no recipe", "give a picture as it was made"),
+    ("reproduce made.png --content=letter.png", 3, "letter.png: is not the content", "name that one with --content"),
+    ("reproduce made.png --style=nowhere", 3, "nowhere: cannot be read", "check the path"),
+    ("reproduce lost.png", 3, "gone.png: is neither beside lost.png nor here", "name it with --content"),
     ("stylize half.jpg style.bmp -o o.png", 3, "half.jpg: the JPEG file is truncated", "copy it again from its source"),
     ("stylize half.png style.bmp -o o.png", 3, "the PNG file is damaged or truncated", "copy it again from its source"),
     ("stylize thin.png style.bmp -o o.png", 3, "1 × 64 pixels is too small", "use a larger picture"),
@@ -131,6 +159,8 @@ fn fill(folder: &Folder) {
     folder.file("letter.png", "Dear reader, this is no picture, no network and no checkpoint.");
     folder.file("picture.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic");
     folder.file("pickle.pth", b"PK\x03\x04 archive/data.pkl");
+    folder.file("picture.avif", b"\0\0\0\x18ftypavif\0\0\0\0mif1avif");
+    folder.file("wrong.toml", "seed = 1\ncontent-wieght = 2\n");
     std::fs::create_dir(folder.path("folder")).unwrap();
     let run = |content: &str, checkpoint: &str| {
         let mut command = impasto(["stylize", content, "style.bmp", "-o", "made.png", "-q", "--overwrite"]);
@@ -141,7 +171,12 @@ fn fill(folder: &Folder) {
     folder.file("changing.png", whole);
     run("changing.png", "other.run");
     folder.file("changing.png", bytes("grey.png"));
-    std::fs::remove_file(folder.path("made.png")).unwrap();
+    folder.file("gone.png", bytes("rgb.png"));
+    for (content, made) in [("gone.png", "lost.png"), ("good.png", "made.png")] {
+        let mut command = impasto(["stylize", content, "style.bmp", "-o", made, "-q"]);
+        command.args(SMALL_RUN).current_dir(folder.path("")).assert().success();
+    }
+    std::fs::remove_file(folder.path("gone.png")).unwrap();
     let whole = std::fs::read(folder.path("whole.run")).unwrap();
     folder.file("half.run", &whole[..whole.len() / 2]);
     let mut edited = whole;

@@ -3,10 +3,12 @@
 mod checkpoints;
 mod errors;
 mod faults;
+mod files;
 mod interruption;
 #[cfg(feature = "embedded-weights")]
 mod machine;
 mod memory;
+mod recipes;
 mod refusals;
 mod results;
 mod styles;

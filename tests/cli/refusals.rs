@@ -279,6 +279,12 @@ fn a_command_line_that_cannot_be_understood_is_answered_with_what_would_be() {
         misunderstood(folder.stylize("rgb.png", "o.png").args(["--quiet", flag]).assert(), &words);
     }
     misunderstood(impasto(["stylize", "only-one.png"]).assert(), &["not provided", "<STYLE>", "Usage: "]);
+    let stylize = ["photo.jpg: not a command", "impasto stylize photo.jpg painting.jpg --size 64"];
+    refused(impasto(["photo.jpg", "painting.jpg", "--size", "64"]).assert(), 2, &stylize);
+    misunderstood(
+        folder.stylize("rgb.png", "o.png").arg("--size=5k").assert(),
+        &["'5k'", "pixels in full, 5000 or 5120"],
+    );
     // Without a word, help.
     let help = impasto::<&str>([]).assert().code(2).get_output().stderr.clone();
     assert!(String::from_utf8(help).unwrap().contains("Usage: impasto <COMMAND>"));

@@ -263,6 +263,35 @@ fn a_run_may_start_from_noise_which_is_the_seeds_alone() {
 }
 
 #[test]
+fn a_blend_starts_between_the_photograph_and_the_noise() {
+    let (content, noise) = (load(picture("rgb.png")), start("rgb.png", "noise", 1));
+    let apart = |share: &str, weight: f32| {
+        let blend = start("rgb.png", &format!("blend:{share}"), 1);
+        let expected = content.iter().zip(&noise).map(|(content, noise)| content + weight * (noise - content));
+        blend.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    };
+    // Half a step of 16 bits, and the step of 1e-7.
+    for (share, weight) in [("0", 0.0), ("0.3", 0.3), ("1", 1.0)] {
+        assert!(apart(share, weight) < 3e-5, "{share}: {}", apart(share, weight));
+    }
+}
+
+#[test]
+fn a_scale_whose_loss_has_settled_ends() {
+    let folder = Folder::new();
+    let settled = |flags: &[&str], name: &str| {
+        let mut command = folder.stylize("rgb.png", name);
+        command.args(["--iterations=100", "--until=90%", "--trace=t"]).args(flags).assert().success();
+        (trace(&folder.path("t")).len(), std::fs::read(folder.path(name)).unwrap())
+    };
+    // A header, two means of ten, and the last measurement.
+    let (lines, bytes) = settled(&[], "a.png");
+    assert_eq!(lines, 22);
+    assert!(settled(&["--threads=2"], "b.png") == (lines, bytes));
+    assert_eq!(trace(&folder.path("t"))[21]["final"], true);
+}
+
+#[test]
 fn a_run_may_start_from_a_picture_whatever_the_seed() {
     let file = picture("display-p3.png");
     let from = start("rgb.png", file.to_str().unwrap(), 1);

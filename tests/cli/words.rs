@@ -9,7 +9,7 @@ use crate::support::{Folder, PROGRAM, WEIGHTS_FILE, impasto, misunderstood, prin
 const EXIT_CODES: [&str; 11] = ["0", "1", "2", "3", "4", "5", "6", "7", "129", "130", "143"];
 
 /// Every option of `stylize`.
-const OPTIONS: [&str; 47] = [
+const OPTIONS: [&str; 64] = [
     "--output",
     "--bits",
     "--overwrite",
@@ -54,6 +54,23 @@ const OPTIONS: [&str; 47] = [
     "--conv-algorithm",
     "--weights",
     "--trace",
+    "--format",
+    "--quality",
+    "--dpi",
+    "--no-metadata",
+    "--preview",
+    "--json",
+    "--config",
+    "--content-loss",
+    "--enlarged-weighs-more",
+    "--tv-loss",
+    "--border",
+    "--scale-rule",
+    "--until",
+    "--time",
+    "--beta1",
+    "--beta2",
+    "--epsilon",
     "--quiet",
     "--verbose",
     "--help",
@@ -80,6 +97,24 @@ fn help_has_every_option_the_presets_and_the_exit_codes() {
     }
     for code in EXIT_CODES {
         assert!(help.lines().any(|line| line.split_whitespace().next() == Some(code)), "{code}");
+    }
+}
+
+#[test]
+fn help_is_a_command_too() {
+    assert_eq!(printed(impasto(["help", "stylize"])), printed(impasto(["stylize", "--help"])));
+    assert!(printed(impasto(["help"])).contains("impasto stylize photo.jpg painting.jpg -o out.png"));
+    let summary = printed(impasto(["stylize", "-h"]));
+    assert!(summary.contains("Example: impasto stylize photo.jpg painting.jpg -o out.png"), "{summary}");
+}
+
+#[test]
+fn the_weights_say_which_way_they_pull_and_in_what_range() {
+    let help = printed(impasto(["stylize", "--help"])).split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in
+        ["more keeps the things of CONTENT", "0.002 to 0.2 is the range", "more paints more boldly", "0 to 20 is the"]
+    {
+        assert!(help.contains(part), "{part}");
     }
 }
 
@@ -111,6 +146,8 @@ fn man_pages_are_printed_or_written_into_a_folder() {
         "impasto.1",
         "impasto-stylize.1",
         "impasto-resume.1",
+        "impasto-reproduce.1",
+        "impasto-show.1",
         "impasto-presets.1",
         "impasto-weights.1",
         "impasto-man.1",

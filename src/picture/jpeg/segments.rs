@@ -34,6 +34,11 @@ fn segments(file: &[u8]) -> impl Iterator<Item = Segment<'_>> {
     })
 }
 
+/// What the segments named APP0 hold, JFIF's among them.
+pub(super) fn application_data(file: &[u8]) -> impl Iterator<Item = &[u8]> {
+    segments(file).filter(|segment| segment.marker == 0xe0).map(|segment| segment.parameters)
+}
+
 /// Whether a marker opens a frame, which says what kind of JPEG this is.
 fn opens_a_frame(marker: u8) -> bool {
     matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc)
