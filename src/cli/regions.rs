@@ -43,8 +43,9 @@ struct Entry {
 /// [`Error::Usage`] with the line that cannot be understood.
 pub fn read(path: &Path) -> Result<(Vec<StyleFile>, Option<MaskSource>)> {
     let wrong = |cause: String| Error::Usage(format!("--regions {}: {cause}", path.display()));
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| wrong(format!("cannot be read ({error}); give a TOML file with a [[region]] for each style")))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        wrong(format!("cannot be read ({error}); give a TOML file with a [[region]] for each style"))
+    })?;
     let file: File = toml::from_str(&text).map_err(|error| {
         let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         wrong(format!(
@@ -54,7 +55,9 @@ pub fn read(path: &Path) -> Result<(Vec<StyleFile>, Option<MaskSource>)> {
     })?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let mask = |text: String| {
-        MaskSource::parse(&text).map(|source| source.within(folder)).map_err(|cause| wrong(format!("a mask \"\": {cause}")))
+        MaskSource::parse(&text)
+            .map(|source| source.within(folder))
+            .map_err(|cause| wrong(format!("a mask \"\": {cause}")))
     };
     let style = |entry: Entry| {
         Ok(StyleFile {
