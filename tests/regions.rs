@@ -177,17 +177,16 @@ fn the_gradient_is_that_of_the_losses() {
     let (mut objective, mut pool) = (objective(&vgg, &goal, Cut::default()), Pool::new());
     let x = map(&waves(48, 64, 2.0, [0.4, 0.5, 0.6]));
     let gradient = objective.evaluate(&x, &mut pool).gradient.unwrap();
-    // Along itself, where it is not small beside what ReLUs and poolings that change their minds add.
+    // Along itself, a step so small that hardly a ReLU or a pooling changes its mind: a hundred times as far, the difference
+    // is 4 % off, as it is without masks.
     let size = common::rms(gradient.as_slice());
-    let step = 1e-3 / size as f32;
-    let slope = size * size * gradient.as_slice().len() as f64;
+    let (slope, step) = (size * size * gradient.as_slice().len() as f64, 2e-5 / size as f32);
     let mut at = |sign: f32| {
         let values = x.as_slice().iter().zip(gradient.as_slice()).map(|(x, d)| x + sign * step * d);
         objective.measure(&FeatureMap::from_vec(48, 64, 3, values.collect()), &mut pool).total
     };
     let difference = (at(1.0) - at(-1.0)) / (2.0 * f64::from(step));
-    println!("{slope}, and {difference}");
-    assert!((slope - difference).abs() < 1e-2 * difference.abs(), "{slope}, but {difference}");
+    assert!((slope - difference).abs() < 5e-3 * slope, "{slope}, but {difference}");
 }
 
 #[test]
@@ -276,7 +275,7 @@ fn what_is_in_no_region_and_a_region_of_nothing_are_errors() {
     assert!(nothing.contains("the mask of style 1 leaves nothing of the picture to it"), "{nothing}");
     let nothing = refused(&[in_first, other.clone()], vec![white.clone()], None);
     assert!(nothing.contains("the masks of the others leave nothing to style 2"), "{nothing}");
-    assert!(refused(&[other.clone()], Vec::new(), Some(white)).contains("--keep leaves nothing to paint"));
+    assert!(refused(std::slice::from_ref(&other), Vec::new(), Some(white)).contains("--keep leaves nothing to paint"));
     let nowhere = Style { region: Some(1), ..other };
     assert!(refused(&[nowhere], vec![black], None).contains("a region that has no mask"));
 }

@@ -50,9 +50,9 @@ pub struct Options {
     #[arg(required_unless_present_any = ["styles", "regions"])]
     pub style: Option<PathBuf>,
 
-    /// One of several styles, its weight [default: 1], and where it is painted
+    /// One of several styles, its weight and place
     ///
-    /// Repeat it for each: --style a.jpg:0.7 --style b.jpg:0.3. STYLE, if it is given too, has weight 1, and only the
+    /// Repeat it for each: --style a.jpg:0.7 --style b.jpg:0.3. Without a weight, and for STYLE, it is 1, and only the
     /// weights' ratios matter. Pictures of a folder share its weight. What is learned is the average of all, and takes
     /// no longer than one. A weight is what follows the last colon, if that is a number: a name that ends like that
     /// needs one, 12:30:1.
@@ -60,7 +60,7 @@ pub struct Options {
     /// With a mask, --style a.jpg:1:mask.png, it is painted where that is white: a picture of any size, laid over CONTENT,
     /// or opacity or transparency for CONTENT's own. Styles without a mask are painted where the masks leave room. Greys
     /// and overlaps are blends, by weight; black in all of them is an error.
-    #[arg(long = "style", value_name = "PICTURE[:WEIGHT[:MASK]]", value_parser = StyleFile::parse)]
+    #[arg(long = "style", value_name = "FILE[:w[:MASK]]", value_parser = StyleFile::parse)]
     #[arg(help_heading = LOOK)]
     pub styles: Vec<StyleFile>,
 
@@ -81,7 +81,7 @@ pub struct Options {
     /// What of CONTENT stays as it is: white in MASK
     ///
     /// A picture of any size, laid over CONTENT, greys being a blend; or opacity or transparency for CONTENT's own.
-    #[arg(long, value_name = "MASK", value_parser = MaskSource::parse, help_heading = LOOK)]
+    #[arg(long, value_name = "MASK", value_parser = MaskSource::parse, help_heading = LOOK, hide_short_help = true)]
     pub keep: Option<MaskSource>,
 
     /// The picture to write [default: beside CONTENT]
@@ -307,7 +307,7 @@ pub struct Options {
 
     #[arg(long, value_name = "BYTES", value_parser = values::memory, help_heading = MACHINE)]
     #[arg(allow_negative_numbers = true)]
-    #[arg(help = "The most memory to use, such as 2G [default: four fifths]")]
+    #[arg(help = "The most memory, such as 2G [default: four fifths]")]
     #[arg(
         long_help = "The most memory to use; 2G, 2000M and 2000000000 are the same. A picture that does not fit is \
 computed in strips, which takes longer, and is the same picture [default: four fifths of what the machine, the control \

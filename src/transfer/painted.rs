@@ -152,3 +152,89 @@ impl Pixels for Seen<'_> {
 fn seen(picture: &Picture) -> (usize, usize) {
     (picture.height(), picture.width())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::sizes::StyleSize;
+    use super::*;
+
+    fn plane(values: &[f32]) -> FeatureMap {
+        FeatureMap::from_vec(1, values.len(), 1, values.to_vec())
+    }
+
+    fn group(region: Option<usize>, share: f64) -> Group {
+        Group { region, styles: vec![(0, 1.0)], share }
+    }
+
+    fn close(part: &FeatureMap, expected: [f32; 4]) {
+        assert!(part.as_slice().iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{:?}", part.as_slice());
+    }
+
+    #[test]
+    fn overlaps_are_shared_by_weight_and_the_rest_goes_to_whoever_has_no_mask() {
+        let masks = [plane(&[1.0, 0.0, 0.5, 1.0]), plane(&[0.0, 1.0, 0.0, 1.0])];
+        let groups = [group(Some(0), 0.5), group(Some(1), 0.25), group(None, 0.25)];
+        let found = parts(&groups, &masks, None).unwrap();
+        let expected = [[1.0, 0.0, 2.0 / 3.0, 2.0 / 3.0], [0.0, 1.0, 0.0, 1.0 / 3.0], [0.0, 0.0, 1.0 / 3.0, 0.0]];
+        found.iter().zip(expected).for_each(|(part, expected)| close(part, expected));
+        check(&groups, &masks, None, &found).unwrap();
+        // What is kept is nobody's.
+        let found = parts(&groups, &masks, Some(&plane(&[0.5, 0.0, 0.0, 1.0]))).unwrap();
+        let expected = [[0.5, 0.0, 2.0 / 3.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0 / 3.0, 0.0]];
+        found.iter().zip(expected).for_each(|(part, expected)| close(part, expected));
+        assert!(parts(&groups[2..], &[], None).is_none());
+    }
+
+    #[test]
+    fn styles_are_grouped_by_their_regions() {
+        let mut sizes = Sizes::new((20, 30), (20, 30));
+        let style = |region| StyleSize { region, ..StyleSize::new((20, 30)) };
+        sizes.styles = [Some(1), None, Some(1), Some(0)].map(style).to_vec();
+        let found = groups(&sizes, &[0.125, 0.25, 0.375, 0.25]);
+        let expected = [
+            Group { region: Some(1), styles: vec![(0, 0.25), (2, 0.75)], share: 0.5 },
+            Group { region: None, styles: vec![(1, 1.0)], share: 0.25 },
+            Group { region: Some(0), styles: vec![(3, 1.0)], share: 0.25 },
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_picture_is_made_region_by_region_and_stays_where_none_is() {
+        let grey = |value| Picture::from_rgb(Array3::from_elem((1, 4, 3), value));
+        let mut picture = grey(0.5);
+        picture.alpha = Some(Array2::from_elem((1, 4), 0.25));
+        let mut shown = Vec::new();
+        by_region(&mut picture, &[plane(&[1.0, 0.75, 0.0, 0.0]), plane(&[0.0, 0.25, 0.5, 0.0])], |region, made| {
+            shown.push(made.alpha.clone().unwrap().into_raw_vec_and_offset().0);
+            made.rgb.fill([0.0, 1.0][region]);
+        });
+        let found: Vec<f32> = picture.rgb.lanes(Axis(2)).into_iter().map(|colour| colour[0]).collect();
+        assert_eq!(found, [0.0, 0.25, 1.0, 0.5]);
+        assert_eq!(shown, [[0.25, 0.1875, 0.0, 0.0], [0.0, 0.0625, 0.125, 0.0]]);
+        assert_eq!(picture.alpha, Some(Array2::from_elem((1, 4), 0.25)));
+    }
+
+    proptest! {
+        #[test]
+        fn parts_are_what_is_painted_whatever_the_masks(
+            values in prop::collection::vec((0.0f32..=1.0, 0.0f32..=1.0, 0.0f32..=1.0), 1..40),
+            rest in any::<bool>(),
+        ) {
+            let masks = [values.iter().map(|v| v.0).collect::<Vec<_>>(), values.iter().map(|v| v.1).collect()];
+            let masks = masks.map(|mask| plane(&mask));
+            let keep = plane(&values.iter().map(|v| v.2).collect::<Vec<_>>());
+            let mut groups = vec![group(Some(0), 0.3), group(Some(1), 0.2)];
+            groups.extend(rest.then(|| group(None, 0.5)));
+            let parts = parts(&groups, &masks, Some(&keep)).unwrap();
+            for (pixel, value) in values.iter().enumerate() {
+                let sum: f32 = parts.iter().map(|part| part.as_slice()[pixel]).sum();
+                let painted = if rest || value.0 + value.1 > 0.0 { 1.0 - value.2 } else { 0.0 };
+                prop_assert!((sum - painted).abs() < 1e-5, "{sum} of {painted}");
+                prop_assert!(parts.iter().all(|part| part.as_slice()[pixel] >= 0.0));
+            }
+        }
+    }
+}

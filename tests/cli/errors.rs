@@ -126,7 +126,7 @@ const ERRORS: &[Row] = &[
     ("weights info pickle.pth", 4, "a PyTorch .pth pickle", "convert it with"),
     ("weights verify letter.png", 4, "is not a safetensors file", "give a safetensors file"),
     // Memory.
-    ("@ --size=60000", 5, "of memory", "give a smaller --size"),
+    ("@ --size=60000", 5, "of memory", " would fit"),
     ("bench --only=step --size=60000", 5, "of memory", "give a smaller --size"),
     // A run that goes nowhere.
     ("@ --content-weight=1e300 -q", 6, "diverged at iteration 1", "lower --learning-rate or the weight of that loss"),

@@ -9,7 +9,7 @@ use crate::support::{Folder, PROGRAM, WEIGHTS_FILE, impasto, misunderstood, prin
 const EXIT_CODES: [&str; 11] = ["0", "1", "2", "3", "4", "5", "6", "7", "129", "130", "143"];
 
 /// Every option of `stylize`.
-const OPTIONS: [&str; 64] = [
+const OPTIONS: [&str; 65] = [
     "--output",
     "--bits",
     "--overwrite",
@@ -50,6 +50,7 @@ const OPTIONS: [&str; 64] = [
     "--init",
     "--seed",
     "--threads",
+    "--max-memory",
     "--precision",
     "--conv-algorithm",
     "--weights",
