@@ -82,6 +82,11 @@ pub struct Config {
     pub init: Init,
     /// The share of the photograph's detail, in the style's colours, that is added where a scale first shows it.
     pub detail: f64,
+    /// Whose colours the result has.
+    pub colors: Colors,
+    /// Whether brightness alone is optimised: content and style are looked at in grey, and the photograph's colours put
+    /// on the result.
+    pub luminance_only: bool,
     /// Whether the result's colours are matched to the style picture's once more at the end.
     pub match_result: bool,
     /// The finest levels of the result's pyramid whose flats are made as calm as the style picture's.
@@ -190,6 +195,18 @@ pub enum Preset {
     NeuralStyle,
     /// PyTorch's tutorial.
     PytorchTutorial,
+}
+
+/// Whose colours the result has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Colors {
+    /// The style picture's.
+    Style,
+    /// The photograph's, put on the result's brightness at the end.
+    Content,
+    /// The style picture's, brought to the photograph's mean and covariance before the start.
+    Match,
 }
 
 /// Where the optimisation starts.

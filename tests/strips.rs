@@ -172,8 +172,7 @@ fn every_strip_of_both_passes_is_told() {
     let vgg = Arc::new(Vgg::new(&weights, config.goal().deepest_layer(), options(&config)).unwrap());
     let cut = Cut { picture: Some(12), style: None };
     let content = picture(ODD, 1);
-    let mut objective =
-        Objective::cut(vgg, config.goal(), content.clone(), &content, cut, &Cancel::default()).unwrap();
+    let mut objective = Objective::cut(vgg, config.goal(), content.clone(), &content, cut, &Cancel::default()).unwrap();
     let told = Arc::new(Mutex::new(Vec::new()));
     let listener = told.clone();
     let strip = Arc::new(move |part| listener.lock().unwrap().push(part));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use impasto::Result;
 use impasto::config::{
-    CanvasKind, Config, Init, Moments, OptimizerKind, Precision, Preset, ScaleRule, Scales, Schedule, Tone,
+    CanvasKind, Colors, Config, Init, Moments, OptimizerKind, Precision, Preset, ScaleRule, Scales, Schedule, Tone,
 };
 use impasto::kernels::conv::Algorithm;
 use impasto::objective::{LayerWeight, Statistic};
@@ -144,6 +144,19 @@ pub struct Options {
     #[arg(long_help = with_default(
         "CONTENT's detail, in STYLE's colours, added where a scale first shows it: 0 none, 1 all of it", "detail"))]
     pub detail: Option<f64>,
+
+    #[arg(long, value_parser = values::colors(), hide_possible_values = true, help_heading = LOOK)]
+    #[arg(help = with_default("style|content|match: whose colours", "colors"))]
+    #[arg(long_help = with_default(&values::all_colors("Whose colours the result has:"), "colors"))]
+    pub colors: Option<Colors>,
+
+    #[arg(long, value_parser = values::switch(), hide_possible_values = true, value_name = "on|off")]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    #[arg(help_heading = LOOK, hide_short_help = true)]
+    #[arg(long_help = with_default(
+        "Optimise brightness alone: both pictures are looked at in grey, and the result gets CONTENT's colours; with \
+         --colors match STYLE's brightness is brought to CONTENT's beforehand", "luminance-only"))]
+    pub luminance_only: Option<bool>,
 
     #[arg(long, value_parser = values::switch(), hide_possible_values = true, value_name = "on|off")]
     #[arg(help_heading = LOOK, hide_short_help = true)]
@@ -305,6 +318,8 @@ impl Options {
         set(&mut config.moments, &self.moments);
         set(&mut config.lbfgs_history, &self.lbfgs_history);
         set(&mut config.detail, &self.detail);
+        set(&mut config.colors, &self.colors);
+        set(&mut config.luminance_only, &self.luminance_only);
         set(&mut config.match_result, &self.match_result);
         set(&mut config.calm, &self.calm);
         set(&mut config.largest_gain, &self.largest_gain);
@@ -427,6 +442,8 @@ mod tests {
             "--statistic=gram-mean",
             "--refresh=3",
             "--detail=0.5",
+            "--colors=match",
+            "--luminance-only",
             "--match-result=off",
             "--calm=1",
             "--largest-gain=4",
@@ -461,6 +478,8 @@ mod tests {
             statistic: Statistic::GramMean,
             refresh: 3,
             detail: 0.5,
+            colors: Colors::Match,
+            luminance_only: true,
             match_result: false,
             calm: 1,
             largest_gain: 4.0,

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use impasto::bench::Part;
 use impasto::bench::report::Format;
-use impasto::config::{CanvasKind, Init, Moments, OptimizerKind, Precision, Preset, ScaleRule, Schedule, Tone};
+use impasto::config::{CanvasKind, Colors, Init, Moments, OptimizerKind, Precision, Preset, ScaleRule, Schedule, Tone};
 use impasto::kernels::conv::Algorithm;
 use impasto::objective::Statistic;
 use impasto::vgg::Pooling;
@@ -55,6 +55,12 @@ const PRECISIONS: &[(&str, &str, Precision)] = &[
     ("auto", "what is fastest on this kind of CPU, as far as it has been timed: f32", Precision::Auto),
     ("f32", "single precision throughout", Precision::F32),
     ("bf16", "maps stored in bf16, in half their memory; sums in f32", Precision::Bf16),
+];
+
+const COLORS: &[(&str, &str, Colors)] = &[
+    ("style", "the painting's", Colors::Style),
+    ("content", "the photograph's, put on the result's brightness at the end", Colors::Content),
+    ("match", "the painting's, brought to the photograph's mean and spread before the start", Colors::Match),
 ];
 
 const TONES: &[(&str, &str, Tone)] = &[
@@ -163,6 +169,15 @@ pub fn conv_algorithm() -> impl TypedValueParser<Value = Algorithm> {
 /// The values of `--conv-algorithm`, explained after `help`.
 pub fn conv_algorithms(help: &str) -> String {
     listed(help, &Algorithm::ALL.map(|algorithm| (algorithm.name(), algorithm.summary(), algorithm)))
+}
+
+pub fn colors() -> impl TypedValueParser<Value = Colors> {
+    one_of(COLORS)
+}
+
+/// The values of `--colors`, explained after `help`.
+pub fn all_colors(help: &str) -> String {
+    listed(help, COLORS)
 }
 
 pub fn tone() -> impl TypedValueParser<Value = Tone> {
@@ -316,6 +331,7 @@ mod tests {
         assert!(OPTIMIZERS.iter().all(|(word, _, value)| *word == name(value)));
         assert!(MOMENTS.iter().all(|(word, _, value)| *word == name(value)));
         assert!(Statistic::ALL.iter().all(|statistic| statistic.name() == name(statistic)));
+        assert!(COLORS.iter().all(|(word, _, value)| *word == name(value)));
         assert!(TONES.iter().all(|(word, _, value)| *word == name(value)));
         assert!(Preset::ALL.iter().all(|preset| preset.name() == name(preset)));
     }

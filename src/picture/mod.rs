@@ -12,12 +12,14 @@
 //! Two rules hold throughout: nothing in a file makes the program panic or
 //! allocate without bound, and nothing is left behind when writing fails.
 
+pub mod chroma;
 mod color;
 mod contain;
 mod decode;
 mod directory;
 mod encode;
 mod jpeg;
+pub mod oklab;
 mod orientation;
 mod output;
 pub mod palette;

@@ -1,14 +1,17 @@
-//! What becomes of the optimiser's picture at the end: its own size, colours matched, flats calmed, tone, opacity.
+//! What becomes of the optimiser's picture at the end: its own size, colours matched, flats calmed, tone, the content
+//! picture's colour if that is kept, opacity.
 //!
-//! All of it needs a few numbers of the two pictures that were read, not the pictures: those may go before the run
-//! begins.
+//! All of it needs a few numbers of the two pictures that were read, or colour alone, not the pictures: those may go
+//! before the run begins.
 
 use ndarray::Array2;
 
 use super::calm::Stillness;
+use super::colours::{OfContent, OfStyle};
 use super::plan::Scale;
-use crate::config::Config;
+use crate::config::{Config, Tone};
 use crate::picture::Picture;
+use crate::picture::chroma::Chroma;
 use crate::picture::palette::Colours;
 use crate::picture::tone::Adjustment;
 
@@ -23,6 +26,8 @@ pub struct Finish {
     colours: Option<(Colours, f64)>,
     stillness: Option<Stillness>,
     tone: Adjustment,
+    /// The content picture's, where that is kept.
+    kept: Option<Chroma>,
 }
 
 /// What of the content picture a result is made with.
@@ -30,23 +35,30 @@ pub struct Finish {
 pub struct FromContent {
     alpha: Option<Array2<f32>>,
     tone: Option<Adjustment>,
+    pub(super) colours: OfContent,
 }
 
 impl FromContent {
     /// Of a run to the scale `last`, on a picture as it was read.
-    pub fn new(config: &Config, last: &Scale, content: &Picture) -> Self {
+    pub fn new(config: &Config, last: &Scale, content: &Picture, colours: OfContent) -> Self {
+        let small = || content.resize(last.height, last.width);
+        // One in colour is looked at as it was read.
+        let seen = (colours.is_grey() && config.tone == Tone::Content).then(|| colours.seen(small()));
         FromContent {
-            alpha: content.alpha.as_ref().and_then(|_| content.resize(last.height, last.width).alpha),
-            tone: Adjustment::of_content(config.tone, content),
+            alpha: content.alpha.as_ref().and_then(|_| small().alpha),
+            tone: Adjustment::of_content(config.tone, seen.as_ref().unwrap_or(content)),
+            colours,
         }
     }
 }
 
 impl Finish {
-    /// Of a run to the scale `last`, with a style picture as it was read.
-    pub fn new(config: &Config, last: &Scale, content: FromContent, style: &Picture) -> Self {
-        let asked = config.match_result || config.calm > 0;
-        let small = asked.then(|| style.resize(last.style.0, last.style.1));
+    /// Of a run to the scale `last`, with a style picture as it was read, and the colours that it is seen in.
+    pub fn new(config: &Config, last: &Scale, content: FromContent, style: &Picture, colours: &OfStyle) -> Self {
+        // One that is seen as it is need not be made small for its brightness.
+        let toned = content.tone.is_none() && colours.changes();
+        let asked = config.match_result || config.calm > 0 || toned;
+        let small = asked.then(|| colours.seen(style.resize(last.style.0, last.style.1)));
         let colours = small.as_ref().filter(|_| config.match_result).and_then(Colours::of);
         let calmed = small.as_ref().filter(|_| config.calm > 0);
         Finish {
@@ -54,7 +66,11 @@ impl Finish {
             alpha: content.alpha,
             colours: colours.map(|colours| (colours, config.largest_gain)),
             stillness: calmed.map(|style| Stillness::of(style, config.calm as usize)),
-            tone: content.tone.unwrap_or_else(|| Adjustment::of_style(style)),
+            tone: content.tone.unwrap_or_else(|| {
+                let seen = small.as_ref().filter(|_| toned);
+                Adjustment::of_style(seen.unwrap_or(style))
+            }),
+            kept: content.colours.into_kept(),
         }
     }
 
@@ -71,6 +87,9 @@ impl Finish {
             stillness.calm(&mut result);
         }
         self.tone.apply(&mut result);
+        if let Some(chroma) = &self.kept {
+            chroma.give(&mut result);
+        }
         result
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 
+use super::colours::OfContent;
 use super::finish::{Finish, FromContent};
 use super::plan::{Plan, Scale};
 use crate::config::Config;
@@ -38,8 +39,9 @@ impl Inputs {
     /// Of a content picture, which may go before the other comes.
     #[must_use]
     pub fn of<'a>(config: &'a Config, plan: &'a Plan, content: &Picture) -> WithoutStyle<'a> {
-        let sizes = differing(plan).map(|scale| content.resize(scale.height, scale.width)).collect();
-        WithoutStyle { config, plan, sizes, content: FromContent::new(config, plan.last(), content) }
+        let colours = OfContent::new(config, plan.last(), content);
+        let sizes = differing(plan).map(|scale| colours.seen(content.resize(scale.height, scale.width))).collect();
+        WithoutStyle { config, plan, sizes, content: FromContent::new(config, plan.last(), content, colours) }
     }
 
     /// Content and style of the next scale that differs from the one before.
@@ -57,10 +59,11 @@ impl WithoutStyle<'_> {
     #[must_use]
     pub fn with(self, style: &Picture) -> Inputs {
         let WithoutStyle { config, plan, sizes, content } = self;
-        let styles = differing(plan).map(|scale| style.resize(scale.style.0, scale.style.1));
+        let colours = content.colours.with(plan.last(), style);
+        let styles = differing(plan).map(|scale| colours.seen(style.resize(scale.style.0, scale.style.1)));
         Inputs {
             sizes: sizes.into_iter().zip(styles).map(|(content, style)| [content, style]).collect(),
-            finish: Finish::new(config, plan.last(), content, style),
+            finish: Finish::new(config, plan.last(), content, style, &colours),
         }
     }
 }

@@ -13,11 +13,13 @@
 //! a third more variables and a picture beside them, it is 100. An evaluation in strips ([`Cut`]) takes little beside
 //! that, one of the whole some 500.
 
+use super::colours::keeps_colour;
 use super::plan::{self, Machine, Plan, Scale};
 use crate::config::{Config, Scales};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::objective::{Cut, Statistic, room, room_for_sums};
+use crate::picture::chroma;
 use crate::vgg::layers::{channels, stride};
 use crate::vgg::network::{map_bytes, scratch_bytes, weight_bytes};
 use crate::vgg::{Architecture, Layer, Stage};
@@ -218,7 +220,7 @@ impl<'a> Count<'a> {
     /// The result is made, and written.
     fn finishing(&self) -> Memory {
         let last = self.plan.last();
-        Memory { pictures: 5 * PIXEL * last.pixels() as u64, ..self.always(last, Some(0)) }
+        Memory { pictures: 5 * PIXEL * last.pixels() as u64 + self.kept(), ..self.always(last, Some(0)) }
     }
 
     /// What is there at all times, while strips of so many rows are evaluated.
@@ -292,7 +294,7 @@ impl<'a> Count<'a> {
         (plan::canvas(self.config, scale).variables(), scale.pixels() as u64)
     }
 
-    /// Content and style at the scales from one on.
+    /// Content and style at the scales from one on, and what the result is made with.
     fn pending(&self, from: usize) -> u64 {
         let scales = &self.plan.scales;
         let differs = |index: &usize| *index == 0 || !scales[*index].continues(&scales[index - 1]);
@@ -300,7 +302,12 @@ impl<'a> Count<'a> {
             let scale = &scales[index];
             scale.pixels() + scale.style.0 * scale.style.1
         });
-        PIXEL * pixels.sum::<usize>() as u64
+        PIXEL * pixels.sum::<usize>() as u64 + self.kept()
+    }
+
+    /// The content picture's colour, where that is kept until the end.
+    fn kept(&self) -> u64 {
+        if keeps_colour(self.config) { chroma::BYTES * self.plan.last().pixels() as u64 } else { 0 }
     }
 }
 

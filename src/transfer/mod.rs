@@ -10,7 +10,8 @@
 //!                          Optimizer: θ ← θ − …
 //!                          Average of the iterates               average.rs
 //!                          between scales: enlarge, add detail   detail.rs
-//!                          at the end: colours, calm, tone       calm.rs
+//!                          at the end: colours, calm, tone       finish.rs, calm.rs
+//!                          whose colours: decided beforehand     colours.rs
 //! ```
 //!
 //! An [`Engine`] is what runs share, network and threads; a [`Checkpoint`] is a run put away, from which it goes on as
@@ -23,6 +24,7 @@ mod average;
 pub mod calm;
 pub mod canvas;
 pub mod checkpoint;
+mod colours;
 pub mod detail;
 mod engine;
 mod finish;

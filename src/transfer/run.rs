@@ -18,6 +18,7 @@ use rayon::prelude::*;
 
 use super::average::Average;
 use super::canvas::{Canvas, Point};
+use super::colours;
 use super::detail::enlarge;
 use super::inputs::Inputs;
 use super::plan::{self, Plan, Scale};
@@ -139,7 +140,8 @@ impl<'a> Run<'a> {
         if let Some(what) = not_finite(&evaluation) {
             return Err(Error::Diverged { iteration: self.iteration + 1, what });
         }
-        if let Some(gradient) = evaluation.gradient {
+        if let Some(mut gradient) = evaluation.gradient {
+            colours::project(self.config, &mut gradient);
             self.state.update(evaluation.total, gradient, scale.rate(self.done));
         }
         self.iteration += u32::from(!measuring);
@@ -343,7 +345,7 @@ impl Pictures {
     /// The photograph in the style picture's colours.
     fn matched(&self, config: &Config) -> Picture {
         let [content, style] = &self.0;
-        palette::matched(content, style, config.largest_gain)
+        colours::start(config, palette::matched(content, style, config.largest_gain))
     }
 }
 
@@ -354,10 +356,11 @@ fn initial(config: &Config, pictures: &Pictures) -> Result<FeatureMap> {
     let picture = match &config.init {
         Init::Content => content.clone(),
         Init::Matched => pictures.matched(config),
-        Init::File(path) => picture::load(path, config.max_pixels)?.resize(height, width),
+        Init::File(path) => colours::start(config, picture::load(path, config.max_pixels)?.resize(height, width)),
         Init::Noise => {
             let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
-            Picture::from_rgb(ndarray::Array3::from_shape_simple_fn((height, width, 3), || rng.random::<f32>()))
+            let noise = ndarray::Array3::from_shape_simple_fn((height, width, 3), || rng.random::<f32>());
+            colours::start(config, Picture::from_rgb(noise))
         }
     };
     Ok(FeatureMap::from_array(picture.rgb))
