@@ -10,9 +10,12 @@ use super::{presets, say};
 
 /// Before the run.
 pub fn before(job: &Job, plan: &Plan) {
-    let [content, style] = job.inputs;
-    fact("content", format_args!("{} {}×{}", job.asked.content.display(), content.1, content.0));
-    fact("style", format_args!("{} {}×{}", job.asked.style.display(), style.1, style.0));
+    let pictures = [("content", &job.asked.content), ("style", &job.asked.style)];
+    for ((role, path), (height, width)) in pictures.into_iter().zip(job.inputs) {
+        if let Some(path) = path {
+            fact(role, format_args!("{} {width}×{height}", path.display()));
+        }
+    }
     fact("preset", job.config.preset.name());
     for (name, value) in presets::rows(&job.config) {
         fact(name, value);

@@ -16,8 +16,9 @@ use super::report::Table;
 /// What a run was asked for, apart from its configuration. All paths are absolute: it may go on from another folder.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Asked {
-    pub content: PathBuf,
-    pub style: PathBuf,
+    /// Some runs have no content picture, and some no style picture.
+    pub content: Option<PathBuf>,
+    pub style: Option<PathBuf>,
     pub output: PathBuf,
     pub sixteen_bit: bool,
     /// The recipe that goes into the picture's file.
@@ -32,6 +33,11 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// The pictures that it reads.
+    pub fn pictures(&self) -> impl Iterator<Item = &Path> {
+        [&self.content, &self.style].into_iter().flatten().map(PathBuf::as_path)
+    }
+
     /// The same with paths that mean the same everywhere, and with such a configuration.
     ///
     /// # Errors
@@ -40,7 +46,8 @@ impl Asked {
         let mut asked = self.clone();
         let mut config = config.clone();
         let start = if let Init::File(path) = &mut config.init { Some(path) } else { None };
-        let mut paths = vec![&mut asked.content, &mut asked.style, &mut asked.output];
+        let mut paths = vec![&mut asked.output];
+        paths.extend(asked.content.iter_mut().chain(asked.style.iter_mut()));
         paths.extend(asked.trace.as_mut());
         paths.extend(asked.previews.as_mut().map(|(_, path)| path));
         paths.extend(config.weights.as_mut());

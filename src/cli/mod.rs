@@ -39,6 +39,7 @@ mod presets;
 mod previews;
 mod progress;
 mod report;
+mod request;
 mod resume;
 pub mod say;
 mod signals;

@@ -2,7 +2,7 @@
 //! preset first, then every option that was given, so that their order on the
 //! command line does not matter.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use impasto::Result;
 use impasto::config::{
@@ -13,7 +13,7 @@ use impasto::objective::{LayerWeight, Statistic};
 use impasto::vgg::Pooling;
 
 use super::presets::with_default;
-use super::{EXIT_CODES, paths, presets, values};
+use super::{EXIT_CODES, paths, presets, request, values};
 
 const OUTPUT: &str = "Output";
 const SIZE: &str = "Size";
@@ -55,6 +55,7 @@ pub struct Options {
 
     /// Bits per colour, 8 or 16 (PNG, TIFF) [default: 8]
     #[arg(long, value_name = "BITS", value_parser = values::bits(), hide_possible_values = true, help_heading = OUTPUT)]
+    #[arg(hide_short_help = true)]
     pub bits: Option<u8>,
 
     /// Also write the picture after every N iterations
@@ -352,25 +353,7 @@ impl Options {
     /// Where the result goes.
     pub fn output(&self) -> PathBuf {
         let default = paths::default_output(&self.content, &self.style);
-        let name = match &self.output {
-            Some(folder) if folder.is_dir() => folder.join(default.file_name().unwrap_or_default()),
-            Some(file) => return file.clone(),
-            None => default,
-        };
-        if self.overwrite { name } else { paths::unused(name) }
-    }
-
-    /// Every file the run reads.
-    pub fn inputs(&self) -> Vec<&Path> {
-        let start = match &self.init {
-            Some(Init::File(path)) => Some(path),
-            _ => None,
-        };
-        [Some(&self.content), Some(&self.style), start, self.weights.as_ref()]
-            .into_iter()
-            .flatten()
-            .map(PathBuf::as_path)
-            .collect()
+        request::place(self.output.as_deref(), default, self.overwrite)
     }
 }
 
@@ -506,7 +489,6 @@ mod tests {
     fn a_start_that_is_neither_content_nor_noise_is_a_file() {
         let options = parsed(&["--init", "./noise"]).unwrap();
         assert_eq!(options.init, Some(Init::File("./noise".into())));
-        assert!(options.inputs().contains(&Path::new("./noise")));
     }
 
     #[test]

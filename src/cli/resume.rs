@@ -1,6 +1,6 @@
 //! `impasto resume`: goes on with a run that ended before it was done, or further than it was to go.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use impasto::config::{Config, Scales};
@@ -80,8 +80,7 @@ pub fn run(options: &Options) -> Result<u8> {
 fn prepare(options: &Options, checkpoint: &Checkpoint, mut asked: Asked) -> Result<Job> {
     let header = &checkpoint.header;
     let mut config = header.config.clone();
-    let size = |path: &Path| picture::size(path, config.max_pixels);
-    let sizes = [size(&asked.content)?, size(&asked.style)?];
+    let sizes = work::sizes(&asked, &config, &header.scales)?;
     let scales = if options.iterations.is_some() || options.size.is_some() {
         let more = (options.size, options.iterations);
         let scales = plan::more_scales(&config, &header.scales, sizes[0], sizes[1], more)?;
@@ -95,7 +94,7 @@ fn prepare(options: &Options, checkpoint: &Checkpoint, mut asked: Asked) -> Resu
     config.max_memory = options.max_memory.or(config.max_memory);
     asked.seconds = options.checkpoint_every.unwrap_or(asked.seconds);
     let save = SaveOptions { sixteen_bit: asked.sixteen_bit, description: Some(asked.description.clone()) };
-    picture::check_output(&asked.output, &save, &[&asked.content, &asked.style])?;
+    picture::check_output(&asked.output, &save, &asked.pictures().collect::<Vec<_>>())?;
     let longest = scales.iter().map(|scale| scale.height.max(scale.width)).max().unwrap_or_default();
     picture::check_side(&asked.output, longest)?;
     impasto::files::check_place(&options.file)
@@ -120,5 +119,5 @@ fn further(description: &str, config: &Config, scales: &[plan::Scale]) -> String
     };
     let config = Config { scales: Scales::Given(scales.iter().map(rule).collect()), ..config.clone() };
     let words = description.split_once(" {").map_or(description, |(words, _)| words);
-    super::stylize::recipe(words, &config)
+    super::request::recipe(words, &config)
 }

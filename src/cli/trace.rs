@@ -39,14 +39,16 @@ impl Source {
 pub struct Header {
     impasto: &'static str,
     config: Config,
-    content: Source,
-    style: Source,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<Source>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    style: Option<Source>,
     output: String,
 }
 
 impl Header {
-    /// The header of a run from `content` and `style` to `output`.
-    pub fn new(config: &Config, content: Source, style: Source, output: &Path) -> Self {
+    /// The header of a run from `content` and `style`, as far as there are such, to `output`.
+    pub fn new(config: &Config, content: Option<Source>, style: Option<Source>, output: &Path) -> Self {
         let output = output.to_string_lossy().into_owned();
         Header { impasto: env!("CARGO_PKG_VERSION"), config: portable(config), content, style, output }
     }

@@ -11,6 +11,7 @@ use impasto::objective::Listener;
 use impasto::picture::{self, Picture, SaveOptions};
 use impasto::transfer::checkpoint::{self, Origin};
 use impasto::transfer::{Checkpoint, End, Inputs, Outcome, Plan, Run, Scale};
+use impasto::vgg::SMALLEST_SIDE;
 use impasto::{Engine, Error, Result};
 
 use super::eta::Work;
@@ -22,6 +23,9 @@ use super::signals::Signals;
 use super::trace::{Header, Source, Trace};
 use super::watch::Watch;
 use super::{details, paths, say};
+
+/// (height, width) of what stands for the style picture in a run that compares with none.
+pub const NO_STYLE: (usize, usize) = (SMALLEST_SIDE, SMALLEST_SIDE);
 
 /// Everything known before the first iteration.
 pub struct Job {
@@ -49,18 +53,23 @@ pub fn run(job: Job, from: Option<(&Checkpoint, bool)>, start: Instant) -> Resul
     let mut watch = watch(&job, from.map(|(checkpoint, _)| checkpoint))?;
     let outcome = make(&job, &mut watch, from);
     watch.progress.finish();
-    let outcome = outcome?;
+    let all = job.iterations();
+    leave(&job, watch, outcome?, all, start)
+}
+
+/// Writes what was made, in `all` iterations or some of them, and says so.
+fn leave(job: &Job, watch: Watch, outcome: Outcome, all: u32, start: Instant) -> Result<u8> {
     if let Err(error) = picture::save(&outcome.picture, &job.asked.output, &job.save) {
-        return Err(elsewhere(&job, &outcome, error));
+        return Err(elsewhere(job, &outcome, error));
     }
     if !job.quiet {
         say::text(watch.table.lines())?;
-        say::text(closing_line(&job, &outcome, start.elapsed().as_secs_f64()))?;
+        say::text(closing_line(job, &outcome, start.elapsed().as_secs_f64()))?;
     }
     if job.verbose {
         details::after();
     }
-    exit_code(&job, watch, outcome)
+    exit_code(job, watch, outcome, all)
 }
 
 /// The run, from where it begins to where it ends.
@@ -114,12 +123,36 @@ fn make(job: &Job, watch: &mut Watch, from: Option<(&Checkpoint, bool)>) -> Resu
 /// Reads the content picture, then the style picture; their digests, if anybody will ask for them.
 fn read(job: &Job, plan: &Plan) -> Result<(Inputs, [String; 2])> {
     let digest = |picture: &Picture| job.checkpoint.as_ref().map_or_else(String::new, |_| checkpoint::digest(picture));
-    let content = picture::load(&job.asked.content, job.config.max_pixels)?;
+    let load = |path: &Option<PathBuf>, (height, width)| match path {
+        Some(path) => picture::load(path, job.config.max_pixels),
+        None => Ok(Picture::flat(height, width)),
+    };
+    let content = load(&job.asked.content, job.inputs[0])?;
     let (inputs, of_content) = (Inputs::of(&job.config, plan, &content), digest(&content));
     // There may be no room for both.
     drop(content);
-    let style = picture::load(&job.asked.style, job.config.max_pixels)?;
+    let style = load(&job.asked.style, job.inputs[1])?;
     Ok((inputs.with(&style), [of_content, digest(&style)]))
+}
+
+/// (height, width) of the content and the style picture; where there is none, of what stands for it: a picture of the
+/// result's proportions, and the smallest that the network can look at.
+pub fn sizes(asked: &Asked, config: &Config, scales: &[Scale]) -> Result<[(usize, usize); 2]> {
+    let size = |path: &Option<PathBuf>, otherwise| match path {
+        Some(path) => picture::size(path, config.max_pixels),
+        None => Ok(otherwise),
+    };
+    let result = scales.last().map_or(NO_STYLE, |last| (last.height, last.width));
+    Ok([size(&asked.content, proportions(result))?, size(&asked.style, NO_STYLE)?])
+}
+
+/// The smallest size of the same proportions: nothing is seen of what stands for a content picture, and it takes no room.
+pub fn proportions((height, width): (usize, usize)) -> (usize, usize) {
+    let (mut divisor, mut rest) = (height, width);
+    while rest != 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    (height / divisor, width / divisor)
 }
 
 /// Refuses a run whose picture or checkpoint the disk will have no room for.
@@ -158,8 +191,9 @@ fn steps(run: &mut Run<'_>, watch: &mut Watch, mut keeper: Option<&mut Keeper<'_
 /// where.
 fn elsewhere(job: &Job, outcome: &Outcome, error: Error) -> Error {
     let name = job.asked.output.file_name().unwrap_or_default();
-    let places = [job.asked.content.with_file_name(name), std::env::temp_dir().join(name)].map(paths::unused);
-    match (places.into_iter().find(|place| picture::save(&outcome.picture, place, &job.save).is_ok()), error) {
+    let beside = job.asked.pictures().next().map(|picture| picture.with_file_name(name));
+    let mut places = beside.into_iter().chain([std::env::temp_dir().join(name)]).map(paths::unused);
+    match (places.find(|place| picture::save(&outcome.picture, place, &job.save).is_ok()), error) {
         (Some(place), Error::Output { path, cause }) => {
             Error::Output { path, cause: format!("{cause}; the picture is in {}", place.display()) }
         }
@@ -174,8 +208,8 @@ fn watch(job: &Job, from: Option<&Checkpoint>) -> Result<Watch> {
         .as_ref()
         .and_then(|(every, output)| Some(Previews::resume(NonZeroU32::new(*every)?, output.clone(), job.save.clone())));
     let trace = asked.trace.as_ref().map(|path| {
-        let content = Source::new(&asked.content, job.inputs[0]);
-        let style = Source::new(&asked.style, job.inputs[1]);
+        let content = asked.content.as_ref().map(|path| Source::new(path, job.inputs[0]));
+        let style = asked.style.as_ref().map(|path| Source::new(path, job.inputs[1]));
         let header = Header::new(config, content, style, &asked.output);
         match from {
             Some(checkpoint) => Trace::resume(path, &header, checkpoint.header.iteration),
@@ -183,13 +217,18 @@ fn watch(job: &Job, from: Option<&Checkpoint>) -> Result<Watch> {
         }
     });
     let trace = trace.transpose()?;
-    let progress = Progress::new(job.quiet, work(job), from.map_or(0, |checkpoint| checkpoint.header.iteration));
+    let progress = progress(job, from.map_or(0, |checkpoint| checkpoint.header.iteration));
     let voice = progress.voice();
     let signals = Signals::install(move |line| voice.note(line)).unwrap_or_else(|cause| {
         progress.note(format_args!("warning: Ctrl-C will not save the picture so far: {cause}"));
         Signals::default()
     });
     Ok(Watch { trace, previews, progress, signals, table: asked.table.clone(), failure: None, stopped_by: None })
+}
+
+/// What shows a run that has made so many iterations.
+fn progress(job: &Job, done: u32) -> Progress {
+    Progress::new(job.quiet, work(job), done)
 }
 
 fn work(job: &Job) -> Vec<Work> {
@@ -209,7 +248,7 @@ fn closing_line(job: &Job, outcome: &Outcome, seconds: f64) -> String {
     )
 }
 
-fn exit_code(job: &Job, watch: Watch, outcome: Outcome) -> Result<u8> {
+fn exit_code(job: &Job, watch: Watch, outcome: Outcome, all: u32) -> Result<u8> {
     let note = |line: String| {
         if !job.quiet {
             say::note(line);
@@ -222,7 +261,7 @@ fn exit_code(job: &Job, watch: Watch, outcome: Outcome) -> Result<u8> {
             Err(error)
         }
         (End::Stopped, Some(signal), failure) => {
-            let (done, all) = (outcome.iterations, job.iterations());
+            let done = outcome.iterations;
             note(format!(
                 "stopped by {} after {done} of {all} iterations; the picture so far is in {output}",
                 signal.name()
@@ -234,5 +273,19 @@ fn exit_code(job: &Job, watch: Watch, outcome: Outcome) -> Result<u8> {
         }
         (_, _, Some(failure)) => Err(failure),
         _ => Ok(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proportions_are_in_least_terms() {
+        for (size, least) in [((768, 1024), (3, 4)), ((512, 512), (1, 1)), ((17, 31), (17, 31)), ((16, 1000), (2, 125))]
+        {
+            assert_eq!(proportions(size), least);
+            assert_eq!(picture::fit(size.0.max(size.1) as u32, least.0, least.1), size);
+        }
     }
 }

@@ -57,6 +57,12 @@ impl Picture {
         Picture { rgb, alpha: None }
     }
 
+    /// A picture of which nothing is to be seen, for a run that does not look at one.
+    #[must_use]
+    pub fn flat(height: usize, width: usize) -> Self {
+        Picture::from_rgb(Array3::from_elem((height, width, 3), 0.5))
+    }
+
     /// Rows of pixels.
     #[must_use]
     pub fn height(&self) -> usize {
