@@ -4,12 +4,15 @@
 //! All of it needs a few numbers of the two pictures that were read, or colour alone, not the pictures: those may go
 //! before the run begins.
 
-use ndarray::Array2;
+use ndarray::{Array2, Array3};
 
 use super::calm::Stillness;
+use super::canvas::resample;
 use super::colours::{OfContent, OfStyle};
-use super::plan::Scale;
+use super::plan::{self, Scale};
 use crate::config::{Config, Tone};
+use crate::kernels::resample::Interpolation;
+use crate::kernels::variation::Edges;
 use crate::picture::Picture;
 use crate::picture::chroma::Chroma;
 use crate::picture::palette::Colours;
@@ -20,6 +23,7 @@ use crate::picture::tone::Adjustment;
 pub struct Finish {
     /// (H, W).
     size: (usize, usize),
+    edges: Edges,
     /// The content picture's opacity at that size.
     alpha: Option<Array2<f32>>,
     /// The style picture's, with the most that a difference is stretched.
@@ -63,6 +67,7 @@ impl Finish {
         let calmed = small.as_ref().filter(|_| config.calm > 0);
         Finish {
             size: (last.height, last.width),
+            edges: plan::edges(config),
             alpha: content.alpha,
             colours: colours.map(|colours| (colours, config.largest_gain)),
             stillness: calmed.map(|style| Stillness::of(style, config.calm as usize)),
@@ -77,14 +82,17 @@ impl Finish {
     /// The result, of a picture of any size: an interrupted run may have ended at a smaller scale.
     pub fn apply(self, picture: Picture) -> Picture {
         let (height, width) = self.size;
-        let mut result =
-            if (picture.height(), picture.width()) == self.size { picture } else { picture.resize(height, width) };
+        let mut result = match ((picture.height(), picture.width()) == self.size, self.edges) {
+            (true, _) => picture,
+            (false, Edges::Open) => picture.resize(height, width),
+            (false, Edges::Joined) => enlarged_around(&picture, height, width),
+        };
         result.alpha = self.alpha;
         if let Some((colours, largest_gain)) = &self.colours {
             colours.give(&mut result, *largest_gain);
         }
         if let Some(stillness) = &self.stillness {
-            stillness.calm(&mut result);
+            stillness.calm(&mut result, self.edges);
         }
         self.tone.apply(&mut result);
         if let Some(chroma) = &self.kept {
@@ -92,4 +100,15 @@ impl Finish {
         }
         result
     }
+}
+
+/// A picture whose opposite sides are joined at another size, where they are so still.
+fn enlarged_around(picture: &Picture, height: usize, width: usize) -> Picture {
+    let rgb = picture.rgb.as_standard_layout();
+    let mut enlarged = Array3::zeros((height, width, 3));
+    let resample =
+        resample(Edges::Joined, Interpolation::Bicubic, (picture.height(), picture.width()), (height, width));
+    resample.apply(rgb.as_slice().expect("in standard layout"), enlarged.as_slice_mut().expect("a new array"));
+    enlarged.mapv_inplace(|v: f32| v.clamp(0.0, 1.0));
+    Picture::from_rgb(enlarged)
 }

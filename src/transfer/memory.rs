@@ -22,7 +22,7 @@ use crate::objective::{Cut, Statistic, room, room_for_sums};
 use crate::picture::chroma;
 use crate::vgg::layers::{channels, stride};
 use crate::vgg::network::{map_bytes, scratch_bytes, weight_bytes};
-use crate::vgg::{Architecture, Layer, Stage};
+use crate::vgg::{Architecture, Border, Layer, Stage};
 
 /// Everything that grows neither with the picture nor with the threads: what is touched of the program and of its embedded
 /// weights, and what the C library keeps. Measured.
@@ -119,6 +119,10 @@ impl<'a> Count<'a> {
 
     /// How the evaluations of each scale are cut so that they fit, if they do: as little as possible.
     pub fn cuts(&self, budget: u64) -> Vec<Cut> {
+        // The first strip of a picture whose sides are joined would need the last one's maps.
+        if self.plan.network.border == Border::Wrap {
+            return vec![Cut::default(); self.plan.scales.len()];
+        }
         let fits = |memory: Memory| with_spare(memory.total()) <= budget;
         let least = STRIPS[STRIPS.len() - 1];
         (0..self.plan.scales.len())
@@ -280,12 +284,13 @@ impl<'a> Count<'a> {
         self.plan.goal.style_layers.iter().map(|l| (channels(l.layer) * channels(l.layer)) as u64).sum()
     }
 
-    /// The picture, what is moved in its place if it is not moved itself, the gradient, the optimiser's memory, the average.
+    /// The picture, what is moved in its place if it is not moved itself, the gradient, the optimiser's memory, the average, and
+    /// the picture as it is looked at.
     fn canvas(&self, index: usize) -> u64 {
         let (variables, pixels) = self.variables(index);
         let picture = if variables as u64 == 3 * pixels { 0 } else { PIXEL * pixels };
-        let average = if self.config.average.is_some() { PIXEL * pixels } else { 0 };
-        2 * 4 * variables as u64 + self.plan.method.bytes(variables) + picture + average
+        let beside = u64::from(self.config.average.is_some());
+        2 * 4 * variables as u64 + self.plan.method.bytes(variables) + picture + PIXEL * pixels * beside
     }
 
     /// Variables, and pixels.

@@ -211,8 +211,9 @@ impl<'a> Run<'a> {
         self.state.pool = Pool::new();
         let pictures = Pictures(self.inputs.next());
         let model = if config.detail > 0.0 { pictures.matched(config) } else { pictures.0[0].clone() };
-        let first = enlarge(&self.state.picture(), &FeatureMap::from_array(model.rgb), config.detail as f32);
         let canvas = plan::canvas(config, scale);
+        let (model, amount) = (FeatureMap::from_array(model.rgb), config.detail as f32);
+        let first = enlarge(&self.state.picture(), &model, amount, canvas.edges());
         let objective = pictures.objective(self.plan, &self.vgg, self.index + 1, &self.listener);
         let objective = objective.ok_or(Error::Cancelled)?;
         (self.index, self.done) = (self.index + 1, 0);
