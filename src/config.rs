@@ -5,6 +5,7 @@
 //! from here.
 
 mod presets;
+pub mod purposes;
 
 use std::path::PathBuf;
 
@@ -80,6 +81,9 @@ pub struct Config {
     pub pooling: Pooling,
     /// Where the optimisation starts.
     pub init: Init,
+    /// The most pixels by which the picture is shifted, in a way of its own in each iteration, before it is looked at, so that
+    /// no place is where a pooling cuts; 0 leaves it where it is.
+    pub jitter: u32,
     /// The share of the photograph's detail, in the style's colours, that is added where a scale first shows it.
     pub detail: f64,
     /// Whose colours the result has.
@@ -282,6 +286,12 @@ impl Config {
             variation: self.variation,
             tv_weight: self.tv_weight,
         }
+    }
+
+    /// Whether features are compared with a style picture's.
+    #[must_use]
+    pub fn compares_style(&self) -> bool {
+        !self.style_layers.is_empty() && !matches!(self.statistic, Statistic::Activation(_))
     }
 
     /// Checks every field against the others.

@@ -8,6 +8,8 @@
 //!
 //! ```text
 //! stylize ── options ── values      flags -> Config; how values are read and shown
+//! texture   reconstruct   dream     other purposes: common ── what they share of the flags
+//!    └────── request                what is asked, refused before the work where it cannot be done
 //! resume                            a checkpoint in place of flags
 //!    └────── work ── watch ─┬── progress ── eta
 //!                │          ├── trace
@@ -25,9 +27,11 @@
 //! [`Preset::config`]: impasto::config::Preset::config
 
 mod bench;
+mod common;
 mod completions;
 mod details;
 mod doctor;
+mod dream;
 mod eta;
 mod keeper;
 mod man;
@@ -38,12 +42,14 @@ mod plan;
 mod presets;
 mod previews;
 mod progress;
+mod reconstruct;
 mod report;
 mod request;
 mod resume;
 pub mod say;
 mod signals;
 mod stylize;
+mod texture;
 mod trace;
 mod values;
 mod watch;
@@ -94,6 +100,9 @@ enum Command {
     Stylize(Box<options::Options>),
     Resume(resume::Options),
     Plan(Box<plan::Options>),
+    Texture(Box<texture::Options>),
+    Reconstruct(Box<reconstruct::Options>),
+    Dream(Box<dream::Options>),
     Presets(presets::Options),
     Bench(Box<bench::Options>),
     Doctor(doctor::Options),
@@ -129,6 +138,9 @@ pub fn run() -> Result<u8, Failure> {
         Command::Stylize(options) => stylize::run(&options)?,
         Command::Resume(options) => resume::run(&options)?,
         Command::Plan(options) => plan::run(&options)?,
+        Command::Texture(options) => texture::run(&options)?,
+        Command::Reconstruct(options) => reconstruct::run(&options)?,
+        Command::Dream(options) => dream::run(&options)?,
         Command::Presets(options) => presets::run(&options)?,
         Command::Bench(options) => bench::run(&options)?,
         Command::Doctor(options) => doctor::run(&options)?,

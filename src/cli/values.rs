@@ -9,7 +9,8 @@ use impasto::bench::report::Format;
 use impasto::config::{CanvasKind, Colors, Init, Moments, OptimizerKind, Precision, Preset, ScaleRule, Schedule, Tone};
 use impasto::kernels::conv::Algorithm;
 use impasto::objective::Statistic;
-use impasto::vgg::Pooling;
+use impasto::transfer::plan;
+use impasto::vgg::{Pooling, SMALLEST_SIDE};
 
 /// Parser of a word out of a list of (word, help, value).
 fn one_of<T: Copy + Send + Sync + 'static>(
@@ -89,6 +90,14 @@ pub fn preset() -> impl TypedValueParser<Value = Preset> {
     let words = Preset::ALL.map(|preset| PossibleValue::new(preset.name()).help(preset.summary()));
     PossibleValuesParser::new(words).map(|word| {
         Preset::ALL.into_iter().find(|preset| preset.name() == word).expect("clap lets only these words pass")
+    })
+}
+
+/// The presets of our own.
+pub fn own_preset() -> impl TypedValueParser<Value = Preset> {
+    let words = Preset::OWN.map(|preset| PossibleValue::new(preset.name()).help(preset.summary()));
+    PossibleValuesParser::new(words).map(|word| {
+        Preset::OWN.into_iter().find(|preset| preset.name() == word).expect("clap lets only these words pass")
     })
 }
 
@@ -247,6 +256,29 @@ pub fn init() -> impl TypedValueParser<Value = Init> {
     })
 }
 
+/// Width and height in pixels: `1024x768`, or one number for both.
+pub fn sides(text: &str) -> Result<(u32, u32), String> {
+    let (width, height) = text.split_once(['x', 'X', '×']).unwrap_or((text, text));
+    let side = |text: &str| text.trim().parse().ok().filter(|&side: &u32| side >= SMALLEST_SIDE as u32);
+    side(width).zip(side(height)).ok_or_else(|| {
+        format!("give WIDTHxHEIGHT in pixels, such as 1024x768, or one number for both, at least {SMALLEST_SIDE}")
+    })
+}
+
+/// A longest side that a picture can have.
+///
+/// # Errors
+/// [`impasto::Error::Usage`] names the option.
+pub fn check_longest(flag: &str, longest: u32) -> impasto::Result<()> {
+    if (SMALLEST_SIDE..=plan::LARGEST_SIDE).contains(&(longest as usize)) {
+        return Ok(());
+    }
+    let (least, most) = (SMALLEST_SIDE, plan::LARGEST_SIDE);
+    Err(impasto::Error::Usage(format!(
+        "{flag} {longest}: give {least} to {most} pixels, or 0 to keep the picture's own size"
+    )))
+}
+
 /// A number of pixels: `250000`, `100M`, `1.5MP`.
 pub fn pixels(text: &str) -> Result<u64, String> {
     let upper = text.to_ascii_uppercase();
@@ -291,6 +323,17 @@ mod tests {
         assert_eq!(pixels("1.5mp"), Ok(1_500_000));
         for wrong in ["", "M", "0", "-1", "0M", "infM", "nan", "NaNM", "1e400M", "12K", "1.5"] {
             assert!(pixels(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn two_sides_are_read_as_they_are_written() {
+        for text in ["1024x768", "1024X768", "1024×768", "1024 x 768"] {
+            assert_eq!(sides(text), Ok((1024, 768)), "{text}");
+        }
+        assert_eq!(sides("64"), Ok((64, 64)));
+        for wrong in ["", "x", "64x", "x64", "8x64", "64x64x64", "-64", "big"] {
+            assert!(sides(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -18,11 +18,14 @@ use super::eta::Work;
 use super::keeper::{Asked, Keeper};
 use super::previews::Previews;
 use super::progress::Progress;
-use super::report::duration;
+use super::report::{Shown, Table, duration};
 use super::signals::Signals;
 use super::trace::{Header, Source, Trace};
 use super::watch::Watch;
 use super::{details, paths, say};
+
+/// Of a row of pictures, this part of their height is between them.
+const GAP: usize = 32;
 
 /// (height, width) of what stands for the style picture in a run that compares with none.
 pub const NO_STYLE: (usize, usize) = (SMALLEST_SIDE, SMALLEST_SIDE);
@@ -57,13 +60,40 @@ pub fn run(job: Job, from: Option<(&Checkpoint, bool)>, start: Instant) -> Resul
     leave(&job, watch, outcome?, all, start)
 }
 
+/// Does several, each with a name, and leaves their pictures side by side as the first one's.
+pub fn row(jobs: Vec<(String, Job)>, start: Instant) -> Result<u8> {
+    let all = jobs.iter().map(|(_, job)| job.iterations()).sum();
+    let (_, first) = jobs.first().expect("a row has a picture");
+    let mut watch = watch(first, None)?;
+    let (mut pictures, mut iterations, mut end) = (Vec::new(), 0, End::Finished);
+    for (i, (name, job)) in jobs.iter().enumerate() {
+        if !job.quiet {
+            watch.progress.note(format_args!("{name}, {} of {}", i + 1, jobs.len()));
+        }
+        watch.progress = progress(job, 0);
+        let outcome = make(job, &mut watch, None);
+        watch.progress.finish();
+        let outcome = outcome?;
+        iterations += outcome.iterations;
+        pictures.push(outcome.picture);
+        end = outcome.end;
+        if !matches!(end, End::Finished) {
+            break;
+        }
+    }
+    // Each had losses of its own.
+    watch.table = Table::default();
+    let picture = picture::row(&pictures, pictures[0].height() / GAP);
+    leave(first, watch, Outcome { picture, iterations, end }, all, start)
+}
+
 /// Writes what was made, in `all` iterations or some of them, and says so.
 fn leave(job: &Job, watch: Watch, outcome: Outcome, all: u32, start: Instant) -> Result<u8> {
     if let Err(error) = picture::save(&outcome.picture, &job.asked.output, &job.save) {
         return Err(elsewhere(job, &outcome, error));
     }
     if !job.quiet {
-        say::text(watch.table.lines())?;
+        say::text(watch.table.lines(Shown::of(&job.config)))?;
         say::text(closing_line(job, &outcome, start.elapsed().as_secs_f64()))?;
     }
     if job.verbose {
@@ -228,7 +258,7 @@ fn watch(job: &Job, from: Option<&Checkpoint>) -> Result<Watch> {
 
 /// What shows a run that has made so many iterations.
 fn progress(job: &Job, done: u32) -> Progress {
-    Progress::new(job.quiet, work(job), done)
+    Progress::new(job.quiet, work(job), done, Shown::of(&job.config))
 }
 
 fn work(job: &Job) -> Vec<Work> {

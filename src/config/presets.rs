@@ -215,6 +215,7 @@ fn paper() -> Config {
         border: Border::Zero,
         pooling: Pooling::Max,
         init: Init::Content,
+        jitter: 0,
         detail: 0.0,
         colors: Colors::Style,
         luminance_only: false,

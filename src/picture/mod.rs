@@ -24,6 +24,7 @@ mod orientation;
 mod output;
 pub mod palette;
 mod resize;
+mod row;
 mod tiff;
 pub mod tone;
 
@@ -33,6 +34,7 @@ pub use decode::{check_sides, load, size};
 pub use encode::{OutputFormat, SaveOptions};
 pub use output::{check_output, check_side, save};
 pub use resize::{Filter, fit, resize_map};
+pub use row::row;
 
 /// A picture in memory.
 ///

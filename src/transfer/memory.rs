@@ -289,7 +289,7 @@ impl<'a> Count<'a> {
     fn canvas(&self, index: usize) -> u64 {
         let (variables, pixels) = self.variables(index);
         let picture = if variables as u64 == 3 * pixels { 0 } else { PIXEL * pixels };
-        let beside = u64::from(self.config.average.is_some());
+        let beside = u64::from(self.config.average.is_some()) + u64::from(self.config.jitter > 0);
         2 * 4 * variables as u64 + self.plan.method.bytes(variables) + picture + PIXEL * pixels * beside
     }
 

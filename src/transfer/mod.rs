@@ -9,6 +9,7 @@
 //!                          Objective: losses of x, and dx
 //!                          Optimizer: θ ← θ − …
 //!                          Average of the iterates               average.rs
+//!                          looked at a little aside              jitter.rs
 //!                          between scales: enlarge, add detail   detail.rs
 //!                          at the end: colours, calm, tone       finish.rs, calm.rs
 //!                          whose colours: decided beforehand     colours.rs
@@ -30,6 +31,7 @@ mod engine;
 mod finish;
 mod forecast;
 mod inputs;
+mod jitter;
 mod memory;
 pub mod plan;
 mod run;

@@ -21,6 +21,7 @@ use super::canvas::{Canvas, Point};
 use super::colours;
 use super::detail::enlarge;
 use super::inputs::Inputs;
+use super::jitter;
 use super::plan::{self, Plan, Scale};
 use super::step::Step;
 use crate::config::{Config, Init, Moments};
@@ -62,6 +63,8 @@ struct State {
     optimizer: Optimizer,
     average: Option<Average>,
     pool: Pool,
+    /// Room for the picture as it is looked at, where that is shifted.
+    shifted: Option<FeatureMap>,
 }
 
 impl<'a> Run<'a> {
@@ -136,7 +139,9 @@ impl<'a> Run<'a> {
         let scale = *self.scale();
         // The measurement after the last update belongs to the last scale alone.
         let measuring = self.done == scale.iterations || self.state.optimizer.finished();
-        let Some(evaluation) = self.state.evaluate(measuring, &self.listener) else { return Err(Error::Cancelled) };
+        let shift = if measuring { None } else { jitter::shift(self.config, self.iteration) };
+        let evaluation = self.state.evaluate(measuring, shift, &self.listener);
+        let Some(evaluation) = evaluation else { return Err(Error::Cancelled) };
         if let Some(what) = not_finite(&evaluation) {
             return Err(Error::Diverged { iteration: self.iteration + 1, what });
         }
@@ -210,7 +215,9 @@ impl<'a> Run<'a> {
         // The maps of the last scale go before those of this one come.
         self.state.pool = Pool::new();
         let pictures = Pictures(self.inputs.next());
-        let model = if config.detail > 0.0 { pictures.matched(config) } else { pictures.0[0].clone() };
+        // Where nothing is made like the style picture, the photograph is added in its own colours.
+        let matched = config.detail > 0.0 && config.compares_style();
+        let model = if matched { pictures.matched(config) } else { pictures.0[0].clone() };
         let canvas = plan::canvas(config, scale);
         let (model, amount) = (FeatureMap::from_array(model.rgb), config.detail as f32);
         let first = enlarge(&self.state.picture(), &model, amount, canvas.edges());
@@ -240,6 +247,7 @@ impl State {
             canvas,
             optimizer,
             pool: Pool::advised(prefer_huge),
+            shifted: None,
         }
     }
 
@@ -264,16 +272,27 @@ impl State {
             point: Point::of(&canvas, theta, picture),
             canvas,
             pool: Pool::advised(prefer_huge),
+            shifted: None,
         })
     }
 
-    fn evaluate(&mut self, measuring: bool, listener: &Listener) -> Option<Evaluation> {
+    fn evaluate(&mut self, measuring: bool, shift: Option<(usize, usize)>, listener: &Listener) -> Option<Evaluation> {
         if measuring {
             // A line search's last trial is not what the run returns.
             self.point.show(&self.canvas, self.optimizer.accepted());
         }
         let gradient = (!measuring).then(|| self.canvas.gradient(std::mem::take(&mut self.d_theta)));
-        self.objective.run(self.point.picture(), gradient, &mut self.pool, listener)
+        let Some(shift) = shift else {
+            return self.objective.run(self.point.picture(), gradient, &mut self.pool, listener);
+        };
+        let shifted = self.shifted.get_or_insert_with(|| self.point.picture().clone());
+        jitter::shift_into(self.point.picture(), shift, shifted);
+        let mut evaluation = self.objective.run(shifted, gradient, &mut self.pool, listener)?;
+        if let Some(gradient) = &mut evaluation.gradient {
+            // What was the picture's room is free.
+            jitter::shift_back(gradient, shift, shifted);
+        }
+        Some(evaluation)
     }
 
     fn update(&mut self, loss: f64, mut gradient: FeatureMap, rate: f64) {

@@ -40,6 +40,14 @@ const ERRORS: &[Row] = &[
     ("bench --deepest=relu3_4", 2, "relu3_4 is not a layer of VGG16", "choose a shallower layer"),
     ("bench --compare=letter.png", 2, "letter.png is no report", "give a file that `impasto bench --format json`"),
     ("bench --compare=nowhere.json", 2, "--compare nowhere.json: cannot be read", "give a file that `impasto bench"),
+    ("texture style.bmp --size=40x64 --tileable", 2, "multiples of 16", "such as 48x64"),
+    ("texture style.bmp --style-size=5", 2, "--style-size 5", "give at least 16 pixels"),
+    ("texture style.bmp --iterations=0", 2, "--iterations 0", "give at least 1"),
+    ("texture style.bmp -o style.bmp", 2, "style.bmp", "must end in .png"),
+    ("texture good.png -o good.png", 2, "is the input picture good.png", "choose another name"),
+    ("reconstruct good.png --size=5", 2, "--size 5", "give at least 16 pixels"),
+    ("dream good.png --size=5", 2, "--size 5", "or 0 to keep the picture's own size"),
+    ("dream good.png --learning-rate=2", 2, "--learning-rate 2", "above 0 and at most 1"),
     // Places that cannot be written to.
     ("stylize good.png style.bmp -o o.xyz", 2, "o.xyz", "must end in .png, .jpg"),
     ("stylize good.png style.bmp -o o.jpg --bits=16", 2, "8 bits per channel", "write a .png or .tiff"),
@@ -70,6 +78,9 @@ const ERRORS: &[Row] = &[
         "60000 × 60000 pixels is more than the limit",
         "--max-pixels 3600000000",
     ),
+    ("texture nowhere.png", 3, "nowhere.png: no such file", "check the path"),
+    ("reconstruct letter.png --layers", 3, "letter.png: is not a picture", "give a JPEG, PNG"),
+    ("dream letter.png", 3, "letter.png: is not a picture", "give a JPEG, PNG"),
     // Weights.
     ("@ --weights=nowhere.safetensors", 4, "no such file", "check the path"),
     ("@ --weights=letter.png", 4, "letter.png: is not a safetensors file", "give a safetensors file"),
@@ -78,7 +89,7 @@ const ERRORS: &[Row] = &[
     ("weights info pickle.pth", 4, "a PyTorch .pth pickle", "convert it with"),
     ("weights verify letter.png", 4, "is not a safetensors file", "give a safetensors file"),
     // Memory.
-    ("@ --size=60000", 5, "of memory", "give a smaller --size"),
+    ("@ --size=60000", 5, "of memory", "would fit"),
     ("bench --only=step --size=60000", 5, "of memory", "give a smaller --size"),
     // A run that goes nowhere.
     ("@ --content-weight=1e300 -q", 6, "diverged at iteration 1", "lower --learning-rate or the weight of that loss"),

@@ -7,6 +7,7 @@ mod interruption;
 #[cfg(feature = "embedded-weights")]
 mod machine;
 mod memory;
+mod purposes;
 mod refusals;
 mod results;
 mod support;
