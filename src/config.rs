@@ -6,6 +6,7 @@
 
 pub mod file;
 mod presets;
+pub mod purposes;
 pub mod settings;
 pub mod text;
 
@@ -95,8 +96,16 @@ pub struct Config {
     pub pooling: Pooling,
     /// Where the optimisation starts.
     pub init: Init,
+    /// The most pixels by which the picture is shifted, in a way of its own in each iteration, before it is looked at, so that
+    /// no place is where a pooling cuts; 0 leaves it where it is.
+    pub jitter: u32,
     /// The share of the photograph's detail, in the style's colours, that is added where a scale first shows it.
     pub detail: f64,
+    /// Whose colours the result has.
+    pub colors: Colors,
+    /// Whether brightness alone is optimised: content and style are looked at in grey, and the photograph's colours put
+    /// on the result.
+    pub luminance_only: bool,
     /// Whether the result's colours are matched to the style picture's once more at the end.
     pub match_result: bool,
     /// The finest levels of the result's pyramid whose flats are made as calm as the style picture's.
@@ -213,6 +222,18 @@ pub enum Preset {
     PytorchTutorial,
 }
 
+/// Whose colours the result has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Colors {
+    /// The style picture's.
+    Style,
+    /// The photograph's, put on the result's brightness at the end.
+    Content,
+    /// The style picture's, brought to the photograph's mean and covariance before the start.
+    Match,
+}
+
 /// Where the optimisation starts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -290,6 +311,12 @@ impl Config {
         }
     }
 
+    /// Whether features are compared with a style picture's.
+    #[must_use]
+    pub fn compares_style(&self) -> bool {
+        !self.style_layers.is_empty() && !matches!(self.statistic, Statistic::Activation(_))
+    }
+
     /// Checks every field against the others.
     ///
     /// # Errors
@@ -329,10 +356,10 @@ impl Config {
         if let Some(share) = self.until.filter(|share| !(*share > 0.0 && *share < 1.0)) {
             return Err(Error::Usage(format!("--until {}%: give a part above 0 and below 100%", 100.0 * share)));
         }
-        if let Init::Blend(noise) = self.init {
-            if !(0.0..=1.0).contains(&noise) {
-                return Err(Error::Usage(format!("--init blend:{noise}: give a share of noise from 0 to 1")));
-            }
+        if let Init::Blend(noise) = self.init
+            && !(0.0..=1.0).contains(&noise)
+        {
+            return Err(Error::Usage(format!("--init blend:{noise}: give a share of noise from 0 to 1")));
         }
         if !(self.epsilon.is_finite() && self.epsilon > 0.0) {
             return Err(Error::Usage(format!("--epsilon {}: give a number above 0", self.epsilon)));

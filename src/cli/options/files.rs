@@ -1,4 +1,4 @@
-//! Options of `stylize` about the files and lines that come out of it.
+//! Options about the files and lines that come out of it.
 
 use std::path::PathBuf;
 
@@ -6,6 +6,7 @@ use impasto::picture::{OutputFormat, SaveOptions};
 
 use super::{OUTPUT, REPORTING};
 use crate::cli::values;
+use crate::cli::work::Report;
 
 #[derive(Debug, clap::Args)]
 pub struct Files {
@@ -55,6 +56,15 @@ impl Files {
             quality: self.quality,
             dpi: self.dpi.or(dpi),
             description: None,
+        }
+    }
+
+    /// What is told of the run.
+    pub fn report(&self, quiet: bool) -> Report {
+        match (self.json, quiet) {
+            (true, quiet) => Report::Json { quiet },
+            (_, true) => Report::Nothing,
+            _ => Report::Lines,
         }
     }
 }
