@@ -19,24 +19,19 @@ use super::{EXIT_CODES, values};
 /// Longest side of the result unless told otherwise.
 const SIZE: u32 = 512;
 
+const EXAMPLES: &str = "\
+Examples:
+  impasto dream photo.jpg                                # photo-dream.png
+  impasto dream photo.jpg --layer relu5_1                # larger things
+  impasto dream photo.jpg --layer relu4_3:77 --octaves 6 # one channel, from smaller sizes on
+  impasto dream clouds.jpg --iterations 200              # deeper";
+
 /// Dream: let a layer of the network, or one of its channels, see more of what it sees in a picture.
 #[derive(Debug, clap::Args)]
 #[command(
     args_override_self = true,
-    after_help = "\
-Examples:
-  impasto dream photo.jpg                                # photo-dream.png
-  impasto dream photo.jpg --layer relu5_1                # larger things
-  impasto dream photo.jpg --layer relu4_3:77 --octaves 6 # one channel, from smaller sizes on
-  impasto dream clouds.jpg --iterations 200              # deeper",
-    after_long_help = format!("\
-Examples:
-  impasto dream photo.jpg                                # photo-dream.png
-  impasto dream photo.jpg --layer relu5_1                # larger things
-  impasto dream photo.jpg --layer relu4_3:77 --octaves 6 # one channel, from smaller sizes on
-  impasto dream clouds.jpg --iterations 200              # deeper
-
-{EXIT_CODES}"),
+    after_help = EXAMPLES,
+    after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"),
 )]
 pub struct Options {
     /// The picture to dream of

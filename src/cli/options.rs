@@ -55,7 +55,6 @@ pub struct Options {
 
     /// Bits per colour, 8 or 16 (PNG, TIFF) [default: 8]
     #[arg(long, value_name = "BITS", value_parser = values::bits(), hide_possible_values = true, help_heading = OUTPUT)]
-    #[arg(hide_short_help = true)]
     pub bits: Option<u8>,
 
     /// Also write the picture after every N iterations
@@ -250,7 +249,7 @@ pub struct Options {
 
     #[arg(long, value_name = "BYTES", value_parser = values::memory, help_heading = MACHINE)]
     #[arg(allow_negative_numbers = true)]
-    #[arg(help = "The most memory to use, such as 2G [default: four fifths]")]
+    #[arg(help = "The most memory, such as 2G [default: four fifths]")]
     #[arg(
         long_help = "The most memory to use; 2G, 2000M and 2000000000 are the same. A picture that does not fit is \
 computed in strips, which takes longer, and is the same picture [default: four fifths of what the machine, the control \

@@ -21,24 +21,19 @@ const SIZE: u32 = 256;
 /// The layer unless told otherwise.
 const LAYER: Layer = Layer::relu(4, 2);
 
+const EXAMPLES: &str = "\
+Examples:
+  impasto reconstruct photo.jpg --layer relu4_2    # photo-relu4_2.png: what is where
+  impasto reconstruct photo.jpg --layers           # a row of five layers: figure 1 of Gatys et al. 2015
+  impasto reconstruct painting.jpg --layers --style   # its other row: the style of more and more layers
+  impasto reconstruct photo.jpg --layers=relu1_1,relu3_1,relu5_1 --size 384";
+
 /// Reconstruct a picture from what one layer of the network knows of it, or of its style.
 #[derive(Debug, clap::Args)]
 #[command(
     args_override_self = true,
-    after_help = "\
-Examples:
-  impasto reconstruct photo.jpg --layer relu4_2    # photo-relu4_2.png: what is where
-  impasto reconstruct photo.jpg --layers           # a row of five layers: figure 1 of Gatys et al. 2015
-  impasto reconstruct painting.jpg --layers --style   # its other row: the style of more and more layers
-  impasto reconstruct photo.jpg --layers=relu1_1,relu3_1,relu5_1 --size 384",
-    after_long_help = format!("\
-Examples:
-  impasto reconstruct photo.jpg --layer relu4_2    # photo-relu4_2.png: what is where
-  impasto reconstruct photo.jpg --layers           # a row of five layers: figure 1 of Gatys et al. 2015
-  impasto reconstruct painting.jpg --layers --style   # its other row: the style of more and more layers
-  impasto reconstruct photo.jpg --layers=relu1_1,relu3_1,relu5_1 --size 384
-
-{EXIT_CODES}"),
+    after_help = EXAMPLES,
+    after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"),
 )]
 pub struct Options {
     /// The picture to reconstruct

@@ -17,24 +17,19 @@ use super::{EXIT_CODES, values};
 /// Width and height of a texture, in pixels, unless told otherwise.
 const SIZE: (u32, u32) = (512, 512);
 
+const EXAMPLES: &str = "\
+Examples:
+  impasto texture painting.jpg                              # painting-texture.png, 512×512
+  impasto texture bricks.jpg --size 1024x768 -o wall.png
+  impasto texture bricks.jpg --tileable --preset best       # copies of it join without a seam
+  impasto texture painting.jpg --style-size 256             # smaller strokes";
+
 /// Make a texture: a picture of any size in the manner of another, which may be tiled without a seam.
 #[derive(Debug, clap::Args)]
 #[command(
     args_override_self = true,
-    after_help = "\
-Examples:
-  impasto texture painting.jpg                              # painting-texture.png, 512×512
-  impasto texture bricks.jpg --size 1024x768 -o wall.png
-  impasto texture bricks.jpg --tileable --preset best       # copies of it join without a seam
-  impasto texture painting.jpg --style-size 256             # smaller strokes",
-    after_long_help = format!("\
-Examples:
-  impasto texture painting.jpg                              # painting-texture.png, 512×512
-  impasto texture bricks.jpg --size 1024x768 -o wall.png
-  impasto texture bricks.jpg --tileable --preset best       # copies of it join without a seam
-  impasto texture painting.jpg --style-size 256             # smaller strokes
-
-{EXIT_CODES}"),
+    after_help = EXAMPLES,
+    after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"),
 )]
 pub struct Options {
     /// The picture whose manner to take
