@@ -7,7 +7,8 @@ use std::ops::ControlFlow;
 
 use common::weights_file;
 use impasto::config::{Colors, Config, Init, OptimizerKind, Preset, Scales, Tone};
-use impasto::picture::{Picture, oklab};
+use impasto::picture::{Mask, Picture, oklab};
+use impasto::transfer::{Regions, Style};
 use impasto::{Engine, config::ScaleRule};
 use ndarray::{Array2, Array3, Axis};
 
@@ -137,6 +138,37 @@ fn opacity_is_kept_and_what_is_not_seen_changes_no_colour_that_is() {
     let far = |picture: &Picture| Picture::from_rgb(picture.rgb.slice(ndarray::s![.., ..24, ..]).to_owned());
     let (found, wanted) = (spread(&far(&result), 2), spread(&far(&photograph()), 2));
     assert!((found[0] - wanted[0]).abs() < 0.01, "{found:?} {wanted:?}");
+}
+
+#[test]
+fn several_styles_and_masks_leave_the_photographs_colours_where_those_count() {
+    let engine = Engine::new(Some(&weights_file()), 2, NonZeroUsize::MIN).unwrap();
+    let mut reddish = painting();
+    reddish.rgb.slice_mut(ndarray::s![.., .., 2]).mapv_inplace(|blue| 0.5 * blue);
+    let upper = Mask::new(Array2::from_shape_fn((48, 64), |(y, _)| if y < 24 { 1.0 } else { 0.0 }));
+    let keep = Mask::new(Array2::from_shape_fn((48, 64), |(_, x)| if x < 12 { 1.0 } else { 0.0 }));
+    for masked in [false, true] {
+        let region = masked.then_some(0);
+        let styles = [Style { region, weight: 0.7, ..Style::new(painting()) }, Style::new(reddish.clone())];
+        let regions = Regions { masks: region.iter().map(|_| upper.clone()).collect(), keep: Some(keep.clone()) };
+        let run = |config: &Config| {
+            let going_on = |_: &_| ControlFlow::Continue(());
+            engine.stylize_with(config, &photograph(), &styles, &regions, going_on).unwrap().picture
+        };
+        for config in [
+            Config { colors: Colors::Content, ..config() },
+            Config { luminance_only: true, ..config() },
+            Config { colors: Colors::Match, ..config() },
+        ] {
+            let result = run(&config);
+            for component in [1, 2] {
+                let ([mean, _], [wanted, _]) = (spread(&result, component), spread(&photograph(), component));
+                assert!((mean - wanted).abs() < 0.015, "{masked} {:?}: {mean} {wanted}", config.colors);
+            }
+            let kept = ndarray::s![.., ..10, ..];
+            assert!(result.rgb.slice(kept) == photograph().rgb.slice(kept), "{masked} {:?}", config.colors);
+        }
+    }
 }
 
 #[test]

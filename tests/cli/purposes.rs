@@ -120,6 +120,64 @@ fn a_run_that_has_one_picture_goes_on_from_its_checkpoint() {
 }
 
 #[test]
+fn every_command_writes_a_recipe_that_is_shown_and_followed() {
+    let folder = folder();
+    let cases: [(&str, &[&str], &str); 5] = [
+        (
+            "texture.jpg",
+            &["texture", "style.bmp", "--size=32x48", "--tileable", "--preset=fast", "--set=tv-weight=7"],
+            "texture style.bmp -o texture.jpg --size 32x48 --tileable --preset fast --set tv-weight=7",
+        ),
+        (
+            "two.png",
+            &["texture", "--style=style.bmp:2", "--style=photo.png", "--size=32", "--style-size=24"],
+            "texture --style style.bmp:2 --style photo.png:1 -o two.png --size 32x32 --style-size 24",
+        ),
+        ("row.png", &["reconstruct", "photo.png", "--layers=relu1_1,relu2_1", "--size=24"], "--layers=relu1_1,relu2_1"),
+        (
+            "style.png",
+            &["reconstruct", "photo.png", "--style", "--layer=relu2_1", "--size=24"],
+            "--layer relu2_1 --style",
+        ),
+        ("dream.webp", &["dream", "photo.png", "--layer=relu2_1:5", "--size=32", "--jitter=3"], "relu2_1:5 --size 32"),
+    ];
+    for (out, arguments, words) in cases {
+        command(&folder, &[arguments, &["--iterations=2", "-q", "-o", out]].concat()).assert().success();
+        let in_folder = |words: &[&str]| {
+            let mut command = impasto(words);
+            command.current_dir(folder.path(""));
+            command
+        };
+        let shown = printed(in_folder(&["show", out]));
+        assert!(shown.contains(words), "{shown}");
+        let weights = WEIGHTS.iter().map(|flag| flag.replace("--weights=", "")).collect::<Vec<_>>();
+        let mut reproduce = in_folder(&["reproduce", out]);
+        weights.iter().for_each(|path| {
+            reproduce.args(["--weights", path]);
+        });
+        assert!(printed(reproduce).contains("every byte is the same"), "{out}");
+    }
+}
+
+#[test]
+fn a_summary_is_json_values_come_from_a_file_and_flags_win() {
+    let folder = folder();
+    folder.file("mine.toml", b"preset = 'fast'\nseed = 5\niterations = 9\ntv-weight = 4\n".to_vec());
+    let run =
+        ["texture", "style.bmp", "--size=32", "--config=mine.toml", "--iterations=2", "--json", "--preview=p.png"];
+    let summary: serde_json::Value = serde_json::from_str(&printed(command(&folder, &run))).unwrap();
+    let config = &summary["recipe"]["config"];
+    assert_eq!((config["preset"].as_str(), config["tv_weight"].as_f64()), (Some("fast"), Some(4.0)));
+    assert_eq!((config["seed"].as_u64(), summary["iterations"].as_u64()), (Some(1), Some(2)));
+    assert_eq!(pixels(&folder.path("p.png")), pixels(&folder.path("style-texture.png")));
+    let row = ["reconstruct", "photo.png", "--layers=relu1_1,relu2_1", "--size=24", "--iterations=2", "--json"];
+    let summary: serde_json::Value = serde_json::from_str(&printed(command(&folder, &row))).unwrap();
+    assert_eq!((summary["iterations"].as_u64(), summary["planned_iterations"].as_u64()), (Some(4), Some(4)));
+    refused(command(&folder, &["dream", "photo.png", "--set=tv=3"]).assert(), 2, &["--set tv=3", "tv-"]);
+    refused(command(&folder, &["dream", "photo.png", "--set=seed"]).assert(), 2, &["--set seed", "NAME=VALUE"]);
+}
+
+#[test]
 fn what_does_not_fit_or_is_not_there_is_refused_before_the_work() {
     let folder = folder();
     let check = |arguments: &[&str], code, words: &[&str]| refused(command(&folder, arguments).assert(), code, words);
