@@ -262,7 +262,7 @@ pub struct Options {
 
     #[arg(long, value_name = "BYTES", value_parser = values::memory, help_heading = MACHINE)]
     #[arg(allow_negative_numbers = true)]
-    #[arg(help = "The most memory to use, such as 2G [default: four fifths]")]
+    #[arg(help = "The most memory, such as 2G [default: four fifths]")]
     #[arg(
         long_help = "The most memory to use; 2G, 2000M and 2000000000 are the same. A picture that does not fit is \
 computed in strips, which takes longer, and is the same picture [default: four fifths of what the machine, the control \
@@ -296,6 +296,13 @@ group or ulimit leaves]"
     /// "final", with the losses after the last update.
     #[arg(long, value_name = "FILE", help_heading = REPORTING)]
     pub trace: Option<PathBuf>,
+
+    /// Print a summary as JSON
+    ///
+    /// One object on standard output in place of the table and the closing line: the file, its size, iterations, seconds,
+    /// losses at the end, peak memory, and the whole configuration.
+    #[arg(long, help_heading = REPORTING, hide_short_help = true)]
+    pub json: bool,
 
     /// Print nothing but errors
     #[arg(short, long, conflicts_with = "verbose", help_heading = REPORTING)]

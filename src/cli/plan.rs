@@ -40,11 +40,8 @@ pub fn run(options: &Options) -> Result<u8> {
         Ok::<_, impasto::Error>((plan, seconds))
     })?;
     let total = reading + seconds.iter().sum::<f64>();
-    let text = if options.run.files.json {
-        json(options, inputs, &plan, &seconds, total)
-    } else {
-        table(&plan, &seconds, total)
-    };
+    let text =
+        if options.run.json { json(options, inputs, &plan, &seconds, total) } else { table(&plan, &seconds, total) };
     say::text(text)?;
     Ok(0)
 }

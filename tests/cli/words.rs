@@ -9,7 +9,7 @@ use crate::support::{Folder, PROGRAM, WEIGHTS_FILE, impasto, misunderstood, prin
 const EXIT_CODES: [&str; 11] = ["0", "1", "2", "3", "4", "5", "6", "7", "129", "130", "143"];
 
 /// Every option of `stylize`.
-const OPTIONS: [&str; 59] = [
+const OPTIONS: [&str; 60] = [
     "--output",
     "--bits",
     "--overwrite",
@@ -19,6 +19,7 @@ const OPTIONS: [&str; 59] = [
     "--size",
     "--style-size",
     "--max-pixels",
+    "--max-memory",
     "--preset",
     "--content-weight",
     "--style-weight",
