@@ -152,7 +152,7 @@ fn fill(folder: &Folder) {
         let mut command = impasto(["stylize", content, "style.bmp", "-o", made, "-q"]);
         command.args(SMALL_RUN).current_dir(folder.path("")).assert().success();
     }
-    std::fs::remove_file(folder.path("gone.png")).unwrap();
+    ["gone.png", "made.png"].iter().for_each(|name| std::fs::remove_file(folder.path(name)).unwrap());
     let whole = std::fs::read(folder.path("whole.run")).unwrap();
     folder.file("half.run", &whole[..whole.len() / 2]);
     let mut edited = whole;
