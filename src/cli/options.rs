@@ -110,11 +110,11 @@ pub struct Options {
     #[arg(long, value_parser = values::preset(), hide_possible_values = true, help_heading = LOOK)]
     pub preset: Option<Preset>,
 
-    /// Values from a TOML file, see --help
-    ///
-    /// Its keys are the names of options; `impasto presets default --toml` prints one to begin with. What is given on the
-    /// command line wins over it, and it wins over the preset.
-    #[arg(long = "config", value_name = "FILE", help_heading = LOOK)]
+    #[arg(long = "config", value_name = "FILE", help_heading = LOOK, help = "Values from a TOML file, see --help")]
+    #[arg(
+        long_help = "Values from a TOML file, whose keys are the names of options; `impasto presets default --toml` \
+prints one to begin with. What is given on the command line wins over it, and it wins over the preset"
+    )]
     pub config_file: Option<PathBuf>,
 
     #[arg(long, value_name = "α", help_heading = LOOK, allow_negative_numbers = true)]
