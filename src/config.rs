@@ -329,10 +329,10 @@ impl Config {
         if let Some(share) = self.until.filter(|share| !(*share > 0.0 && *share < 1.0)) {
             return Err(Error::Usage(format!("--until {}%: give a part above 0 and below 100%", 100.0 * share)));
         }
-        if let Init::Blend(noise) = self.init {
-            if !(0.0..=1.0).contains(&noise) {
-                return Err(Error::Usage(format!("--init blend:{noise}: give a share of noise from 0 to 1")));
-            }
+        if let Init::Blend(noise) = self.init
+            && !(0.0..=1.0).contains(&noise)
+        {
+            return Err(Error::Usage(format!("--init blend:{noise}: give a share of noise from 0 to 1")));
         }
         if !(self.epsilon.is_finite() && self.epsilon > 0.0) {
             return Err(Error::Usage(format!("--epsilon {}: give a number above 0", self.epsilon)));

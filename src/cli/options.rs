@@ -155,11 +155,11 @@ pub struct Options {
     #[arg(long, value_parser = values::preset(), hide_possible_values = true, help_heading = LOOK)]
     pub preset: Option<Preset>,
 
-    /// Values from a TOML file, see --help
-    ///
-    /// Its keys are the names of options; `impasto presets default --toml` prints one to begin with. What is given on the
-    /// command line wins over it, and it wins over the preset.
-    #[arg(long = "config", value_name = "FILE", help_heading = LOOK)]
+    #[arg(long = "config", value_name = "FILE", help_heading = LOOK, help = "Values from a TOML file, see --help")]
+    #[arg(
+        long_help = "Values from a TOML file, whose keys are the names of options; `impasto presets default --toml` \
+prints one to begin with. What is given on the command line wins over it, and it wins over the preset"
+    )]
     pub config_file: Option<PathBuf>,
 
     #[arg(long, value_name = "α", help_heading = LOOK, allow_negative_numbers = true)]
@@ -341,6 +341,13 @@ group or ulimit leaves]"
     /// "final", with the losses after the last update.
     #[arg(long, value_name = "FILE", help_heading = REPORTING)]
     pub trace: Option<PathBuf>,
+
+    /// Print a summary as JSON
+    ///
+    /// One object on standard output in place of the table and the closing line: the file, its size, iterations, seconds,
+    /// losses at the end, peak memory, and the whole configuration.
+    #[arg(long, help_heading = REPORTING, hide_short_help = true)]
+    pub json: bool,
 
     /// Print nothing but errors
     #[arg(short, long, conflicts_with = "verbose", help_heading = REPORTING)]

@@ -103,7 +103,7 @@ fn prepare(options: &Options, start: Instant) -> Result<Job> {
 }
 
 fn report(options: &Options) -> Report {
-    match (options.files.json, options.quiet) {
+    match (options.json, options.quiet) {
         (true, quiet) => Report::Json { quiet },
         (_, true) => Report::Nothing,
         _ => Report::Lines,
@@ -131,7 +131,7 @@ fn check_standard(options: &Options, scene: &Scene) -> Result<()> {
     if output && options.save_every.is_some() {
         return wrong("--save-every: pictures on the way are named after the result; give it a name with -o");
     }
-    if output && options.files.json {
+    if output && options.json {
         return wrong("--json: the picture goes to standard output, too; give the picture a name with -o");
     }
     Ok(())

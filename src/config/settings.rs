@@ -210,7 +210,7 @@ fn switched(text: &str) -> Result<bool, String> {
     }
 }
 
-fn listed(values: &Vec<impl ToString>) -> Option<String> {
+fn listed(values: &[impl ToString]) -> Option<String> {
     Some(values.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
 }
 

@@ -203,8 +203,8 @@ mod tests {
     fn code_points_are_heeded_before_all_else() {
         // Display P3's red is beyond sRGB's; greys are the same in both.
         let p3 = (b"cICP", vec![12, 13, 0, 1]);
-        near(read([255, 0, 0], &[p3.clone()]), [255.0, 0.0, 0.0]);
-        near(read([128; 3], &[p3.clone()]), [128.0; 3]);
+        near(read([255, 0, 0], std::slice::from_ref(&p3)), [255.0, 0.0, 0.0]);
+        near(read([128; 3], std::slice::from_ref(&p3)), [128.0; 3]);
         let [red, green, _] = read([200, 100, 100], &[p3, gamma(1.0)]);
         assert!(red > 205.0 && green < 98.0, "{red} {green}");
     }

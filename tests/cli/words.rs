@@ -24,6 +24,7 @@ const OPTIONS: [&str; 65] = [
     "--style-size",
     "--style-scale",
     "--max-pixels",
+    "--max-memory",
     "--preset",
     "--content-weight",
     "--style-weight",

@@ -1,10 +1,10 @@
-//! Options of `stylize` about the files and lines that come out of it.
+//! Options of `stylize` about the files that come out of it.
 
 use std::path::PathBuf;
 
 use impasto::picture::{OutputFormat, SaveOptions};
 
-use super::{OUTPUT, REPORTING};
+use super::OUTPUT;
 use crate::cli::values;
 
 #[derive(Debug, clap::Args)]
@@ -37,13 +37,6 @@ pub struct Files {
     /// itself, sees a whole picture. In the end it is the result.
     #[arg(long, value_name = "FILE", help_heading = OUTPUT, hide_short_help = true)]
     pub preview: Option<PathBuf>,
-
-    /// Print a summary as JSON
-    ///
-    /// One object on standard output in place of the table and the closing line: the file, its size, iterations, seconds,
-    /// losses at the end, peak memory, and the whole configuration.
-    #[arg(long, help_heading = REPORTING, hide_short_help = true)]
-    pub json: bool,
 }
 
 impl Files {
