@@ -51,7 +51,6 @@ const OPTIONS: [&str; 65] = [
     "--init",
     "--seed",
     "--threads",
-    "--max-memory",
     "--precision",
     "--conv-algorithm",
     "--weights",
