@@ -60,7 +60,7 @@ pub struct Options {
     /// With a mask, --style a.jpg:1:mask.png, it is painted where that is white: a picture of any size, laid over CONTENT,
     /// or opacity or transparency for CONTENT's own. Styles without a mask are painted where the masks leave room. Greys
     /// and overlaps are blends, by weight; black in all of them is an error.
-    #[arg(long = "style", value_name = "FILE[:w[:MASK]]", value_parser = StyleFile::parse)]
+    #[arg(long = "style", value_name = "FILE[:w[:M]]", value_parser = StyleFile::parse)]
     #[arg(help_heading = LOOK)]
     pub styles: Vec<StyleFile>,
 
