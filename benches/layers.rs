@@ -22,7 +22,7 @@ use impasto::kernels::mask::Mask;
 use impasto::kernels::pool::Choices;
 use impasto::kernels::simd::Element;
 use impasto::kernels::simd::element::convert;
-use impasto::kernels::variation::Neighbour;
+use impasto::kernels::variation::{Edges, Neighbour};
 use impasto::kernels::{conv, gram, pool, reduce, variation};
 use impasto::ops::normalize;
 use impasto::optim::{Adam, AdamOptions};
@@ -202,10 +202,10 @@ fn picture(criterion: &mut Criterion) {
     let nine: &[Neighbour] = &[(1, 0, 1.0), (0, 1, 1.0), (1, 1, 0.25), (1, -1, 0.25)];
     for (stencil, neighbours) in [("total variation", four), ("total variation, nine points", nine)] {
         group.bench_function(format!("{stencil}/Forward"), |bencher| {
-            bencher.iter(|| variation::sum(&x, neighbours));
+            bencher.iter(|| variation::sum(&x, neighbours, Edges::Open));
         });
         group.bench_function(format!("{stencil}/Backward"), |bencher| {
-            bencher.iter(|| variation::backward(&x, neighbours, 1e-3, 0.5, &mut d_x));
+            bencher.iter(|| variation::backward(&x, neighbours, Edges::Open, (1e-3, 0.5), &mut d_x));
         });
     }
     normalization(&mut group, &x, &d_x);

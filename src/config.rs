@@ -6,6 +6,7 @@
 
 pub mod file;
 mod presets;
+pub mod purposes;
 pub mod settings;
 pub mod text;
 
@@ -95,8 +96,16 @@ pub struct Config {
     pub pooling: Pooling,
     /// Where the optimisation starts.
     pub init: Init,
+    /// The most pixels by which the picture is shifted, in a way of its own in each iteration, before it is looked at, so that
+    /// no place is where a pooling cuts; 0 leaves it where it is.
+    pub jitter: u32,
     /// The share of the photograph's detail, in the style's colours, that is added where a scale first shows it.
     pub detail: f64,
+    /// Whose colours the result has.
+    pub colors: Colors,
+    /// Whether brightness alone is optimised: content and style are looked at in grey, and the photograph's colours put
+    /// on the result.
+    pub luminance_only: bool,
     /// Whether the result's colours are matched to the style picture's once more at the end.
     pub match_result: bool,
     /// The finest levels of the result's pyramid whose flats are made as calm as the style picture's.
@@ -213,6 +222,18 @@ pub enum Preset {
     PytorchTutorial,
 }
 
+/// Whose colours the result has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Colors {
+    /// The style picture's.
+    Style,
+    /// The photograph's, put on the result's brightness at the end.
+    Content,
+    /// The style picture's, brought to the photograph's mean and covariance before the start.
+    Match,
+}
+
 /// Where the optimisation starts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -288,6 +309,12 @@ impl Config {
             variation: self.variation,
             tv_weight: self.tv_weight,
         }
+    }
+
+    /// Whether features are compared with a style picture's.
+    #[must_use]
+    pub fn compares_style(&self) -> bool {
+        !self.style_layers.is_empty() && !matches!(self.statistic, Statistic::Activation(_))
     }
 
     /// Checks every field against the others.

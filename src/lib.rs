@@ -102,7 +102,8 @@
 //! 9. [`picture`]: what is needed so that a phone's photograph and a scanned
 //!    painting are the same kind of thing, and the result a file that opens anywhere.
 //! 10. [`config`]: every number that decides the picture, and the presets. *Look
-//!     for* [`Preset::config`], and change one at a time.
+//!     for* [`Preset::config`], and change one at a time; [`config::purposes`] makes
+//!     textures, reconstructions and dreams of them.
 //!
 //! [`error`] says what can go wrong and how to put it right, [`files`] how what is
 //! written is there whole or not at all, [`state`] what a run is made of when it is

@@ -10,6 +10,7 @@ use common::{Fixtures, Tolerance};
 use impasto::Picture;
 use impasto::config::CanvasKind;
 use impasto::kernels::resample::{Interpolation, Resample};
+use impasto::kernels::variation::Edges;
 use impasto::picture::palette;
 use impasto::tensor::FeatureMap;
 use impasto::transfer::calm::Stillness;
@@ -94,7 +95,7 @@ fn flats_are_calmed_alike() {
     let file = open();
     for (name, style) in [("photograph", "painting"), ("painting", "small"), ("strip", "flat"), ("flat", "strip")] {
         let mut found = picture(&file, name);
-        Stillness::of(&picture(&file, style), 2).calm(&mut found);
+        Stillness::of(&picture(&file, style), 2).calm(&mut found, Edges::Open);
         // A rank is a ratio of differences between neighbouring quantiles, which are close: an amplitude's error of
         // 1e-7 may be 1e-4 of their distance, and moves a coefficient by as much of the step between two gains.
         check(&format!("calm.{name}.{style}"), Tolerance { atol: 2e-6, rtol: 0.0 }, &file, &found);
@@ -105,7 +106,7 @@ fn flats_are_calmed_alike() {
 fn a_change_of_scale_adds_the_same_detail() {
     let file = open();
     let map = |name: &str| file.map(&format!("picture.{name}"));
-    let found = detail::enlarge(&map("early"), &map("photograph"), 1.0);
+    let found = detail::enlarge(&map("early"), &map("photograph"), 1.0, Edges::Open);
     // Numbers up to 2, four times interpolated or added.
     Tolerance { atol: 5e-7, rtol: 0.0 }.check("detail", found.as_slice(), &file.elements("detail"));
 }

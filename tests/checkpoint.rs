@@ -7,10 +7,11 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{LazyLock, OnceLock};
 
-use impasto::config::{CanvasKind, Moments, OptimizerKind, Precision, ScaleRule, Scales};
+use impasto::config::{CanvasKind, Colors, Moments, OptimizerKind, Precision, ScaleRule, Scales};
 use impasto::objective::Statistic;
 use impasto::transfer::checkpoint::{Digests, Header, digest};
 use impasto::transfer::{Checkpoint, Inputs, Plan, Run, Sizes, plan};
+use impasto::vgg::{Border, Layer};
 use impasto::{Config, Engine, Error, Picture, Preset};
 use ndarray::Array3;
 
@@ -99,6 +100,26 @@ fn every_statistic_and_optimizer() {
             let config = Config { statistic, optimizer, ..small(Preset::Default.config()) };
             is_the_same_wherever_it_is_interrupted(&config, &format!("{} {optimizer:?}", statistic.name()));
         }
+    }
+}
+
+#[test]
+fn kept_colours_brightness_alone_textures_and_dreams() {
+    let default = small(Preset::Default.config());
+    let seamless = Scales::Given([(32, 3), (64, 3)].map(|(size, iterations)| ScaleRule { size, iterations }).to_vec());
+    for (name, config) in [
+        ("colours kept", Config { colors: Colors::Content, ..default.clone() }),
+        ("colours matched", Config { colors: Colors::Match, ..default.clone() }),
+        ("brightness alone", Config { luminance_only: true, ..default }),
+        ("a texture", small(Config::texture(Preset::Default))),
+        (
+            "one that wraps",
+            Config { border: Border::Wrap, scales: seamless, size: 64, ..Config::texture(Preset::Fast) },
+        ),
+        ("a reconstruction", small(Config::content_reconstruction(Layer::relu(2, 2)))),
+        ("a dream", small(Config::dream(Layer::relu(3, 1), Some(7), 37, (2, 3)))),
+    ] {
+        is_the_same_wherever_it_is_interrupted(&config, name);
     }
 }
 

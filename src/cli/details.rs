@@ -10,8 +10,10 @@ use super::{presets, say};
 
 /// Before the run.
 pub fn before(job: &Job, plan: &Plan) {
-    let content = job.inputs.content;
-    fact("content", format_args!("{} {}×{}", job.asked.content.display(), content.1, content.0));
+    if let Some(path) = &job.asked.content {
+        let (height, width) = job.inputs.content;
+        fact("content", format_args!("{} {width}×{height}", path.display()));
+    }
     for ((file, style), share) in job.asked.scene.styles.iter().zip(&job.inputs.styles).zip(&plan.shares) {
         let weight = if plan.shares.len() > 1 { format!(", {:.1} %", 100.0 * share) } else { String::new() };
         let region = file.region.as_ref().map_or_else(String::new, |mask| format!(", painted by {}", mask.to_words()));

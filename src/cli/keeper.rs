@@ -19,7 +19,9 @@ use super::styles::Scene;
 /// What a run was asked for, apart from its configuration. All paths are absolute: it may go on from another folder.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Asked {
-    pub content: PathBuf,
+    /// Some runs have no content picture.
+    pub content: Option<PathBuf>,
+    /// Some have no style pictures.
     pub scene: Scene,
     pub output: PathBuf,
     /// How it is written.
@@ -40,6 +42,11 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// The pictures and masks that it reads.
+    pub fn files(&self) -> Vec<&Path> {
+        self.content.iter().map(PathBuf::as_path).chain(self.scene.files()).collect()
+    }
+
     /// How the result is written, with its recipe; `stopped` is after how many iterations, if before it was done.
     pub fn described(&self, stopped: Option<u32>) -> SaveOptions {
         let recipe = Recipe { stopped, ..self.recipe.clone() };
@@ -51,7 +58,6 @@ impl Asked {
         let recipe = Recipe { stopped: Some(iteration), on_the_way: true, ..self.recipe.clone() };
         SaveOptions { description: self.metadata.then(|| recipe.text()), ..self.save.clone() }
     }
-
     /// The same with paths that mean the same everywhere, and with such a configuration.
     ///
     /// # Errors
@@ -60,7 +66,8 @@ impl Asked {
         let mut asked = self.clone();
         let mut config = config.clone();
         let start = if let Init::File(path) = &mut config.init { Some(path) } else { None };
-        let mut paths = vec![&mut asked.content, &mut asked.output];
+        let mut paths = vec![&mut asked.output];
+        paths.extend(asked.content.as_mut());
         paths.extend(asked.scene.named_files_mut().map(|(_, path)| path));
         paths.extend(asked.trace.as_mut());
         paths.extend(asked.live.as_mut());

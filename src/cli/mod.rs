@@ -11,6 +11,8 @@
 //!    │         time                 seconds -> iterations
 //!    │          └── styles          files, folders, weights and masks of the style pictures
 //!    │                └── regions   the same from a file
+//! texture   reconstruct   dream     other purposes: common ── what they share of the flags
+//!    └────── request ── purpose     what is asked, refused before the work where it cannot be done
 //! resume                            a checkpoint in place of flags
 //! reproduce ── recipe               a picture in place of flags
 //!    └────── work ── watch ─┬── progress ── eta
@@ -30,9 +32,11 @@
 //! [`Preset::config`]: impasto::config::Preset::config
 
 mod bench;
+mod common;
 mod completions;
 mod details;
 mod doctor;
+mod dream;
 mod eta;
 mod keeper;
 mod live;
@@ -44,10 +48,13 @@ mod plan;
 mod presets;
 mod previews;
 mod progress;
+mod purpose;
 mod recipe;
+mod reconstruct;
 mod regions;
 mod report;
 mod reproduce;
+mod request;
 mod resume;
 pub mod say;
 mod show;
@@ -55,6 +62,7 @@ mod signals;
 mod styles;
 mod stylize;
 mod summary;
+mod texture;
 mod time;
 mod trace;
 mod values;
@@ -111,6 +119,9 @@ enum Command {
     Reproduce(reproduce::Options),
     Show(show::Options),
     Plan(Box<plan::Options>),
+    Texture(Box<texture::Options>),
+    Reconstruct(Box<reconstruct::Options>),
+    Dream(Box<dream::Options>),
     Presets(presets::Options),
     Bench(Box<bench::Options>),
     Doctor(doctor::Options),
@@ -148,6 +159,9 @@ pub fn run() -> Result<u8, Failure> {
         Command::Reproduce(options) => reproduce::run(&options)?,
         Command::Show(options) => show::run(&options)?,
         Command::Plan(options) => plan::run(&options)?,
+        Command::Texture(options) => texture::run(&options)?,
+        Command::Reconstruct(options) => reconstruct::run(&options)?,
+        Command::Dream(options) => dream::run(&options)?,
         Command::Presets(options) => presets::run(&options)?,
         Command::Bench(options) => bench::run(&options)?,
         Command::Doctor(options) => doctor::run(&options)?,

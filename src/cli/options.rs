@@ -5,11 +5,12 @@
 mod files;
 mod finer;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use impasto::Result;
 use impasto::config::{
-    CanvasKind, Config, File, Init, Moments, OptimizerKind, Precision, Preset, ScaleRule, Scales, Schedule, Tone,
+    CanvasKind, Colors, Config, File, Init, Moments, OptimizerKind, Precision, Preset, ScaleRule, Scales, Schedule,
+    Tone,
 };
 use impasto::kernels::conv::Algorithm;
 use impasto::objective::{LayerWeight, Statistic};
@@ -17,9 +18,9 @@ use impasto::vgg::Pooling;
 
 use super::presets::with_default;
 use super::styles::{MaskSource, Scene, StyleFile};
-use super::{EXIT_CODES, paths, presets, regions, values};
+use super::{EXIT_CODES, paths, presets, regions, request, values};
 pub use files::Files;
-pub use finer::Finer;
+pub use finer::{Finer, MOST_JITTER};
 
 const OUTPUT: &str = "Output";
 const SIZE: &str = "Size";
@@ -99,6 +100,7 @@ pub struct Options {
 
     /// Bits per colour, 8 or 16 (PNG, TIFF) [default: 8]
     #[arg(long, value_name = "BITS", value_parser = values::bits(), hide_possible_values = true, help_heading = OUTPUT)]
+    #[arg(hide_short_help = true)]
     pub bits: Option<u8>,
 
     /// Also write the picture after every N iterations
@@ -213,6 +215,19 @@ prints one to begin with. What is given on the command line wins over it, and it
     #[arg(long_help = with_default(
         "CONTENT's detail, in STYLE's colours, added where a scale first shows it: 0 none, 1 all of it", "detail"))]
     pub detail: Option<f64>,
+
+    #[arg(long, value_parser = values::colors(), hide_possible_values = true, help_heading = LOOK)]
+    #[arg(help = with_default("style|content|match: whose colours", "colors"))]
+    #[arg(long_help = with_default(&values::all_colors("Whose colours the result has:"), "colors"))]
+    pub colors: Option<Colors>,
+
+    #[arg(long, value_parser = values::switch(), hide_possible_values = true, value_name = "on|off")]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    #[arg(help_heading = LOOK, hide_short_help = true)]
+    #[arg(long_help = with_default(
+        "Optimise brightness alone: both pictures are looked at in grey, and the result gets CONTENT's colours; with \
+         --colors match STYLE's brightness is brought to CONTENT's beforehand", "luminance-only"))]
+    pub luminance_only: Option<bool>,
 
     #[arg(long, value_parser = values::switch(), hide_possible_values = true, value_name = "on|off")]
     #[arg(help_heading = LOOK, hide_short_help = true)]
@@ -342,13 +357,6 @@ group or ulimit leaves]"
     #[arg(long, value_name = "FILE", help_heading = REPORTING)]
     pub trace: Option<PathBuf>,
 
-    /// Print a summary as JSON
-    ///
-    /// One object on standard output in place of the table and the closing line: the file, its size, iterations, seconds,
-    /// losses at the end, peak memory, and the whole configuration.
-    #[arg(long, help_heading = REPORTING, hide_short_help = true)]
-    pub json: bool,
-
     /// Print nothing but errors
     #[arg(short, long, conflicts_with = "verbose", help_heading = REPORTING)]
     pub quiet: bool,
@@ -395,6 +403,8 @@ impl Options {
         set(&mut config.moments, &self.moments);
         set(&mut config.lbfgs_history, &self.lbfgs_history);
         set(&mut config.detail, &self.detail);
+        set(&mut config.colors, &self.colors);
+        set(&mut config.luminance_only, &self.luminance_only);
         set(&mut config.match_result, &self.match_result);
         set(&mut config.calm, &self.calm);
         set(&mut config.largest_gain, &self.largest_gain);
@@ -444,24 +454,7 @@ impl Options {
     pub fn output(&self) -> PathBuf {
         let given = self.given();
         let named = given.iter().map(|style| style.path.as_path()).chain(self.regions.as_deref());
-        let default = paths::default_output(&self.content, named);
-        let name = match &self.output {
-            Some(folder) if folder.is_dir() => folder.join(default.file_name().unwrap_or_default()),
-            Some(file) => return file.clone(),
-            None => default,
-        };
-        if self.overwrite { name } else { paths::unused(name) }
-    }
-
-    /// Every file that a run of this configuration reads, with those of a scene.
-    pub fn inputs<'a>(&'a self, config: &'a Config, scene: &'a Scene) -> Vec<&'a Path> {
-        let start = match &config.init {
-            Init::File(path) => Some(path),
-            _ => None,
-        };
-        let others = [start, config.weights.as_ref(), self.regions.as_ref(), self.config_file.as_ref()];
-        let others = others.into_iter().flatten().map(PathBuf::as_path);
-        [self.content.as_path()].into_iter().chain(scene.files()).chain(others).collect()
+        request::place(self.output.as_deref(), paths::default_output(&self.content, named), self.overwrite)
     }
 }
 

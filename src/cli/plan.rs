@@ -43,7 +43,7 @@ pub fn run(options: &Options) -> Result<u8> {
         Ok::<_, impasto::Error>((plan, seconds))
     })?;
     let total = reading + seconds.iter().sum::<f64>();
-    let text = if options.run.json {
+    let text = if options.run.files.json {
         json(&options.run.content, &scene.styles, &inputs, &plan, &seconds, total)
     } else {
         table(&plan, &seconds, total)

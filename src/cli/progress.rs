@@ -1,7 +1,7 @@
 //! The run while it goes on, on standard error: a bar where someone watches a
 //! terminal, a line now and then where the output goes to a file.
 
-use std::fmt::Display;
+use std::fmt;
 use std::io::{IsTerminal, stderr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use impasto::transfer::Step;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::eta::{Speed, Work, clock, seconds_left, work_done, work_total};
-use super::report::{MILESTONES, significant};
+use super::report::{MILESTONES, Shown, significant};
 use super::say;
 
 /// After so long without a line, the next iteration gets one.
@@ -19,7 +19,8 @@ const SILENCE: Duration = Duration::from_secs(60);
 
 /// Shows the run.
 pub struct Progress {
-    display: Shown,
+    display: Display,
+    shown: Shown,
     plan: Vec<Work>,
     speed: Speed,
     last_step: Option<(u32, Instant)>,
@@ -35,7 +36,7 @@ struct Place {
 }
 
 #[derive(Clone)]
-enum Shown {
+enum Display {
     Nothing,
     Bar(ProgressBar),
     /// When the last line was printed.
@@ -44,16 +45,16 @@ enum Shown {
 
 impl Progress {
     /// A display for a run of `plan` that has made so many iterations; `quiet` shows nothing.
-    pub fn new(quiet: bool, plan: Vec<Work>, iterations: u32) -> Self {
+    pub fn new(quiet: bool, plan: Vec<Work>, iterations: u32, shown: Shown) -> Self {
         let display = if quiet {
-            Shown::Nothing
+            Display::Nothing
         } else if stderr().is_terminal() {
-            Shown::Bar(bar(work_total(&plan), work_done(&plan, iterations)))
+            Display::Bar(bar(work_total(&plan), work_done(&plan, iterations)))
         } else {
-            Shown::Lines(Arc::new(Mutex::new(Instant::now())))
+            Display::Lines(Arc::new(Mutex::new(Instant::now())))
         };
         let place = Place { iterations, words: "preparing".into() };
-        Progress { display, plan, speed: Speed::default(), last_step: None, place: Arc::new(Mutex::new(place)) }
+        Progress { display, shown, plan, speed: Speed::default(), last_step: None, place: Arc::new(Mutex::new(place)) }
     }
 
     /// Shows one iteration.
@@ -63,18 +64,18 @@ impl Progress {
         }
         self.measure(step);
         let place = place(step);
-        let losses = losses(step);
+        let losses = losses(step, self.shown);
         let time = self.time(step);
         let reached = self.reached(step);
         *lock(&self.place) = Place { iterations: reached, words: place.clone() };
         match &self.display {
-            Shown::Nothing => {}
-            Shown::Bar(bar) => {
+            Display::Nothing => {}
+            Display::Bar(bar) => {
                 bar.set_prefix(place);
                 bar.set_message(format!("{losses}  {time}"));
                 bar.set_position(work_done(&self.plan, reached));
             }
-            Shown::Lines(last) => {
+            Display::Lines(last) => {
                 let mut last = lock(last);
                 if line_due(step.iteration, step.iterations, last.elapsed()) {
                     *last = Instant::now();
@@ -91,14 +92,14 @@ impl Progress {
             let Place { iterations, words } = &*lock(&place);
             let words = format_args!("{words}  part {}/{} of the next", part.done, part.of);
             match &display {
-                Shown::Nothing => {}
-                Shown::Bar(bar) => {
+                Display::Nothing => {}
+                Display::Bar(bar) => {
                     let done = work_done(&plan, *iterations);
                     let next = work_done(&plan, iterations + 1) - done;
                     bar.set_position(done + next * part.done as u64 / part.of as u64);
                     bar.set_prefix(words.to_string());
                 }
-                Shown::Lines(last) => {
+                Display::Lines(last) => {
                     let mut last = lock(last);
                     if last.elapsed() >= SILENCE {
                         *last = Instant::now();
@@ -110,7 +111,7 @@ impl Progress {
     }
 
     /// Prints a line without tearing the bar.
-    pub fn note(&self, line: impl Display) {
+    pub fn note(&self, line: impl fmt::Display) {
         self.display.note(line);
     }
 
@@ -121,7 +122,7 @@ impl Progress {
 
     /// Takes the display off the screen.
     pub fn finish(&self) {
-        if let Shown::Bar(bar) = &self.display {
+        if let Display::Bar(bar) = &self.display {
             bar.finish_and_clear();
         }
     }
@@ -151,21 +152,21 @@ impl Progress {
 }
 
 /// Prints lines without tearing the bar.
-pub struct Voice(Shown);
+pub struct Voice(Display);
 
 impl Voice {
     /// Prints a line, unless nothing is to be shown.
-    pub fn note(&self, line: impl Display) {
+    pub fn note(&self, line: impl fmt::Display) {
         self.0.note(line);
     }
 }
 
-impl Shown {
-    fn note(&self, line: impl Display) {
+impl Display {
+    fn note(&self, line: impl fmt::Display) {
         match self {
-            Shown::Nothing => {}
-            Shown::Bar(bar) => bar.suspend(|| say::note(line)),
-            Shown::Lines(_) => say::note(line),
+            Display::Nothing => {}
+            Display::Bar(bar) => bar.suspend(|| say::note(line)),
+            Display::Lines(_) => say::note(line),
         }
     }
 }
@@ -198,9 +199,9 @@ fn place(step: &Step<'_>) -> String {
     text
 }
 
-fn losses(step: &Step<'_>) -> String {
-    let [content, style, tv] = [step.content, step.style, step.tv].map(significant);
-    format!("content {content}  style {style}  tv {tv}")
+fn losses(step: &Step<'_>, shown: Shown) -> String {
+    let losses = shown.losses([step.content, step.style, step.tv], "tv");
+    losses.iter().map(|(name, loss)| format!("{name} {}", significant(*loss))).collect::<Vec<_>>().join("  ")
 }
 
 /// Whether an iteration gets a line: the paper's, the last, every tenth part

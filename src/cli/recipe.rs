@@ -9,14 +9,15 @@
 
 use std::path::Path;
 
-use impasto::config::{Config, Init, Preset, settings};
+use impasto::config::{Config, Init, settings};
 use impasto::picture::{self, OutputFormat, SaveOptions};
 use impasto::transfer::checkpoint::instructions;
 use impasto::transfer::{Scale, Sizes, plan};
 use impasto::{Error, Result, files};
 use serde::{Deserialize, Serialize};
 
-use super::styles::{Scene, name};
+use super::purpose::Purpose;
+use super::styles::{STYLE, Scene, name};
 use super::values;
 
 /// A recipe.
@@ -24,6 +25,9 @@ use super::values;
 pub struct Recipe {
     /// The version that it is of.
     pub impasto: String,
+    /// The command that made it.
+    #[serde(default, skip_serializing_if = "Purpose::is_stylize")]
+    pub purpose: Purpose,
     /// Every file that was read: the content picture, those of the scene in its order, a picture to start from, weights.
     pub inputs: Vec<Input>,
     /// What is painted where.
@@ -70,21 +74,28 @@ impl Recipe {
     ///
     /// # Errors
     /// Those of pictures that cannot be read.
-    pub fn new(config: &Config, content: &Path, scene: &Scene, save: &SaveOptions) -> Result<Self> {
-        Self::with(config, content, scene, save, |path| Ok(picture::metadata(path, u64::MAX)?.sha256))
+    pub fn new(
+        purpose: &Purpose,
+        config: &Config,
+        content: Option<&Path>,
+        scene: &Scene,
+        save: &SaveOptions,
+    ) -> Result<Self> {
+        Self::with(purpose, config, content, scene, save, |path| Ok(picture::metadata(path, u64::MAX)?.sha256))
     }
 
     /// The same, `sha256` being that of a picture.
     fn with(
+        purpose: &Purpose,
         config: &Config,
-        content: &Path,
+        content: Option<&Path>,
         scene: &Scene,
         save: &SaveOptions,
         sha256: impl Fn(&Path) -> Result<String>,
     ) -> Result<Self> {
         let input = |role: &str, path: &Path, sha256: String| Input { role: role.into(), name: name(path), sha256 };
         let picture = |role: &str, path: &Path| Ok::<_, Error>(input(role, path, sha256(path)?));
-        let mut inputs = vec![picture("content", content)?];
+        let mut inputs: Vec<_> = content.map(|path| picture("content", path)).transpose()?.into_iter().collect();
         let mut scene = scene.clone();
         for (role, path) in scene.named_files_mut() {
             inputs.push(picture(role, path)?);
@@ -108,6 +119,7 @@ impl Recipe {
         }
         Ok(Recipe {
             impasto: env!("CARGO_PKG_VERSION").into(),
+            purpose: purpose.clone(),
             inputs,
             scene,
             instructions: vec![instructions()],
@@ -121,9 +133,29 @@ impl Recipe {
 
     /// The text in the picture's file.
     pub fn text(&self) -> String {
-        let (content, scene) = (self.named("content").unwrap_or_default(), self.scene.to_words().join(" "));
         let json = serde_json::to_string(self).expect("a configuration with Unicode names is JSON");
-        format!("impasto {} stylize {content} {scene} {json}", self.impasto)
+        let mut words = self.subject();
+        if !self.purpose.is_stylize() {
+            words.extend(self.purpose.words(&self.config));
+        }
+        format!("impasto {} {} {json}", self.impasto, words.join(" "))
+    }
+
+    /// The command, and the pictures that it is given.
+    fn subject(&self) -> Vec<String> {
+        let content = || self.named("content").map(String::from);
+        let mut words = vec![self.purpose.command().to_owned()];
+        match self.purpose {
+            Purpose::Stylize => {
+                words.push(content().unwrap_or_default());
+                words.extend(self.scene.to_words());
+            }
+            Purpose::Texture { .. } => words.extend(self.scene.to_words()),
+            Purpose::Reconstruct { .. } | Purpose::Dream { .. } => {
+                words.extend(content().or_else(|| self.named(STYLE).map(String::from)));
+            }
+        }
+        words
     }
 
     /// The recipe that a picture's file tells.
@@ -183,18 +215,21 @@ impl Recipe {
 
     /// The command lines that make such a picture in a file called `output`: one, and one for each time it went further.
     pub fn commands(&self, output: &str) -> Vec<Vec<String>> {
-        let mut words: Vec<String> = ["impasto", "stylize"].map(String::from).into();
-        words.push(self.named("content").unwrap_or_default().to_owned());
-        words.extend(self.scene.to_words());
+        let mut words = vec!["impasto".to_owned()];
+        words.extend(self.subject());
         words.extend(["-o".into(), output.to_owned()]);
+        words.extend(self.purpose.words(&self.config));
         let mut option = |name: &str, value: String| match value.starts_with('-') {
             true => words.push(format!("--{name}={value}")),
             false => words.extend([format!("--{name}"), value]),
         };
-        if self.config.preset != Preset::Default {
-            option("preset", self.config.preset.name().into());
+        let base = self.purpose.base(self.config.preset, self.config.size, 0);
+        for (name, value) in settings::beside(&base, &self.config) {
+            match self.purpose.has_option(name) {
+                true => option(name, value),
+                false => option("set", format!("{name}={value}")),
+            }
         }
-        settings::beside_the_preset(&self.config).into_iter().for_each(|(name, value)| option(name, value));
         let SaveOptions { format, sixteen_bit, quality, dpi, description: _ } = &self.save;
         if let Some(format) = format.filter(|format| OutputFormat::from_path(Path::new(output)).ok() != Some(*format)) {
             option("format", values::output_format_name(format).into());
@@ -223,6 +258,9 @@ const CHECKPOINT: &str = "run.safetensors";
 
 #[cfg(test)]
 mod tests {
+    use impasto::config::Preset;
+    use impasto::vgg::Layer;
+
     use super::super::styles::StyleFile;
     use super::*;
 
@@ -235,7 +273,8 @@ mod tests {
         let path = Path::new(folder).join(content);
         let styles = styles.iter().map(|style| StyleFile::parse(&format!("{folder}/{style}")).unwrap());
         let scene = Scene::new(styles.collect(), &[], None).unwrap();
-        Recipe::with(&config, &path, &scene, &SaveOptions::default(), |_| Ok("aa".into())).unwrap()
+        Recipe::with(&Purpose::Stylize, &config, Some(&path), &scene, &SaveOptions::default(), |_| Ok("aa".into()))
+            .unwrap()
     }
 
     #[test]
@@ -293,5 +332,38 @@ mod tests {
             ]
         );
         assert!(recipe.commands("o")[0].join(" ").contains("--format jpg"));
+    }
+
+    #[test]
+    fn the_command_of_another_purpose_has_its_options_and_sets_what_has_none() {
+        let of = |purpose: &Purpose, content: Option<&str>, styles: &[&str], change: fn(Config) -> Config| {
+            let config = change(purpose.base(Preset::Fast, 64, 0));
+            let styles = styles.iter().map(|style| StyleFile::parse(style).unwrap()).collect();
+            let (scene, save) = (Scene { styles, keep: None }, SaveOptions::default());
+            let sha256 = |_: &Path| Ok("aa".into());
+            let recipe = Recipe::with(purpose, &config, content.map(Path::new), &scene, &save, sha256).unwrap();
+            let json = serde_json::to_string(&recipe).unwrap();
+            assert_eq!(serde_json::from_str::<Recipe>(&json).unwrap(), recipe);
+            recipe.commands("o.png")[0].join(" ")
+        };
+        let texture = Purpose::Texture { width: 64, height: 48, tileable: true };
+        assert_eq!(
+            of(&texture, None, &["a/s.jpg"], |config| Config { style_size: Some(32), tv_weight: 7.0, ..config }),
+            "impasto texture s.jpg -o o.png --size 64x48 --tileable --preset fast --style-size 32 --set tv-weight=7"
+        );
+        let layers = vec![Layer::relu(2, 2), Layer::relu(4, 2)];
+        let row = Purpose::Reconstruct { layers, row: true, style: false };
+        assert_eq!(
+            of(&row, Some("c.jpg"), &[], |config| Config { iterations: Some(5), ..config }),
+            "impasto reconstruct c.jpg -o o.png --layers=relu2_2,relu4_2 --size 64 --iterations 5"
+        );
+        let one = Purpose::Reconstruct { layers: vec![Layer::relu(2, 1)], row: false, style: true };
+        let words = of(&one, None, &["s.jpg"], |config| config);
+        assert_eq!(words, "impasto reconstruct s.jpg -o o.png --layer relu2_1 --style --size 64");
+        let dream = Purpose::Dream { layer: Layer::relu(4, 3), channel: Some(7), octaves: (3, 20) };
+        assert_eq!(
+            of(&dream, Some("c.jpg"), &["c.jpg"], |config| Config { jitter: 4, seed: 2, ..config }),
+            "impasto dream c.jpg -o o.png --layer relu4_3:7 --size 64 --octaves 3 --jitter 4 --seed 2"
+        );
     }
 }

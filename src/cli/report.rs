@@ -1,10 +1,41 @@
 //! What is read at the end: the losses at the paper's iterations.
 
+use impasto::config::Config;
+use impasto::objective::Statistic;
 use impasto::transfer::Step;
 use serde::{Deserialize, Serialize};
 
 /// The iterations the paper reports.
 pub const MILESTONES: [u32; 4] = [1, 10, 30, 60];
+
+/// The losses that a run has, by the names they are shown under.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shown {
+    content: bool,
+    style: bool,
+    /// What is to grow, in place of a style.
+    activation: bool,
+}
+
+impl Shown {
+    /// Those of a configuration.
+    pub fn of(config: &Config) -> Self {
+        let activation = matches!(config.statistic, Statistic::Activation(_));
+        Shown { content: !config.content_layers.is_empty(), style: config.compares_style(), activation }
+    }
+
+    /// Of content, style and variation those that there are, with the variation under the name `variation`.
+    pub fn losses(self, losses: [f64; 3], variation: &'static str) -> Vec<(&'static str, f64)> {
+        let [content, style, tv] = losses;
+        let all = [
+            ("content", content, self.content),
+            ("style", style, self.style),
+            ("activation", -style, self.activation),
+            (variation, tv, true),
+        ];
+        all.into_iter().filter(|(.., shown)| *shown).map(|(name, loss, _)| (name, loss)).collect()
+    }
+}
 
 /// The losses of a few iterations, as a table.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -19,15 +50,20 @@ impl Table {
     }
 
     /// The table's lines; none before the first iteration.
-    pub fn lines(&self) -> String {
+    pub fn lines(&self, shown: Shown) -> String {
         if self.0.is_empty() {
             return String::new();
         }
+        let names = shown.losses([0.0; 3], "tv (denoise)").into_iter().map(|(name, _)| name.to_owned()).collect();
         let rows = self.0.iter().map(|(name, losses)| {
-            let [content, style, tv] = losses.map(significant);
-            format!("{name:>9}  {content:>11}  {style:>11}  {tv:>11}\n")
+            let losses = shown.losses(*losses, "tv (denoise)").into_iter().map(|(_, loss)| significant(loss));
+            (name.clone(), losses.collect::<Vec<_>>())
         });
-        format!("iteration      content        style tv (denoise)\n{}", rows.collect::<String>())
+        let line = |(name, cells): (String, Vec<String>)| {
+            let cells: String = cells.iter().map(|cell| format!("  {cell:>11}")).collect();
+            format!("{name:>9}{cells}\n")
+        };
+        std::iter::once(("iteration".to_owned(), names)).chain(rows).map(line).collect()
     }
 }
 
@@ -67,6 +103,9 @@ pub fn duration(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use impasto::config::Preset;
+    use impasto::vgg::Layer;
+
     use super::*;
 
     #[test]
@@ -91,8 +130,15 @@ mod tests {
         assert_eq!(shown, MILESTONES);
         assert_eq!(row_name(61, true).as_deref(), Some("end"));
         let table = Table(vec![("10".into(), [1.0, 2.5e7, 0.5])]);
-        assert_eq!(table.lines().lines().nth(1), Some("       10        1.000      2.500e7       0.5000"));
-        assert!(Table::default().lines().is_empty());
+        let all = Shown::of(&Config::default());
+        let lines = table.lines(all);
+        assert_eq!(lines.lines().next(), Some("iteration      content        style  tv (denoise)"));
+        assert_eq!(lines.lines().nth(1), Some("       10        1.000      2.500e7       0.5000"));
+        let texture = Shown::of(&Config::texture(Preset::Default));
+        assert_eq!(table.lines(texture).lines().nth(1), Some("       10      2.500e7       0.5000"));
+        let dream = Shown::of(&Config::dream(Layer::relu(4, 3), None, 64, (1, 1)));
+        assert_eq!(table.lines(dream).lines().nth(1), Some("       10     -2.500e7       0.5000"));
+        assert!(Table::default().lines(all).is_empty());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::keeper::Asked;
 use super::options::MOST_THREADS;
 use super::recipe::{Input, Recipe};
 use super::report::{Table, duration};
-use super::styles::{MASK, STYLE};
+use super::styles::{MASK, NO_STYLE, STYLE};
 use super::work::{self, Job, Report};
 use super::{say, values};
 
@@ -85,8 +85,8 @@ pub fn run(options: &Options) -> Result<u8> {
         cause: format!("{error}; there is to be room for the picture"),
     })?;
     let made = options.output.clone().unwrap_or_else(|| folder.path().join("made"));
-    let job = job(&recipe, options, &made)?;
-    let code = work::run(job, None, start)?;
+    let jobs = (0..recipe.purpose.pictures()).map(|picture| job(&recipe, options, &made, picture));
+    let code = work::row(jobs.collect::<Result<_>>()?, start)?;
     if code != 0 {
         return Ok(code);
     }
@@ -116,13 +116,17 @@ fn check(recipe: &Recipe, options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn job(recipe: &Recipe, options: &Options, made: &Path) -> Result<Job> {
+/// What makes the picture again, or that of a row which has such a number.
+fn job(recipe: &Recipe, options: &Options, made: &Path, index: usize) -> Result<Job> {
     let mut inputs = recipe.inputs.iter();
     // As they were written down, so they are found again.
     let mut found = |role: &str| find(inputs.next(), role, options);
     let threads = options.threads.map_or(0, |threads| threads as usize);
-    let mut config = Config { threads, max_memory: options.max_memory, max_pixels: u64::MAX, ..recipe.config.clone() };
-    let (content, mut scene) = (found("content")?, recipe.scene.clone());
+    let of_recipe = recipe.purpose.config(&recipe.config, index);
+    let of_recipe = of_recipe.map_err(|cause| Error::Picture { path: options.picture.clone(), cause })?;
+    let mut config = Config { threads, max_memory: options.max_memory, max_pixels: u64::MAX, ..of_recipe };
+    let content = recipe.named("content").map(|_| found("content")).transpose()?;
+    let mut scene = recipe.scene.clone();
     for (role, path) in scene.named_files_mut() {
         *path = found(role)?;
     }
@@ -134,9 +138,13 @@ fn job(recipe: &Recipe, options: &Options, made: &Path) -> Result<Job> {
     }
     config.validate()?;
     let size = |path: &Path| picture::size(path, u64::MAX);
-    let sizes = scene.sizes(size(&content)?, size)?;
+    let of_content = match (&content, scene.styles.first()) {
+        (Some(path), _) => size(path)?,
+        (None, style) => recipe.purpose.stand_in(style.map_or(Ok(NO_STYLE), |style| size(&style.path))?),
+    };
+    let sizes = scene.sizes(of_content, size)?;
     let (scales, config) = recipe.scales(&config, &sizes)?;
-    let read: Vec<_> = scene.files().into_iter().chain([content.as_path()]).collect();
+    let read: Vec<_> = scene.files().into_iter().chain(content.as_deref()).collect();
     picture::check_output(made, &recipe.save, &read)?;
     let asked = Asked {
         content,

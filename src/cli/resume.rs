@@ -84,8 +84,10 @@ pub fn run(options: &Options) -> Result<u8> {
 fn prepare(options: &Options, checkpoint: &Checkpoint, mut asked: Asked) -> Result<Job> {
     let header = &checkpoint.header;
     let mut config = header.config.clone();
+    let result = header.scales.last().map(|last| (last.height, last.width)).unwrap_or_default();
     let size = |path: &Path| picture::size(path, config.max_pixels);
-    let sizes = asked.scene.sizes(size(&asked.content)?, size)?;
+    let content = asked.content.as_deref().map_or(Ok(work::proportions(result)), size)?;
+    let sizes = asked.scene.sizes(content, size)?;
     let further = (options.iterations.is_some() || options.size.is_some())
         .then_some(Further { size: options.size, iterations: options.iterations });
     let scales = match further {
@@ -100,8 +102,7 @@ fn prepare(options: &Options, checkpoint: &Checkpoint, mut asked: Asked) -> Resu
     config.threads = options.threads.map_or(config.threads, |threads| threads as usize);
     config.max_memory = options.max_memory.or(config.max_memory);
     asked.seconds = options.checkpoint_every.unwrap_or(asked.seconds);
-    let inputs: Vec<&Path> = asked.scene.files().into_iter().chain([asked.content.as_path()]).collect();
-    picture::check_output(&asked.output, &asked.save, &inputs)?;
+    picture::check_output(&asked.output, &asked.save, &asked.files())?;
     let longest = scales.iter().map(|scale| scale.height.max(scale.width)).max().unwrap_or_default();
     picture::check_side(&asked.output, &asked.save, longest)?;
     impasto::files::check_place(&options.file)

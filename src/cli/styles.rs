@@ -5,11 +5,15 @@ use std::path::{Path, PathBuf};
 use impasto::picture::{Mask, pictures_in};
 use impasto::transfer::sizes::usable;
 use impasto::transfer::{Sizes, StyleSize};
+use impasto::vgg::SMALLEST_SIDE;
 use impasto::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// What a style picture is read as.
 pub const STYLE: &str = "style";
+
+/// (height, width) of what stands for the style picture in a run that compares with none.
+pub const NO_STYLE: (usize, usize) = (SMALLEST_SIDE, SMALLEST_SIDE);
 
 /// What a mask is read as.
 pub const MASK: &str = "mask";
@@ -202,7 +206,7 @@ impl Scene {
         styles.chain(self.keep.as_mut().and_then(MaskSource::file_mut).map(|mask| (MASK, mask)))
     }
 
-    /// Sizes of the pictures, as `size` finds them.
+    /// Sizes of the pictures, as `size` finds them, or of what stands for the style picture if there is none.
     ///
     /// # Errors
     /// Those of `size`.
@@ -214,9 +218,10 @@ impl Scene {
             let mask = file.mask.as_ref().map(|mask| size(mask)).transpose()?;
             Ok(StyleSize { size: size(&file.path)?, weight: file.weight, region, mask })
         };
+        let nothing = self.styles.is_empty().then(|| Ok(StyleSize::new(NO_STYLE)));
         Ok(Sizes {
             content,
-            styles: self.styles.iter().map(style).collect::<Result<_>>()?,
+            styles: self.styles.iter().map(style).chain(nothing).collect::<Result<_>>()?,
             masks: regions.iter().map(|region| of_mask(region)).collect::<Result<_>>()?,
             keep: self.keep.as_ref().map(of_mask).transpose()?,
         })

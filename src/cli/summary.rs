@@ -21,8 +21,14 @@ impl Losses {
     }
 }
 
-/// One object on a line of its own.
-pub fn json(job: &Job, outcome: &Outcome, losses: &Losses, signal: Option<Signal>, seconds: f64) -> String {
+/// One object on a line of its own, of a run of so many iterations.
+pub fn json(
+    (job, all): (&Job, u32),
+    outcome: &Outcome,
+    losses: &Losses,
+    signal: Option<Signal>,
+    seconds: f64,
+) -> String {
     let (height, width, _) = outcome.picture.rgb.dim();
     let (end, error) = match &outcome.end {
         End::Finished => ("finished", None),
@@ -42,7 +48,7 @@ pub fn json(job: &Job, outcome: &Outcome, losses: &Losses, signal: Option<Signal
         "signal": signal.map(Signal::name),
         "error": error,
         "iterations": outcome.iterations,
-        "planned_iterations": job.iterations(),
+        "planned_iterations": all,
         "scales": scales.collect::<Vec<_>>(),
         "seconds": seconds,
         "losses": losses.0,

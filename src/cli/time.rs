@@ -12,7 +12,6 @@ use impasto::transfer::{Seconds, Sizes, plan};
 use impasto::{Engine, Error, Result, picture};
 
 use super::report::duration;
-use super::styles::Scene;
 
 /// More iterations than anybody waits for.
 const MOST: u32 = 100_000_000;
@@ -31,16 +30,9 @@ pub struct Fitted {
 ///
 /// # Errors
 /// [`Error::Usage`] if not even one does; those of a plan.
-pub fn fit(
-    config: &Config,
-    content: &Path,
-    scene: &Scene,
-    sizes: &Sizes,
-    seconds: f64,
-    begun: Instant,
-) -> Result<Fitted> {
+pub fn fit(config: &Config, pictures: &[&Path], sizes: &Sizes, seconds: f64, begun: Instant) -> Result<Fitted> {
     let reading = Instant::now();
-    for path in std::iter::once(content).chain(scene.files()) {
+    for path in pictures {
         drop(picture::open(path, config.max_pixels)?);
     }
     let reading = reading.elapsed().as_secs_f64();

@@ -65,7 +65,8 @@ impl StyleSource {
 pub struct Header {
     impasto: &'static str,
     config: Config,
-    content: Source,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<Source>,
     styles: Vec<StyleSource>,
     #[serde(skip_serializing_if = "Option::is_none")]
     keep: Option<MaskSource>,
@@ -73,10 +74,10 @@ pub struct Header {
 }
 
 impl Header {
-    /// The header of a run from `content` and `styles` to `output`, where a mask may say what is kept.
+    /// The header of a run from `content`, if there is one, and `styles` to `output`, where a mask may say what is kept.
     pub fn new(
         config: &Config,
-        content: Source,
+        content: Option<Source>,
         styles: Vec<StyleSource>,
         keep: Option<MaskSource>,
         output: &Path,

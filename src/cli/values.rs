@@ -7,11 +7,12 @@ use impasto::bench::Part;
 use impasto::bench::report::Format;
 use impasto::config::text;
 pub use impasto::config::text::{memory, pixels, scale, scale_rule, schedule, side, until};
-use impasto::config::{CanvasKind, Init, Moments, OptimizerKind, Precision, Preset, Tone};
+use impasto::config::{CanvasKind, Colors, Init, Moments, OptimizerKind, Precision, Preset, Tone};
 use impasto::kernels::conv::Algorithm;
 use impasto::objective::{ContentLoss, Statistic, Variation};
 use impasto::picture::OutputFormat;
-use impasto::vgg::{Border, Pooling};
+use impasto::transfer::plan;
+use impasto::vgg::{Border, Pooling, SMALLEST_SIDE};
 
 /// Parser of a word out of a list of (word, help, value).
 fn one_of<T: Copy + Send + Sync + 'static>(
@@ -41,6 +42,7 @@ const POOLINGS: &[(&str, &str, Pooling)] = &[
 const BORDERS: &[(&str, &str, Border)] = &[
     ("zero", "black, as the network was trained: a rim may show", Border::Zero),
     ("replicate", "the edge's own colours, for the first convolution: no rim", Border::Replicate),
+    ("wrap", "the opposite side, so that copies join: both sides multiples of 16", Border::Wrap),
 ];
 
 const CONTENT_LOSSES: &[(&str, &str, ContentLoss)] = &[
@@ -72,6 +74,12 @@ const PRECISIONS: &[(&str, &str, Precision)] = &[
     ("auto", "what is fastest on this kind of CPU, as far as it has been timed: f32", Precision::Auto),
     ("f32", "single precision throughout", Precision::F32),
     ("bf16", "maps stored in bf16, in half their memory; sums in f32", Precision::Bf16),
+];
+
+const COLORS: &[(&str, &str, Colors)] = &[
+    ("style", "the painting's", Colors::Style),
+    ("content", "the photograph's, put on the result's brightness at the end", Colors::Content),
+    ("match", "the painting's, brought to the photograph's mean and spread before the start", Colors::Match),
 ];
 
 const TONES: &[(&str, &str, Tone)] = &[
@@ -194,6 +202,15 @@ pub fn conv_algorithms(help: &str) -> String {
     listed(help, &Algorithm::ALL.map(|algorithm| (algorithm.name(), algorithm.summary(), algorithm)))
 }
 
+pub fn colors() -> impl TypedValueParser<Value = Colors> {
+    one_of(COLORS)
+}
+
+/// The values of `--colors`, explained after `help`.
+pub fn all_colors(help: &str) -> String {
+    listed(help, COLORS)
+}
+
 pub fn tone() -> impl TypedValueParser<Value = Tone> {
     one_of(TONES)
 }
@@ -259,6 +276,29 @@ pub fn init() -> impl TypedValueParser<Value = Init> {
     })
 }
 
+/// Width and height in pixels: `1024x768`, or one number for both.
+pub fn sides(text: &str) -> Result<(u32, u32), String> {
+    let (width, height) = text.split_once(['x', 'X', '×']).unwrap_or((text, text));
+    let side = |text: &str| text.trim().parse().ok().filter(|&side: &u32| side >= SMALLEST_SIDE as u32);
+    side(width).zip(side(height)).ok_or_else(|| {
+        format!("give WIDTHxHEIGHT in pixels, such as 1024x768, or one number for both, at least {SMALLEST_SIDE}")
+    })
+}
+
+/// A longest side that a picture can have.
+///
+/// # Errors
+/// [`impasto::Error::Usage`] names the option.
+pub fn check_longest(flag: &str, longest: u32) -> impasto::Result<()> {
+    if (SMALLEST_SIDE..=plan::LARGEST_SIDE).contains(&(longest as usize)) {
+        return Ok(());
+    }
+    let (least, most) = (SMALLEST_SIDE, plan::LARGEST_SIDE);
+    Err(impasto::Error::Usage(format!(
+        "{flag} {longest}: give {least} to {most} pixels, or 0 to keep the picture's own size"
+    )))
+}
+
 /// The formats that pictures are written in.
 const OUTPUT_FORMATS: &[(&str, &str, OutputFormat)] = &[
     ("png", "lossless, 8 or 16 bits", OutputFormat::Png),
@@ -322,6 +362,17 @@ mod tests {
     }
 
     #[test]
+    fn two_sides_are_read_as_they_are_written() {
+        for text in ["1024x768", "1024X768", "1024×768", "1024 x 768"] {
+            assert_eq!(sides(text), Ok((1024, 768)), "{text}");
+        }
+        assert_eq!(sides("64"), Ok((64, 64)));
+        for wrong in ["", "x", "64x", "x64", "8x64", "64x64x64", "-64", "big"] {
+            assert!(sides(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn dots_per_inch_are_such_as_a_file_can_say() {
         assert_eq!((dpi("300"), dpi("72.5")), (Ok(300.0), Ok(72.5)));
         assert!(["0", "-1", "inf", "NaN", "1e9", "many"].iter().all(|wrong| dpi(wrong).is_err()));
@@ -338,6 +389,7 @@ mod tests {
         assert!(OPTIMIZERS.iter().all(|(word, _, value)| *word == name(value)));
         assert!(MOMENTS.iter().all(|(word, _, value)| *word == name(value)));
         assert!(Statistic::ALL.iter().all(|statistic| statistic.name() == name(statistic)));
+        assert!(COLORS.iter().all(|(word, _, value)| *word == name(value)));
         assert!(TONES.iter().all(|(word, _, value)| *word == name(value)));
         assert!(Preset::ALL.iter().all(|preset| preset.name() == name(preset)));
     }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use impasto::config::Config;
 use impasto::files;
 use impasto::objective::Listener;
-use impasto::picture::{self, Mask, Original, SaveOptions};
+use impasto::picture::{self, Mask, Picture, Pixels, SaveOptions};
 use impasto::transfer::checkpoint::{self, Digests, MaskOf, Origin};
 use impasto::transfer::{Checkpoint, End, Inputs, Outcome, Plan, Run, Scale, Sizes};
 use impasto::{Engine, Error, Result};
@@ -18,13 +18,16 @@ use super::keeper::{Asked, Keeper};
 use super::live::Live;
 use super::previews::Previews;
 use super::progress::Progress;
-use super::report::duration;
+use super::report::{Shown, Table, duration};
 use super::signals::Signals;
 use super::styles::MaskSource;
 use super::summary::{self, Losses};
 use super::trace::{Header, Source, StyleSource, Trace};
 use super::watch::Watch;
 use super::{details, paths, say};
+
+/// Of a row of pictures, this part of their height is between them.
+const GAP: usize = 32;
 
 /// Everything known before the first iteration.
 pub struct Job {
@@ -59,7 +62,7 @@ pub enum Report {
 }
 
 impl Report {
-    fn is_quiet(self) -> bool {
+    pub fn is_quiet(self) -> bool {
         matches!(self, Report::Nothing | Report::Json { quiet: true })
     }
 }
@@ -77,21 +80,59 @@ pub fn run(mut job: Job, from: Option<(&Checkpoint, bool)>, start: Instant) -> R
     let mut watch = watch(&job, from.map(|(checkpoint, _)| checkpoint))?;
     let outcome = make(&mut job, &mut watch, from);
     watch.progress.finish();
-    let outcome = outcome?;
+    let all = job.iterations();
+    leave(&job, watch, outcome?, all, start)
+}
+
+/// Does several, and leaves their pictures side by side as the first one's.
+pub fn row(mut jobs: Vec<Job>, start: Instant) -> Result<u8> {
+    if jobs.len() == 1 {
+        return run(jobs.remove(0), None, start);
+    }
+    let all = jobs.iter().map(Job::iterations).sum();
+    let mut watch = watch(jobs.first().expect("a row has a picture"), None)?;
+    let stop_after = watch.stop_after;
+    let (mut pictures, mut iterations, mut end) = (Vec::new(), 0, End::Finished);
+    for i in 0..jobs.len() {
+        let count = jobs.len();
+        let job = &mut jobs[i];
+        if !job.report.is_quiet() {
+            watch.progress.note(format_args!("{}, {} of {count}", job.asked.recipe.purpose.named(i), i + 1));
+        }
+        watch.progress = progress(job, 0);
+        watch.stop_after = stop_after.map(|last| last - iterations).filter(|&last| last < job.iterations());
+        let outcome = make(job, &mut watch, None);
+        watch.progress.finish();
+        let outcome = outcome?;
+        iterations += outcome.iterations;
+        pictures.push(outcome.picture);
+        end = outcome.end;
+        if !matches!(end, End::Finished) {
+            break;
+        }
+    }
+    // Each had losses of its own.
+    (watch.table, watch.losses) = (Table::default(), Losses::default());
+    let picture = picture::row(&pictures, pictures[0].height() / GAP);
+    leave(&jobs[0], watch, Outcome { picture, iterations, end }, all, start)
+}
+
+/// Writes what was made, in `all` iterations or some of them, and says so.
+fn leave(job: &Job, mut watch: Watch, outcome: Outcome, all: u32, start: Instant) -> Result<u8> {
     let stopped = (!matches!(outcome.end, End::Finished)).then_some(outcome.iterations);
     let save = job.asked.described(stopped);
     if let Err(error) = picture::save(&outcome.picture, &job.asked.output, &save) {
-        return Err(elsewhere(&job, &outcome, &save, error));
+        return Err(elsewhere(job, &outcome, &save, error));
     }
     if let Some(live) = watch.live.take() {
         let written = live.write(&outcome.picture);
         watch.note(written);
     }
-    tell(&job, &watch, &outcome, start.elapsed().as_secs_f64())?;
+    tell((job, all), &watch, &outcome, start.elapsed().as_secs_f64())?;
     if job.verbose {
         details::after();
     }
-    exit_code(&job, watch, outcome)
+    exit_code(job, watch, outcome, all)
 }
 
 /// The run, from where it begins to where it ends.
@@ -150,26 +191,29 @@ fn make(job: &mut Job, watch: &mut Watch, from: Option<(&Checkpoint, bool)>) -> 
 fn read(job: &Job, plan: &Plan) -> Result<(Inputs, Option<Digests>)> {
     let (scene, max_pixels) = (&job.asked.scene, job.config.max_pixels);
     let wanted = job.checkpoint.is_some();
-    let digest = |picture: &Original| if wanted { checkpoint::digest(picture) } else { String::new() };
+    let digest = |picture: &dyn Pixels| if wanted { checkpoint::digest(picture) } else { String::new() };
     let mut digests = Digests::default();
     let mut see = |mask: &Mask, of: MaskOf| {
         let digest = if wanted { checkpoint::digest_of_mask(mask) } else { String::new() };
         digests.masks.push((of, digest));
     };
-    let content = picture::open(&job.asked.content, max_pixels)?;
-    let mut inputs = Inputs::of(&job.config, plan, &content);
-    digests.content = digest(&content);
-    let opacity = scene.sees_opacity().then(|| Mask::opacity(&content)).flatten();
+    let content = read_or_flat(job.asked.content.as_deref(), job.inputs.content, max_pixels)?;
+    let mut inputs = Inputs::of(&job.config, plan, &*content);
+    digests.content = digest(&*content);
+    let opacity = scene.sees_opacity().then(|| Mask::opacity(&*content)).flatten();
     // There may be no room for two.
     drop(content);
-    for (index, (style, share)) in scene.styles.iter().zip(&plan.shares).enumerate() {
-        let mask = style.mask.as_ref().map(|mask| Mask::load(mask, max_pixels)).transpose()?;
+    let paths = scene.styles.iter().map(Some).chain(scene.styles.is_empty().then_some(None));
+    for (index, ((style, size), share)) in paths.zip(&job.inputs.styles).zip(&plan.shares).enumerate() {
+        let mask = style.and_then(|style| style.mask.as_ref()).map(|mask| Mask::load(mask, max_pixels)).transpose()?;
         mask.iter().for_each(|mask| see(mask, MaskOf::Style(index)));
-        let picture = picture::open(&style.path, max_pixels)?;
-        digests.styles.push((*share, digest(&picture)));
-        inputs = inputs.with(&picture, mask.as_ref());
+        let picture = read_or_flat(style.map(|style| style.path.as_path()), size.size, max_pixels)?;
+        digests.styles.push((*share, digest(&*picture)));
+        inputs = inputs.with(&*picture, mask.as_ref());
     }
-    let load = |source: &MaskSource| source.load(&job.asked.content, opacity.as_ref(), max_pixels);
+    // Of a run without a content picture no mask is its opacity.
+    let content = job.asked.content.as_deref().unwrap_or(Path::new(""));
+    let load = |source: &MaskSource| source.load(content, opacity.as_ref(), max_pixels);
     for (index, region) in scene.regions().into_iter().enumerate() {
         let mask = load(region)?;
         see(&mask, MaskOf::Region(index));
@@ -181,6 +225,23 @@ fn read(job: &Job, plan: &Plan) -> Result<(Inputs, Option<Digests>)> {
         inputs = inputs.keep(&mask);
     }
     Ok((inputs.done()?, wanted.then_some(digests)))
+}
+
+/// A picture, or what stands for one.
+fn read_or_flat(path: Option<&Path>, (height, width): (usize, usize), max_pixels: u64) -> Result<Box<dyn Pixels>> {
+    Ok(match path {
+        Some(path) => Box::new(picture::open(path, max_pixels)?),
+        None => Box::new(Picture::flat(height, width)),
+    })
+}
+
+/// The smallest size of the same proportions: nothing is seen of what stands for a content picture, and it takes no room.
+pub fn proportions((height, width): (usize, usize)) -> (usize, usize) {
+    let (mut divisor, mut rest) = (height, width);
+    while rest != 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    (height / divisor, width / divisor)
 }
 
 /// Refuses a run whose picture or checkpoint the disk will have no room for.
@@ -223,11 +284,13 @@ fn steps(run: &mut Run<'_>, watch: &mut Watch, mut keeper: Option<&mut Keeper<'_
 /// Saves a picture that could not be written where it belongs beside the input, or among the temporary files, and says
 /// where.
 fn elsewhere(job: &Job, outcome: &Outcome, save: &SaveOptions, error: Error) -> Error {
-    let Asked { content, scene, output, .. } = &job.asked;
-    let default = || paths::default_output(content, scene.styles.iter().map(|style| style.path.as_path()));
+    let Asked { scene, output, .. } = &job.asked;
+    let files = job.asked.files();
+    let first = files.first().copied().unwrap_or(output);
+    let default = || paths::default_output(first, scene.styles.iter().map(|style| style.path.as_path()));
     let name = if picture::is_standard(output) { default() } else { output.clone() };
     let name = name.file_name().unwrap_or_default();
-    let places = [content.with_file_name(name), std::env::temp_dir().join(name)].map(paths::unused);
+    let places = [first.with_file_name(name), std::env::temp_dir().join(name)].map(paths::unused);
     match (places.into_iter().find(|place| picture::save(&outcome.picture, place, save).is_ok()), error) {
         (Some(place), Error::Output { path, cause }) => {
             Error::Output { path, cause: format!("{cause}; the picture is in {}", place.display()) }
@@ -243,7 +306,7 @@ fn watch(job: &Job, from: Option<&Checkpoint>) -> Result<Watch> {
         .as_ref()
         .and_then(|(every, output)| Some(Previews::resume(NonZeroU32::new(*every)?, output.clone())));
     let trace = asked.trace.as_ref().map(|path| {
-        let content = Source::new(&asked.content, job.inputs.content);
+        let content = asked.content.as_ref().map(|path| Source::new(path, job.inputs.content));
         let styles = asked.scene.styles.iter().zip(&job.inputs.styles);
         let styles = styles.map(|(file, style)| StyleSource::new(file, style)).collect();
         let header = Header::new(config, content, styles, asked.scene.keep.clone(), &asked.output);
@@ -253,8 +316,7 @@ fn watch(job: &Job, from: Option<&Checkpoint>) -> Result<Watch> {
         }
     });
     let trace = trace.transpose()?;
-    let progress =
-        Progress::new(job.report.is_quiet(), work(job), from.map_or(0, |checkpoint| checkpoint.header.iteration));
+    let progress = progress(job, from.map_or(0, |checkpoint| checkpoint.header.iteration));
     let voice = progress.voice();
     let signals = Signals::install(move |line| voice.note(line)).unwrap_or_else(|cause| {
         progress.note(format_args!("warning: Ctrl-C will not save the picture so far: {cause}"));
@@ -275,18 +337,23 @@ fn watch(job: &Job, from: Option<&Checkpoint>) -> Result<Watch> {
     })
 }
 
+/// What shows a run that has made so many iterations.
+fn progress(job: &Job, done: u32) -> Progress {
+    Progress::new(job.report.is_quiet(), work(job), done, Shown::of(&job.config))
+}
+
 fn work(job: &Job) -> Vec<Work> {
     let work = |scale: &Scale| Work { pixels: scale.pixels() as u64, iterations: scale.iterations };
     job.scales.iter().map(work).collect()
 }
 
-/// Tells what became of the run: on standard output, unless the picture is there.
-fn tell(job: &Job, watch: &Watch, outcome: &Outcome, seconds: f64) -> Result<()> {
+/// Tells what became of the run of so many iterations: on standard output, unless the picture is there.
+fn tell((job, all): (&Job, u32), watch: &Watch, outcome: &Outcome, seconds: f64) -> Result<()> {
     match job.report {
         Report::Nothing | Report::Progress => Ok(()),
-        Report::Json { .. } => say::text(summary::json(job, outcome, &watch.losses, watch.stopped_by, seconds)),
+        Report::Json { .. } => say::text(summary::json((job, all), outcome, &watch.losses, watch.stopped_by, seconds)),
         Report::Lines => {
-            let lines = watch.table.lines() + &closing_line(job, outcome, seconds);
+            let lines = watch.table.lines(Shown::of(&job.config)) + &closing_line(job, outcome, seconds);
             if picture::is_standard(&job.asked.output) {
                 say::note(lines.trim_end());
                 return Ok(());
@@ -308,7 +375,7 @@ fn closing_line(job: &Job, outcome: &Outcome, seconds: f64) -> String {
     )
 }
 
-fn exit_code(job: &Job, watch: Watch, outcome: Outcome) -> Result<u8> {
+fn exit_code(job: &Job, watch: Watch, outcome: Outcome, all: u32) -> Result<u8> {
     let note = |line: String| {
         if !job.report.is_quiet() {
             say::note(line);
@@ -321,7 +388,7 @@ fn exit_code(job: &Job, watch: Watch, outcome: Outcome) -> Result<u8> {
             Err(error)
         }
         (End::Stopped, Some(signal), failure) => {
-            let (done, all) = (outcome.iterations, job.iterations());
+            let done = outcome.iterations;
             note(format!(
                 "stopped by {} after {done} of {all} iterations; the picture so far is in {output}",
                 signal.name()
@@ -333,5 +400,19 @@ fn exit_code(job: &Job, watch: Watch, outcome: Outcome) -> Result<u8> {
         }
         (_, _, Some(failure)) => Err(failure),
         _ => Ok(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proportions_are_in_least_terms() {
+        for (size, least) in [((768, 1024), (3, 4)), ((512, 512), (1, 1)), ((17, 31), (17, 31)), ((16, 1000), (2, 125))]
+        {
+            assert_eq!(proportions(size), least);
+            assert_eq!(picture::fit(size.0.max(size.1) as u32, least.0, least.1), size);
+        }
     }
 }

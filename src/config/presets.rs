@@ -1,7 +1,7 @@
 //! What each preset stands for: all of our numbers, and those that others published.
 
 use super::{
-    CanvasKind, Config, DEFAULT_MAX_PIXELS, Init, Moments, OptimizerKind, Precision, Preset, ScaleRule, Scales,
+    CanvasKind, Colors, Config, DEFAULT_MAX_PIXELS, Init, Moments, OptimizerKind, Precision, Preset, ScaleRule, Scales,
     Schedule, Tone,
 };
 use crate::objective::{ContentLoss, LayerWeight, Statistic, Variation};
@@ -217,7 +217,10 @@ fn paper() -> Config {
         border: Border::Zero,
         pooling: Pooling::Max,
         init: Init::Content,
+        jitter: 0,
         detail: 0.0,
+        colors: Colors::Style,
+        luminance_only: false,
         match_result: false,
         calm: 0,
         largest_gain: LARGEST_GAIN,

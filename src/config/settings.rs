@@ -83,7 +83,10 @@ pub const ALL: &[Setting] = &[
     setting!("pooling", Word, pooling, word, known),
     setting!("border", Word, border, word, known),
     setting!("init", Word, init, start, text::init),
+    setting!("jitter", Number, jitter, plain, whole),
     setting!("detail", Number, detail, real, number),
+    setting!("colors", Word, colors, word, known),
+    setting!("luminance-only", Switch, luminance_only, switch, switched),
     setting!("match-result", Switch, match_result, switch, switched),
     setting!("calm", Number, calm, plain, whole),
     setting!("largest-gain", Number, largest_gain, real, number),
@@ -165,15 +168,17 @@ impl Setting {
     }
 }
 
-/// The options that make a configuration of that of its preset, each with its value: those that change the picture, or all.
+/// The options that make a configuration of that of its preset, each with its value.
 #[must_use]
 pub fn beside_the_preset(config: &Config) -> Vec<(&'static str, String)> {
-    let preset = config.preset.config();
+    beside(&config.preset.config(), config)
+}
+
+/// The options that make a configuration of another, each with its value.
+#[must_use]
+pub fn beside(other: &Config, config: &Config) -> Vec<(&'static str, String)> {
     let given = ALL.iter().filter_map(|setting| Some((setting, setting.text(config)?)));
-    given
-        .filter(|(setting, text)| setting.text(&preset).as_ref() != Some(text))
-        .map(|(s, text)| (s.name, text))
-        .collect()
+    given.filter(|(setting, text)| setting.text(other).as_ref() != Some(text)).map(|(s, text)| (s.name, text)).collect()
 }
 
 fn plain(value: &impl ToString) -> Option<String> {
@@ -349,7 +354,7 @@ mod tests {
     fn a_wrong_value_is_told_what_would_do() {
         let wrong = |name: &str, text: &str| named(name).unwrap().set(&mut Config::default(), text).unwrap_err();
         assert_eq!(wrong("pooling", "min"), "give one of max, avg, avg2, l2");
-        assert_eq!(wrong("border", "none"), "give zero or replicate");
+        assert_eq!(wrong("border", "none"), "give one of zero, replicate, wrap");
         assert_eq!(wrong("calm", "1.5"), "give a whole number");
         assert_eq!(wrong("tv-weight", "much"), "give a number");
         assert_eq!(wrong("match-result", "yes"), "give on or off, true or false");

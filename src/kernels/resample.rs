@@ -12,6 +12,7 @@
 //! picture that grows is stretched sideways while it has few rows, one that shrinks gathers its rows first. The adjoint
 //! gathers too, where a scatter would have threads wait for each other: every number of threads gives the same bytes.
 
+mod margin;
 mod taps;
 
 use rayon::prelude::*;
@@ -19,6 +20,7 @@ use serde::Serialize;
 
 use super::scratch;
 use super::simd::{Isa, Kernel, Simd};
+use margin::Margin;
 use taps::Taps;
 
 /// Output rows per block.
@@ -48,6 +50,8 @@ impl Interpolation {
 pub struct Resample {
     forward: Separable,
     adjoint: Separable,
+    /// Of maps whose opposite sides are joined: what is put around them.
+    margin: Option<Margin>,
 }
 
 impl Resample {
@@ -60,6 +64,32 @@ impl Resample {
         let sides = [from.0, from.1, to.0, to.1, channels];
         assert!(!sides.contains(&0), "nothing to resample: {from:?} to {to:?}, {channels} channels");
         Self::separable(Taps::new(kind, from.0, to.0), Taps::new(kind, from.1, to.1), channels)
+    }
+
+    /// The same of maps whose opposite sides are joined: nothing ends, and what moves around the map moves around its copy.
+    ///
+    /// # Panics
+    /// If a side or the number of channels is 0.
+    #[must_use]
+    pub fn around(kind: Interpolation, from: (usize, usize), to: (usize, usize), channels: usize) -> Self {
+        let sides = [from.0, from.1, to.0, to.1, channels];
+        assert!(!sides.contains(&0), "nothing to resample: {from:?} to {to:?}, {channels} channels");
+        let margin = [(from.0, to.0), (from.1, to.1)].map(|(from, to)| Taps::overhang(kind, from, to));
+        let taps = |from, to| Taps::around(kind, from, to);
+        let resample = Self::separable(taps(from.0, to.0), taps(from.1, to.1), channels);
+        Resample { margin: Some(Margin { size: from, margin, channels }), ..resample }
+    }
+
+    /// [`Resample::blur`] of maps whose opposite sides are joined.
+    ///
+    /// # Panics
+    /// If a side or the number of channels is 0.
+    #[must_use]
+    pub fn blur_around(size: (usize, usize), channels: usize, deviation: f64, radius: usize) -> Self {
+        assert!(![size.0, size.1, channels].contains(&0), "nothing to blur: {size:?} × {channels}");
+        let taps = |length| Taps::gaussian_around(length, deviation, radius);
+        let resample = Self::separable(taps(size.0), taps(size.1), channels);
+        Resample { margin: Some(Margin { size, margin: [radius; 2], channels }), ..resample }
     }
 
     /// A Gaussian blur of maps of one size: standard deviation in pixels, `2·radius + 1` taps along each axis that sum
@@ -88,7 +118,7 @@ impl Resample {
 
     fn separable(rows: Taps, columns: Taps, channels: usize) -> Self {
         let adjoint = Separable { rows: rows.transposed(), columns: columns.transposed(), channels };
-        Resample { forward: Separable { rows, columns, channels }, adjoint }
+        Resample { forward: Separable { rows, columns, channels }, adjoint, margin: None }
     }
 
     /// `y = A x`.
@@ -96,7 +126,7 @@ impl Resample {
     /// # Panics
     /// If x is not (h × w × C) or y not (H × W × C).
     pub fn apply(&self, x: &[f32], y: &mut [f32]) {
-        self.forward.run(x, None, 0.0, y);
+        self.run(x, None, 0.0, y);
     }
 
     /// `y = A x + base`.
@@ -104,7 +134,7 @@ impl Resample {
     /// # Panics
     /// If x is not (h × w × C), or `base` or y not (H × W × C).
     pub fn apply_add(&self, x: &[f32], base: &[f32], y: &mut [f32]) {
-        self.forward.run(x, Some(base), 1.0, y);
+        self.run(x, Some(base), 1.0, y);
     }
 
     /// `d_x ← β·d_x + Aᵀ d_y`. With β = 0 d_x is not read.
@@ -112,7 +142,23 @@ impl Resample {
     /// # Panics
     /// If d_y is not (H × W × C) or d_x not (h × w × C).
     pub fn adjoint(&self, d_y: &[f32], beta: f32, d_x: &mut [f32]) {
-        self.adjoint.run(d_y, None, beta, d_x);
+        match &self.margin {
+            None => self.adjoint.run(d_y, None, beta, d_x),
+            Some(margin) => scratch::with(margin.elements(), |wide| {
+                self.adjoint.run(d_y, None, 0.0, wide);
+                margin.fold(wide, beta, d_x);
+            }),
+        }
+    }
+
+    fn run(&self, x: &[f32], base: Option<&[f32]>, beta: f32, y: &mut [f32]) {
+        match &self.margin {
+            None => self.forward.run(x, base, beta, y),
+            Some(margin) => scratch::with(margin.elements(), |wide| {
+                margin.spread(x, wide);
+                self.forward.run(wide, base, beta, y);
+            }),
+        }
     }
 }
 

@@ -28,10 +28,11 @@ use rayon::prelude::*;
 
 use crate::autograd::{Cancel, Tape, Value, Var};
 use crate::kernels::simd::pages::prefer_huge;
+use crate::kernels::variation::Edges;
 use crate::ops::{add, known, masked_moments, moments, scale, squared_error};
 use crate::state::{Found, Saved};
 use crate::tensor::{FeatureMap, Pool};
-use crate::vgg::{Layer, Vgg};
+use crate::vgg::{Border, Layer, Vgg};
 pub use content::ContentLoss;
 pub use layer_weight::LayerWeight;
 use regions::{Compared, at_layer, by_layer, weight};
@@ -183,10 +184,12 @@ impl Objective {
         let content = match cut.picture {
             Some(_) => Content::Picture(content),
             None => {
-                Content::Maps(features(&vgg, &goal.content_layers, &content, pool(), cancel, |tape, features, _| {
+                let see = |tape: &mut Tape<'_>, features, _| {
                     // A copy of its own: the tape's buffer goes back to the pool.
                     Arc::new(tape.value(features).clone())
-                }))
+                };
+                let seen = (&content, Role::Content);
+                Content::Maps(features(&vgg, &goal.content_layers, seen, pool(), cancel, see))
             }
         };
         assert!(!regions.is_empty(), "a region to paint");
@@ -251,10 +254,16 @@ impl Objective {
         listener: &Listener,
     ) -> Option<Evaluation> {
         assert!(gradient.as_ref().is_none_or(|d| d.dim() == x.dim()), "a gradient for every value");
+        assert!(self.rows.is_none() || !self.is_joined(), "a picture that wraps around is evaluated whole");
         match self.rows {
             None => self.whole(x, gradient, pool, &listener.cancel),
             Some(rows) => self.in_strips(x, rows, gradient, pool, listener),
         }
+    }
+
+    /// Whether copies of the picture are to join without a seam.
+    fn is_joined(&self) -> bool {
+        self.vgg.options().border == Border::Wrap
     }
 
     /// [`Objective::run`] on one tape.
@@ -273,7 +282,8 @@ impl Objective {
         } else {
             tape.constant(Arc::new(Value::Map(copy)))
         };
-        let tv = self.goal.variation.record(&mut tape, picture);
+        let edges = if self.is_joined() { Edges::Joined } else { Edges::Open };
+        let tv = self.goal.variation.record(&mut tape, picture, edges);
         let Content::Maps(targets) = &self.content else { unreachable!("of a whole picture there are whole maps") };
         let (mut errors, mut measured) = (Vec::new(), Vec::new());
         self.vgg.forward(&mut tape, picture, |tape, name, features| {
@@ -411,7 +421,8 @@ fn sums(
     if let Some(rows) = rows.filter(|rows| *rows < picture.height()) {
         return strips::sums(vgg, goal, style, rows, pool, cancel);
     }
-    let sums = features(vgg, &goal.style_layers, picture, pool, cancel, |tape, features, layer| {
+    let seen = (picture, Role::Style);
+    let sums = features(vgg, &goal.style_layers, seen, pool, cancel, |tape, features, layer| {
         let (height, width, _) = tape.dim(features);
         let mask = mask.as_ref().map(|mask| at_layer(mask, layer));
         let pixels = mask.as_ref().map_or((height * width) as f64, |mask| weight(mask));
@@ -425,22 +436,36 @@ fn sums(
     (!cancel.is_cancelled()).then_some(sums)
 }
 
+/// What a picture is looked at for. The content picture has the edges that the result has, be they joined.
+#[derive(Clone, Copy)]
+enum Role {
+    Content,
+    Style,
+}
+
 /// What `see` makes of each of the layers, on a picture that is not differentiated.
 fn features<T>(
     vgg: &Vgg,
     layers: &[LayerWeight],
-    picture: &FeatureMap,
+    (picture, role): (&FeatureMap, Role),
     mut pool: Pool,
     cancel: &Cancel,
     mut see: impl FnMut(&mut Tape<'_>, Var, Layer) -> T,
 ) -> Vec<(LayerWeight, T)> {
+    let mut seen = Vec::new();
+    if layers.is_empty() {
+        return seen;
+    }
     let mut tape = Tape::heeding(&mut pool, cancel.clone());
     let picture = tape.constant(Arc::new(Value::Map(picture.clone())));
-    let mut seen = Vec::new();
-    vgg.forward(&mut tape, picture, |tape, name, features| {
+    let tap = |tape: &mut Tape<'_>, name, features| {
         if let Some(layer) = layers.iter().find(|l| l.layer == name) {
             seen.push((*layer, see(tape, features, name)));
         }
-    });
+    };
+    match role {
+        Role::Content => vgg.forward(&mut tape, picture, tap),
+        Role::Style => vgg.forward_model(&mut tape, picture, tap),
+    }
     seen
 }

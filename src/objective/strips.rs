@@ -21,8 +21,9 @@ use super::statistic::{Distance, Measure, Sums};
 use super::{Content, Evaluation, Goal, LayerWeight, Listener, Objective, Part, Sample, distances};
 use crate::autograd::{Cancel, MapElement, Tape, Value};
 use crate::kernels::gram::{self, Affine};
+use crate::kernels::masked;
 use crate::kernels::reduce::{BLOCK, SquaredDistances, add_difference};
-use crate::kernels::{masked, variation};
+use crate::kernels::variation::{self, Edges};
 use crate::ops::known;
 use crate::tensor::{Buffer, Dtype, FeatureMap, Pool};
 use crate::vgg::layers::{channels, stride};
@@ -282,7 +283,7 @@ impl Objective {
             return None;
         }
         let neighbours = self.goal.variation.neighbours(x.dim());
-        let tv = variation::sum(x, &neighbours);
+        let tv = variation::sum(x, &neighbours, Edges::Open);
         let mut slopes = HashMap::new();
         let mut gradient = gradient.map(|mut d_x| {
             let (found, d_tv) = self.slopes(&wanted, measured, &distances, x, tv);
@@ -306,7 +307,7 @@ impl Objective {
         let mut evaluation = self.goal.terms(&mut tape, &errors, &style, tv).evaluation(&tape);
         evaluation.gradient = gradient.map(|(mut d_x, d_tv)| {
             if let Some(d_tv) = d_tv {
-                variation::backward(x, &neighbours, d_tv, 1.0, &mut d_x);
+                variation::backward(x, &neighbours, Edges::Open, (d_tv, 1.0), &mut d_x);
             }
             d_x
         });

@@ -3,9 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::autograd::{Tape, Var};
-use crate::kernels::variation::Neighbour;
-use crate::ops::total_variation::{four, nine};
-use crate::ops::{total_variation, total_variation9};
+use crate::kernels::variation::{Edges, Neighbour};
+use crate::ops::total_variation::{four, nine, variation};
 
 /// Total variation of a picture (H × W × 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,12 +17,10 @@ pub enum Variation {
 }
 
 impl Variation {
-    /// Records the loss.
-    pub(super) fn record(self, tape: &mut Tape<'_>, picture: Var) -> Var {
-        match self {
-            Variation::Sum => total_variation(tape, picture),
-            Variation::Mean => total_variation9(tape, picture),
-        }
+    /// Records the loss; where the picture wraps around, so do its neighbours.
+    pub(super) fn record(self, tape: &mut Tape<'_>, picture: Var, edges: Edges) -> Var {
+        let neighbours = self.neighbours(tape.dim(picture));
+        variation(tape, picture, neighbours, edges)
     }
 
     /// The squared differences that it sums in a picture (H × W × 3), with their weights.

@@ -7,8 +7,8 @@
 //! them (β = 1) into buffers the tape hands out, see
 //! [`Backward`](crate::autograd::Backward).
 //!
-//! The network: [`normalize`], [`pad_replicate`], [`conv2d`], [`relu`], [`conv2d_relu`], [`max_pool2d`],
-//! [`avg_pool2d`], [`scaled_avg_pool2d`], [`l2_pool2d`].
+//! The network: [`normalize`], [`pad_replicate`], [`pad_wrap`], [`conv2d`], [`relu`], [`conv2d_relu`],
+//! [`max_pool2d`], [`avg_pool2d`], [`scaled_avg_pool2d`], [`l2_pool2d`].
 //! The losses: [`gram`], [`moments`], [`masked_moments`], [`gather`], [`known`], [`squared_error`], [`total_variation`],
 //! [`total_variation9`], [`scale`], [`add`].
 
@@ -25,6 +25,7 @@ mod max_pool2d;
 mod moments;
 pub(crate) mod normalize;
 pub(crate) mod pad_replicate;
+mod pad_wrap;
 mod relu;
 mod scale;
 mod squared_error;
@@ -43,6 +44,7 @@ pub use max_pool2d::max_pool2d;
 pub use moments::moments;
 pub use normalize::normalize;
 pub use pad_replicate::pad_replicate;
+pub use pad_wrap::pad_wrap;
 pub use relu::relu;
 pub use scale::scale;
 pub use squared_error::squared_error;
@@ -150,6 +152,7 @@ mod tests {
             check(&x, |tape, x, _| avg_pool2d(tape, x));
             check(&x, |tape, x, _| scaled_avg_pool2d(tape, x, 2.0));
             check(&x, |tape, x, _| l2_pool2d(tape, x));
+            check(&x, |tape, x, _| pad_wrap(tape, x));
             check(&spaced_map(height, width, channels, 1), |tape, x, _| max_pool2d(tape, x));
             check(&x, |tape, x, _| gram(tape, x));
             check(&x, |tape, x, _| moments(tape, x));

@@ -1,5 +1,5 @@
 use crate::autograd::{Tape, Value, Var};
-use crate::kernels::variation::{self, Neighbour};
+use crate::kernels::variation::{self, Edges, Neighbour};
 
 /// Total variation, "denoise": `y = Σ (x[i+1,j] − x[i,j])² + Σ (x[i,j+1] − x[i,j])²`.
 ///
@@ -7,7 +7,7 @@ use crate::kernels::variation::{self, Neighbour};
 /// Backward: `dx += 2 d_y · (` x minus each of its four neighbours `)`.
 /// Source: Rudin, Osher & Fatemi 1992; squared as in Mahendran & Vedaldi 2015, arXiv:1412.0035, β = 2.
 pub fn total_variation(tape: &mut Tape<'_>, x: Var) -> Var {
-    variation(tape, x, four())
+    variation(tape, x, four(), Edges::Open)
 }
 
 /// The neighbours of [`total_variation`].
@@ -24,7 +24,7 @@ pub(crate) fn four() -> Vec<Neighbour> {
 /// Source: the total variation of K. Crowson's style-transfer-pytorch.
 pub fn total_variation9(tape: &mut Tape<'_>, x: Var) -> Var {
     let neighbours = nine(tape.map(x).dim());
-    variation(tape, x, neighbours)
+    variation(tape, x, neighbours, Edges::Open)
 }
 
 /// The neighbours of [`total_variation9`], for a picture (H × W × C).
@@ -34,13 +34,14 @@ pub(crate) fn nine((height, width, channels): (usize, usize, usize)) -> Vec<Neig
     vec![(1, 0, axis), (0, 1, axis), (1, 1, diagonal), (1, -1, diagonal)]
 }
 
-fn variation(tape: &mut Tape<'_>, x: Var, neighbours: Vec<Neighbour>) -> Var {
-    let y = variation::sum(tape.map(x), &neighbours);
+/// Either of them, by its neighbours, of a map that ends at its edges or does not.
+pub(crate) fn variation(tape: &mut Tape<'_>, x: Var, neighbours: Vec<Neighbour>, edges: Edges) -> Var {
+    let y = variation::sum(tape.map(x), &neighbours, edges);
     tape.record(Value::Scalar(y), &[x], &[x], move |d_out, back| {
         let Value::Scalar(d_y) = d_out else { panic!("the gradient of a scalar is a scalar") };
         let dim = back.map(x).dim();
         let (mut d_x, beta) = back.gradient_of(x, dim);
-        variation::backward(back.map(x), &neighbours, d_y, beta, &mut d_x);
+        variation::backward(back.map(x), &neighbours, edges, (d_y, beta), &mut d_x);
         back.give(x, Value::Map(d_x));
     })
 }
@@ -72,6 +73,25 @@ mod tests {
         let y = total_variation9(&mut tape, x);
         let expected = 2.0 / 4.0 * (70.0 / 3.0 + (36.0 + 9.0) / 12.0);
         assert!((tape.scalar(y) - expected).abs() < 1e-12 * expected);
+    }
+
+    #[test]
+    fn around_the_edges_every_pixel_has_all_its_neighbours() {
+        let mut pool = Pool::new();
+        let mut tape = Tape::new(&mut pool);
+        let x = tape.variable(map(map_of(&[[1.0, 3.0, 2.0], [0.0, 7.0, 5.0]])));
+        let y = variation(&mut tape, x, four(), Edges::Joined);
+        // Down, twice as there are two rows; right: 2, 1, 1 and 7, 2, 5.
+        let down = 2.0 * (1.0 + 16.0 + 9.0);
+        assert_eq!(tape.scalar(y), down + 4.0 + 1.0 + 1.0 + 49.0 + 4.0 + 25.0);
+        let diagonal = variation(&mut tape, x, vec![(1, -1, 1.0)], Edges::Joined);
+        // (0,0)–(1,2), (0,1)–(1,0), (0,2)–(1,1), (1,0)–(0,2), (1,1)–(0,0), (1,2)–(0,1).
+        assert_eq!(tape.scalar(diagonal), 16.0 + 9.0 + 25.0 + 4.0 + 36.0 + 4.0);
+        for (height, width) in [(4, 5), (1, 6), (6, 1), (2, 2), (1, 1)] {
+            let x = [map(random_map(height, width, 3, 1))];
+            gradcheck::check(&x, |tape, x| variation(tape, x[0], four(), Edges::Joined));
+            gradcheck::check(&x, |tape, x| variation(tape, x[0], nine((height, width, 3)), Edges::Joined));
+        }
     }
 
     #[test]

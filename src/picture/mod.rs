@@ -12,6 +12,7 @@
 //! Two rules hold throughout: nothing in a file makes the program panic or
 //! allocate without bound, and nothing is left behind when writing fails.
 
+pub mod chroma;
 mod code_points;
 mod color;
 mod contain;
@@ -23,11 +24,13 @@ mod folder;
 mod jpeg;
 pub mod mask;
 mod metadata;
+pub mod oklab;
 mod orientation;
 mod output;
 pub mod palette;
 mod pixels;
 mod resize;
+mod row;
 mod source;
 mod tiff;
 pub mod tone;
@@ -45,6 +48,7 @@ pub use output::{check_output, check_side, save};
 pub(crate) use pixels::bands;
 pub use pixels::{Original, Pixels};
 pub use resize::{Filter, fit, resize_map, resized, resized_alpha};
+pub use row::row;
 
 /// Whether a path stands for standard input or output. A file of that name is `./-`.
 #[must_use]
@@ -73,6 +77,12 @@ impl Picture {
     pub fn from_rgb(rgb: Array3<f32>) -> Self {
         assert_eq!(rgb.dim().2, 3, "a picture is (H × W × 3), not {:?}", rgb.dim());
         Picture { rgb, alpha: None }
+    }
+
+    /// A picture of which nothing is to be seen, for a run that does not look at one.
+    #[must_use]
+    pub fn flat(height: usize, width: usize) -> Self {
+        Picture::from_rgb(Array3::from_elem((height, width, 3), 0.5))
     }
 
     /// Rows of pixels.

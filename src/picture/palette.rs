@@ -18,7 +18,7 @@
 //! 2007.
 
 use faer::{Mat, Side};
-use ndarray::{Array3, Axis, Zip};
+use ndarray::{Axis, Zip};
 
 use super::Picture;
 
@@ -97,8 +97,8 @@ impl Colours {
     /// Gives a picture these colours, as [`matched`] says.
     pub fn give(&self, picture: &mut Picture, largest_gain: f64) {
         let own = Colours::of(picture);
-        if let Some(map) = own.and_then(|own| Affine::between(&own, self, largest_gain)) {
-            map.apply(&mut picture.rgb);
+        if let Some(map) = own.and_then(|own| Mapping::between(&own, self, largest_gain)) {
+            map.apply(picture);
         }
     }
 
@@ -118,27 +118,30 @@ fn for_each_colour(picture: &Picture, mut each: impl FnMut([f64; 3], f64)) {
     }
 }
 
-/// c ↦ A (c − from) + to.
-struct Affine {
+/// What gives the colours of one picture to another: c ↦ A (c − from) + to.
+#[derive(Clone, Debug)]
+pub struct Mapping {
     matrix: [[f64; 3]; 3],
     from: [f64; 3],
     to: [f64; 3],
 }
 
-impl Affine {
+impl Mapping {
     /// The Monge map between two Gaussians, the eigenvalues of A at most `largest`; `None` for what is no number.
-    fn between(own: &Colours, wanted: &Colours, largest: f64) -> Option<Self> {
+    #[must_use]
+    pub fn between(own: &Colours, wanted: &Colours, largest: f64) -> Option<Self> {
         let covariance = own.invertible();
         let root = spectral(&covariance, f64::sqrt)?;
         let inverse = spectral(&covariance, |eigenvalue| 1.0 / eigenvalue.sqrt())?;
         let middle = spectral(&(&root * wanted.invertible() * &root), f64::sqrt)?;
         let map = spectral(&(&inverse * middle * &inverse), |eigenvalue| eigenvalue.min(largest))?;
         let matrix = std::array::from_fn(|i| std::array::from_fn(|j| map[(i, j)]));
-        Some(Affine { matrix, from: own.mean, to: wanted.mean })
+        Some(Mapping { matrix, from: own.mean, to: wanted.mean })
     }
 
-    fn apply(&self, rgb: &mut Array3<f32>) {
-        for mut colour in rgb.lanes_mut(Axis(2)) {
+    /// Moves the colours of a picture, each clamped to [0, 1].
+    pub fn apply(&self, picture: &mut Picture) {
+        for mut colour in picture.rgb.lanes_mut(Axis(2)) {
             let away: [f64; 3] = std::array::from_fn(|c| f64::from(colour[c]) - self.from[c]);
             for (value, (row, to)) in colour.iter_mut().zip(self.matrix.iter().zip(self.to)) {
                 let moved: f64 = row.iter().zip(away).map(|(a, d)| a * d).sum();
@@ -158,7 +161,7 @@ fn spectral(matrix: &Mat<f64>, f: impl Fn(f64) -> f64) -> Option<Mat<f64>> {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::Array2;
+    use ndarray::{Array2, Array3};
     use proptest::prelude::*;
 
     use super::*;
@@ -203,7 +206,7 @@ mod tests {
         for (colours, variances) in [(&mut own, [0.01, 0.04, 0.01]), (&mut wanted, [0.04, 0.01, 0.25])] {
             colours.covariance = Mat::from_fn(3, 3, |i, j| if i == j { variances[i] } else { 0.0 });
         }
-        let map = Affine::between(&own, &wanted, 4.0).unwrap().matrix;
+        let map = Mapping::between(&own, &wanted, 4.0).unwrap().matrix;
         for (i, expected) in [2.0, 0.5, 4.0].into_iter().enumerate() {
             // 1e-5 beside variances of 0.01: half a per mille of the root.
             assert!((map[i][i] - expected).abs() < 2e-3, "{map:?}");

@@ -20,6 +20,7 @@ use rayon::prelude::*;
 
 use super::canvas::{Canvas, Level};
 use crate::kernels::resample::Resample;
+use crate::kernels::variation::Edges;
 use crate::picture::Picture;
 use crate::tensor::FeatureMap;
 
@@ -63,8 +64,9 @@ impl Stillness {
         let canvas = canvas(painting, levels);
         let theta = canvas.encode(&FeatureMap::from_array(painting.rgb.clone()));
         let divided = canvas.levels().split_last().expect("at least one level").1;
-        let quantiles =
-            divided.iter().map(|level| quantiles(&shown(amplitudes(level, &theta[level.range()]), level, mask)));
+        let quantiles = divided
+            .iter()
+            .map(|level| quantiles(&shown(amplitudes(level, Edges::Open, &theta[level.range()]), level, mask)));
         Stillness { levels, quantiles: quantiles.collect() }
     }
 
@@ -90,15 +92,15 @@ impl Stillness {
     ///
     /// Both are taken apart into pyramids of up to `levels` + 1 levels, see [`Canvas`]. The amplitude at a pixel is the
     /// root of its coefficients' squares, added over the colours and averaged over the neighbourhood (a Gaussian of σ =
-    /// 2, 15 pixels wide, the border pixel repeated). A picture that has not as many levels as the painting, or only
-    /// one, stays as it is.
-    pub fn calm(&self, picture: &mut Picture) {
-        self.calm_part(picture, None);
+    /// 2, 15 pixels wide, the border pixel repeated, or around the edges where those are joined). A picture that has not
+    /// as many levels as the painting, or only one, stays as it is.
+    pub fn calm(&self, picture: &mut Picture, edges: Edges) {
+        self.calm_part(picture, edges, None);
     }
 
     /// The same with the ranks that amplitudes have where a mask (H × W × 1) shows the picture by half or more.
-    pub fn calm_part(&self, picture: &mut Picture, mask: Option<&FeatureMap>) {
-        let own = canvas(picture, self.levels);
+    pub fn calm_part(&self, picture: &mut Picture, edges: Edges, mask: Option<&FeatureMap>) {
+        let own = Canvas::build(self.levels + 1, edges, picture.height(), picture.width());
         let divided = own.levels().len() - 1;
         if divided == 0 || divided != self.quantiles.len() {
             return;
@@ -107,7 +109,7 @@ impl Stillness {
         let mut x = FeatureMap::from_array(rgb);
         let mut theta = own.encode(&x);
         for (level, model) in own.levels().iter().zip(&self.quantiles) {
-            quieten(level, &mut theta[level.range()], model, mask);
+            quieten(level, edges, &mut theta[level.range()], model, mask);
         }
         own.clamp(&mut theta, &mut x);
         picture.rgb = x.into_array();
@@ -119,12 +121,16 @@ fn canvas(picture: &Picture, levels: usize) -> Canvas {
 }
 
 /// The local amplitude (H × W) of a level's coefficients (H × W × 3).
-fn amplitudes(level: &Level, coefficients: &[f32]) -> Vec<f32> {
+fn amplitudes(level: &Level, edges: Edges, coefficients: &[f32]) -> Vec<f32> {
     let squares = coefficients.par_chunks_exact(3).map(|pixel| pixel.iter().map(|c| c * c).sum());
     let squares: Vec<f32> = squares.collect();
     let mut means = vec![0.0; squares.len()];
     let (deviation, radius) = NEIGHBOURHOOD;
-    Resample::blur(level.size(), 1, deviation, radius).apply(&squares, &mut means);
+    let blur = match edges {
+        Edges::Open => Resample::blur(level.size(), 1, deviation, radius),
+        Edges::Joined => Resample::blur_around(level.size(), 1, deviation, radius),
+    };
+    blur.apply(&squares, &mut means);
     means.iter_mut().for_each(|mean| *mean = mean.sqrt());
     means
 }
@@ -153,8 +159,8 @@ fn quantiles(values: &[f32]) -> Vec<f32> {
 }
 
 /// Multiplies every pixel's coefficients by what makes its amplitude the model's at the same rank, if that is below 1.
-fn quieten(level: &Level, coefficients: &mut [f32], model: &[f32], mask: Option<&FeatureMap>) {
-    let amplitudes = amplitudes(level, coefficients);
+fn quieten(level: &Level, edges: Edges, coefficients: &mut [f32], model: &[f32], mask: Option<&FeatureMap>) {
+    let amplitudes = amplitudes(level, edges, coefficients);
     let own = match mask {
         None => quantiles(&amplitudes),
         mask => quantiles(&shown(amplitudes.clone(), level, mask)),
@@ -182,7 +188,7 @@ mod tests {
 
     fn calmed(picture: &Picture, painting: &Picture, levels: usize) -> Picture {
         let mut calmed = picture.clone();
-        Stillness::of(painting, levels).calm(&mut calmed);
+        Stillness::of(painting, levels).calm(&mut calmed, Edges::Open);
         calmed
     }
 

@@ -19,6 +19,7 @@ use std::ops::Range;
 use crate::config::CanvasKind;
 use crate::kernels::resample::{Interpolation, Resample};
 use crate::kernels::scratch;
+use crate::kernels::variation::Edges;
 use crate::tensor::FeatureMap;
 use rayon::prelude::*;
 
@@ -46,6 +47,7 @@ pub struct Canvas {
     levels: Vec<Level>,
     /// From level l + 1 to level l.
     enlarge: Vec<Resample>,
+    edges: Edges,
 }
 
 /// One level of a pyramid.
@@ -80,11 +82,21 @@ impl Canvas {
     /// If a side is 0.
     #[must_use]
     pub fn new(kind: CanvasKind, height: usize, width: usize) -> Self {
+        Self::with_edges(kind, Edges::Open, height, width)
+    }
+
+    /// The same for pictures whose opposite sides may be joined: then a level is divided only where nothing is left over,
+    /// and a coefficient at an edge reaches around it.
+    ///
+    /// # Panics
+    /// If a side is 0.
+    #[must_use]
+    pub fn with_edges(kind: CanvasKind, edges: Edges, height: usize, width: usize) -> Self {
         let most = match kind {
             CanvasKind::Pixels => 1,
             CanvasKind::Pyramid => LEVELS,
         };
-        Self::with_levels(most, height, width)
+        Self::build(most, edges, height, width)
     }
 
     /// A pyramid of up to `most` levels, at least one.
@@ -93,18 +105,34 @@ impl Canvas {
     /// If a side is 0.
     #[must_use]
     pub fn with_levels(most: usize, height: usize, width: usize) -> Self {
+        Self::build(most, Edges::Open, height, width)
+    }
+
+    /// [`Canvas::with_levels`] with edges.
+    ///
+    /// # Panics
+    /// If a side is 0.
+    #[must_use]
+    pub fn build(most: usize, edges: Edges, height: usize, width: usize) -> Self {
         assert!(height > 0 && width > 0, "a canvas of {height} × {width}");
         let mut levels = vec![Level { height, width, start: 0 }];
-        while let Some(last) =
-            levels.last().filter(|last| levels.len() < most && last.height.min(last.width) >= SMALLEST)
-        {
+        let divided = |last: &Level| {
+            let (shorter, odd) = (last.height.min(last.width), last.height % 2 + last.width % 2);
+            shorter >= SMALLEST && (edges == Edges::Open || odd == 0)
+        };
+        while let Some(last) = levels.last().filter(|last| levels.len() < most && divided(last)) {
             let next = Level { height: last.height / 2, width: last.width / 2, start: last.range().end };
             levels.push(next);
         }
-        let enlarge = levels
-            .windows(2)
-            .map(|pair| Resample::new(Interpolation::Bilinear, pair[1].size(), pair[0].size(), CHANNELS));
-        Canvas { enlarge: enlarge.collect(), levels }
+        let enlarge =
+            levels.windows(2).map(|pair| resample(edges, Interpolation::Bilinear, pair[1].size(), pair[0].size()));
+        Canvas { enlarge: enlarge.collect(), levels, edges }
+    }
+
+    /// Whether opposite sides are joined.
+    #[must_use]
+    pub fn edges(&self) -> Edges {
+        self.edges
     }
 
     /// Elements of θ.
@@ -131,7 +159,7 @@ impl Canvas {
         for (pair, enlarge) in self.levels.windows(2).zip(&self.enlarge) {
             let (fine, coarse) = theta.split_at_mut(pair[1].start);
             let (fine, coarse) = (&mut fine[pair[0].start..], &mut coarse[..pair[1].range().len()]);
-            Resample::new(Interpolation::Antialiased, pair[0].size(), pair[1].size(), CHANNELS).apply(fine, coarse);
+            resample(self.edges, Interpolation::Antialiased, pair[0].size(), pair[1].size()).apply(fine, coarse);
             let mut blurred = vec![0.0; fine.len()];
             enlarge.apply(coarse, &mut blurred);
             fine.iter_mut().zip(&blurred).for_each(|(x, blurred)| *x -= blurred);
@@ -232,7 +260,7 @@ impl Canvas {
         }
         let mut resized = vec![0.0; to.variables()];
         for (from, to) in self.levels.iter().zip(&to.levels) {
-            let resample = Resample::new(interpolation, from.size(), to.size(), CHANNELS);
+            let resample = resample(self.edges, interpolation, from.size(), to.size());
             resample.apply(&variables[from.range()], &mut resized[to.range()]);
         }
         resized
@@ -246,6 +274,19 @@ impl Canvas {
     fn check(&self, x: &FeatureMap) {
         let (height, width) = self.levels[0].size();
         assert_eq!(x.dim(), (height, width, CHANNELS), "the picture of this canvas");
+    }
+}
+
+/// A resampling of pictures, around their edges if those are joined.
+pub(super) fn resample(
+    edges: Edges,
+    interpolation: Interpolation,
+    from: (usize, usize),
+    to: (usize, usize),
+) -> Resample {
+    match edges {
+        Edges::Open => Resample::new(interpolation, from, to, CHANNELS),
+        Edges::Joined => Resample::around(interpolation, from, to, CHANNELS),
     }
 }
 

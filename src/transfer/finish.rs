@@ -1,15 +1,20 @@
-//! What becomes of the optimiser's picture at the end: its own size, colours matched, flats calmed, tone, what is kept,
-//! opacity.
+//! What becomes of the optimiser's picture at the end: its own size, colours matched, flats calmed, tone, the content
+//! picture's colour if that is kept, what is kept of it whole, opacity.
 //!
-//! All of it needs a few numbers of the pictures that were read, not the pictures: those may go before the run
-//! begins.
+//! All of it needs a few numbers of the pictures that were read, or colour alone, not the pictures: those may go before
+//! the run begins.
 
-use ndarray::Array2;
+use ndarray::{Array2, Array3};
 
 use super::calm::Stillness;
+use super::canvas::resample;
+use super::colours::{OfContent, OfStyle};
 use super::painted::{Seen, by_region, seen_through};
-use super::plan::Plan;
+use super::plan::{self, Plan};
 use crate::config::{Config, Tone};
+use crate::kernels::resample::Interpolation;
+use crate::kernels::variation::Edges;
+use crate::picture::chroma::Chroma;
 use crate::picture::palette::Colours;
 use crate::picture::tone::{Adjustment, Brightness};
 use crate::picture::{Mask, Picture, Pixels, resized, resized_alpha};
@@ -20,6 +25,7 @@ use crate::tensor::FeatureMap;
 pub struct Finish {
     /// (H, W).
     size: (usize, usize),
+    edges: Edges,
     /// The content picture's opacity at that size.
     alpha: Option<Array2<f32>>,
     /// Each region's part of every pixel at that size, if there are masks.
@@ -30,6 +36,8 @@ pub struct Finish {
     largest_gain: f64,
     stillness: Vec<Option<Stillness>>,
     tone: Adjustment,
+    /// The content picture's colour, where that is kept.
+    chroma: Option<Chroma>,
     /// The content picture at that size, and how much of each pixel stays.
     kept: Option<(Picture, FeatureMap)>,
 }
@@ -40,16 +48,22 @@ pub struct FromContent {
     alpha: Option<Array2<f32>>,
     tone: Option<Adjustment>,
     kept: Option<Picture>,
+    pub(super) colours: OfContent,
 }
 
 impl FromContent {
     /// Of a picture as it was read.
-    pub fn new(config: &Config, plan: &Plan, content: &dyn Pixels) -> Self {
+    pub fn new(config: &Config, plan: &Plan, content: &dyn Pixels, colours: OfContent) -> Self {
         let last = plan.last();
+        let small = || resized(content, last.height, last.width);
+        // One in colour is looked at as it was read.
+        let grey = (colours.is_grey() && config.tone == Tone::Content).then(|| colours.seen(small()));
+        let seen = grey.as_ref().map_or(content, |grey| grey);
         FromContent {
             alpha: resized_alpha(content, last.height, last.width),
-            tone: Adjustment::of_content(config.tone, content),
-            kept: plan.keeps.then(|| resized(content, last.height, last.width)),
+            tone: Adjustment::of_content(config.tone, seen),
+            kept: plan.keeps.then(small),
+            colours,
         }
     }
 }
@@ -63,17 +77,19 @@ pub struct FromStyles {
 }
 
 impl FromStyles {
-    /// Looks at a style picture as it was read, or at what a mask shows of it, which is of size (H, W) in the run's last
-    /// scale.
+    /// Looks at a style picture as it was read, with the colours that it is seen in, or at what a mask shows of it; it is
+    /// of size (H, W) in the run's last scale.
     pub fn add(
         &mut self,
         config: &Config,
         (height, width): (usize, usize),
-        (index, style): (usize, &dyn Pixels),
+        (index, style, seen): (usize, &dyn Pixels, &OfStyle),
         mask: Option<&Mask>,
     ) {
-        let asked = config.match_result || config.calm > 0;
-        let small = asked.then(|| resized(style, height, width));
+        // One that is seen as it is need not be made small for its brightness.
+        let toned = config.tone == Tone::Style && seen.changes();
+        let asked = config.match_result || config.calm > 0 || toned;
+        let small = asked.then(|| seen.seen(resized(style, height, width)));
         let small_mask = mask.map(|mask| mask.resize(height, width));
         if let Some(small) = small.as_ref().filter(|_| config.match_result) {
             let colours = Colours::of(&seen_through(small, small_mask.as_ref()));
@@ -83,6 +99,7 @@ impl FromStyles {
         let stillness = calmed.map(|style| Stillness::of_part(style, config.calm as usize, small_mask.as_ref()));
         self.stillness.extend(stillness.map(|stillness| (index, stillness)));
         if config.tone == Tone::Style {
+            let style = small.as_ref().filter(|_| toned).map_or(style, |small| small);
             let (height, width) = style.size();
             let mask = mask.map(|mask| mask.resize(height, width));
             let brightness = match &mask {
@@ -124,11 +141,13 @@ impl Finish {
         let brightness: Vec<_> = brightness.collect();
         Finish {
             size: (last.height, last.width),
+            edges: plan::edges(config),
             alpha: content.alpha,
             colours: grouped(plan, &styles.colours).iter().map(|found| Colours::blend(found)).collect(),
             largest_gain: config.largest_gain,
             stillness: grouped(plan, &styles.stillness).iter().map(|found| Stillness::blend(found)).collect(),
             tone: content.tone.unwrap_or(Adjustment::Match(Brightness::blend(&brightness))),
+            chroma: content.colours.into_kept(),
             kept: content.kept.zip(keep),
             parts,
         }
@@ -137,8 +156,11 @@ impl Finish {
     /// The result, of a picture of any size: an interrupted run may have ended at a smaller scale.
     pub fn apply(self, picture: Picture) -> Picture {
         let (height, width) = self.size;
-        let mut result =
-            if (picture.height(), picture.width()) == self.size { picture } else { picture.resize(height, width) };
+        let mut result = match ((picture.height(), picture.width()) == self.size, self.edges) {
+            (true, _) => picture,
+            (false, Edges::Open) => picture.resize(height, width),
+            (false, Edges::Joined) => enlarged_around(&picture, height, width),
+        };
         result.alpha = self.alpha;
         let give = |group: usize, picture: &mut Picture| {
             if let Some(colours) = &self.colours[group] {
@@ -147,7 +169,7 @@ impl Finish {
         };
         let calm = |group: usize, picture: &mut Picture| {
             if let Some(stillness) = &self.stillness[group] {
-                stillness.calm_part(picture, self.parts.as_ref().map(|parts| &parts[group]));
+                stillness.calm_part(picture, self.edges, self.parts.as_ref().map(|parts| &parts[group]));
             }
         };
         let any = |found: bool| self.parts.as_ref().filter(|_| found);
@@ -166,6 +188,9 @@ impl Finish {
             }
         }
         self.tone.apply(&mut result);
+        if let Some(chroma) = &self.chroma {
+            chroma.give(&mut result);
+        }
         if let Some((content, keep)) = &self.kept {
             let pixels = result.rgb.lanes_mut(ndarray::Axis(2)).into_iter().zip(content.rgb.lanes(ndarray::Axis(2)));
             for ((mut colour, content), &keep) in pixels.zip(keep.as_slice()) {
@@ -175,4 +200,15 @@ impl Finish {
         }
         result
     }
+}
+
+/// A picture whose opposite sides are joined at another size, where they are so still.
+fn enlarged_around(picture: &Picture, height: usize, width: usize) -> Picture {
+    let rgb = picture.rgb.as_standard_layout();
+    let mut enlarged = Array3::zeros((height, width, 3));
+    let resample =
+        resample(Edges::Joined, Interpolation::Bicubic, (picture.height(), picture.width()), (height, width));
+    resample.apply(rgb.as_slice().expect("in standard layout"), enlarged.as_slice_mut().expect("a new array"));
+    enlarged.mapv_inplace(|v: f32| v.clamp(0.0, 1.0));
+    Picture::from_rgb(enlarged)
 }

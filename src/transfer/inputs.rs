@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 
+use super::colours::OfContent;
 use super::finish::{Finish, FromContent, FromStyles};
 use super::painted::{check, parts};
 use super::plan::{Plan, Scale};
@@ -79,8 +80,9 @@ impl Inputs {
     /// Of a content picture, which may go before the others come.
     #[must_use]
     pub fn of<'a>(config: &'a Config, plan: &'a Plan, content: &dyn Pixels) -> WithoutStyles<'a> {
+        let colours = OfContent::new(config, plan.last(), content);
         let size = |scale: &Scale| Pictures {
-            content: resized(content, scale.height, scale.width),
+            content: colours.seen(resized(content, scale.height, scale.width)),
             styles: Vec::new(),
             style_masks: Vec::new(),
             parts: None,
@@ -91,7 +93,7 @@ impl Inputs {
             plan,
             masks: vec![Masks::default(); sizes.len()],
             sizes,
-            of_content: FromContent::new(config, plan, content),
+            of_content: FromContent::new(config, plan, content, colours),
             of_styles: FromStyles::default(),
         }
     }
@@ -115,12 +117,14 @@ impl WithoutStyles<'_> {
     pub fn with(mut self, style: &dyn Pixels, mask: Option<&Mask>) -> Self {
         let index = self.sizes[0].styles.len();
         assert!(index < self.plan.shares.len(), "no more styles than were planned");
+        let size = self.plan.last().styles[index];
+        let colours = self.of_content.colours.with(size, style, mask);
         for (pictures, scale) in self.sizes.iter_mut().zip(differing(self.plan)) {
             let (height, width) = scale.styles[index];
-            pictures.styles.push(resized(style, height, width));
+            pictures.styles.push(colours.seen(resized(style, height, width)));
             pictures.style_masks.push(mask.map(|mask| mask.resize(height, width)));
         }
-        self.of_styles.add(self.config, self.plan.last().styles[index], (index, style), mask);
+        self.of_styles.add(self.config, size, (index, style, &colours), mask);
         self
     }
 

@@ -13,15 +13,17 @@
 //! a third more variables and a picture beside them, it is 100. An evaluation in strips ([`Cut`]) takes little beside
 //! that, one of the whole some 500.
 
+use super::colours::keeps_colour;
 use super::plan::{self, Machine, Plan, Scale};
 use super::sizes::Sizes;
 use crate::config::{Config, Scales};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::objective::{Cut, Statistic, mask_bytes, room, room_for_sums};
+use crate::picture::chroma;
 use crate::vgg::layers::{channels, stride};
 use crate::vgg::network::{map_bytes, scratch_bytes, weight_bytes};
-use crate::vgg::{Architecture, Layer, Stage};
+use crate::vgg::{Architecture, Border, Layer, Stage};
 
 /// Everything that grows neither with the picture nor with the threads: what is touched of the program and of its embedded
 /// weights, and what the C library keeps. Measured.
@@ -121,6 +123,10 @@ impl<'a> Count<'a> {
 
     /// How the evaluations of each scale are cut so that they fit, if they do: as little as possible.
     pub fn cuts(&self, budget: u64) -> Vec<Cut> {
+        // The first strip of a picture whose sides are joined would need the last one's maps.
+        if self.plan.network.border == Border::Wrap {
+            return vec![Cut::default(); self.plan.scales.len()];
+        }
         let fits = |memory: Memory| with_spare(memory.total()) <= budget;
         let least = STRIPS[STRIPS.len() - 1];
         (0..self.plan.scales.len())
@@ -301,12 +307,13 @@ impl<'a> Count<'a> {
         self.plan.goal.style_layers.iter().map(|l| (channels(l.layer) * channels(l.layer)) as u64).sum()
     }
 
-    /// The picture, what is moved in its place if it is not moved itself, the gradient, the optimiser's memory, the average.
+    /// The picture, what is moved in its place if it is not moved itself, the gradient, the optimiser's memory, the average, and
+    /// the picture as it is looked at.
     fn canvas(&self, index: usize) -> u64 {
         let (variables, pixels) = self.variables(index);
         let picture = if variables as u64 == 3 * pixels { 0 } else { PIXEL * pixels };
-        let average = if self.config.average.is_some() { PIXEL * pixels } else { 0 };
-        2 * 4 * variables as u64 + self.plan.method.bytes(variables) + picture + average
+        let beside = u64::from(self.config.average.is_some()) + u64::from(self.config.jitter > 0);
+        2 * 4 * variables as u64 + self.plan.method.bytes(variables) + picture + PIXEL * pixels * beside
     }
 
     /// Variables, and pixels.
@@ -315,12 +322,12 @@ impl<'a> Count<'a> {
         (plan::canvas(self.config, scale).variables(), scale.pixels() as u64)
     }
 
-    /// The pictures at the scales from one on, with what the finish has of them.
+    /// The pictures at the scales from one on, with what the result is made with.
     fn pending(&self, from: usize) -> u64 {
         let last = self.plan.last().pixels() as u64;
         let parts = if self.plan.is_masked() { MASK * self.plan.groups.len() as u64 * last } else { 0 };
         let kept = if self.plan.keeps { (PIXEL + MASK) * last } else { 0 };
-        self.differing(from).map(|scale| self.of_scale(scale)).sum::<u64>() + parts + kept
+        self.differing(from).map(|scale| self.of_scale(scale)).sum::<u64>() + parts + kept + self.colour()
     }
 
     /// Scales from one on that differ from those before them.
@@ -338,6 +345,11 @@ impl<'a> Count<'a> {
         });
         let parts = if self.plan.is_masked() { MASK * self.plan.groups.len() as u64 } else { 0 };
         styles.sum::<u64>() + (PIXEL + parts) * scale.pixels() as u64
+    }
+
+    /// The content picture's colour, where that is kept until the end.
+    fn colour(&self) -> u64 {
+        if keeps_colour(self.config) { chroma::BYTES * self.plan.last().pixels() as u64 } else { 0 }
     }
 }
 

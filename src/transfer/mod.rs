@@ -10,8 +10,10 @@
 //!                          Optimizer: θ ← θ − …
 //!                          Average of the iterates               average.rs
 //!                          has the loss settled?                 settling.rs
+//!                          looked at a little aside              jitter.rs
 //!                          between scales: enlarge, add detail   detail.rs
-//!                          at the end: colours, calm, tone       calm.rs
+//!                          at the end: colours, calm, tone       finish.rs, calm.rs
+//!                          whose colours: decided beforehand     colours.rs
 //! ```
 //!
 //! An [`Engine`] is what runs share, network and threads; a [`Checkpoint`] is a run put away, from which it goes on as
@@ -24,11 +26,13 @@ mod average;
 pub mod calm;
 pub mod canvas;
 pub mod checkpoint;
+mod colours;
 pub mod detail;
 mod engine;
 mod finish;
 mod forecast;
 mod inputs;
+mod jitter;
 mod memory;
 mod painted;
 pub mod plan;

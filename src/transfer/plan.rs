@@ -27,13 +27,14 @@ use super::sizes::Sizes;
 use crate::config::{Config, Moments, OptimizerKind, ScaleRule, Scales};
 use crate::error::{Error, Result};
 use crate::kernels::conv::{Choice, Cpu};
+use crate::kernels::variation::Edges;
 use crate::limits;
 use crate::objective::{Cut, Goal};
 use crate::optim::{AdamOptions, LbfgsOptions, Method, lbfgs, schedule};
 use crate::picture::fit;
 use crate::tensor::Dtype;
 use crate::vgg::network::{Options, choices};
-use crate::vgg::{Architecture, Layer, SMALLEST_SIDE};
+use crate::vgg::{Architecture, Border, Layer, SEAMLESS, SMALLEST_SIDE};
 
 /// The longest side that a run may have: what it takes can be counted in 64 bits.
 pub const LARGEST_SIDE: usize = 1 << 20;
@@ -276,6 +277,15 @@ pub fn scales(config: &Config, sizes: &Sizes) -> Result<Vec<Scale>> {
         Ok(())
     };
     possible("the result", (height, width), "a --size")?;
+    let joined = config.border == Border::Wrap;
+    if joined && (height % SEAMLESS, width % SEAMLESS) != (0, 0) {
+        return Err(Error::Usage(format!(
+            "the result would be {width}×{height} pixels, and wraps around only if both sides are multiples of {SEAMLESS}; \
+             give a size such as {}x{}",
+            seamless(width),
+            seamless(height)
+        )));
+    }
     let longest = height.max(width);
     let rules = match &config.scales {
         Scales::Single(iterations) => vec![ScaleRule { size: longest as u32, iterations: *iterations }],
@@ -296,7 +306,11 @@ pub fn scales(config: &Config, sizes: &Sizes) -> Result<Vec<Scale>> {
     }
     let last = rules.len() - 1;
     let scale = |(i, rule): (usize, ScaleRule)| {
-        let (height, width) = if i == last { (height, width) } else { fit(rule.size, content.0, content.1) };
+        let (height, width) = match fit(rule.size, content.0, content.1) {
+            _ if i == last => (height, width),
+            (height, width) if joined => (seamless(height), seamless(width)),
+            size => size,
+        };
         let smaller = |(style, &end)| smaller_style(config, style, end, rule.size, longest);
         let here = if i == last { ends.clone() } else { styles().zip(&ends).map(smaller).collect() };
         let of_styles = styles().zip(&here).zip(&shares).map(|((own, &here), share)| share * enlargement(own, here));
@@ -346,6 +360,11 @@ pub fn more_scales(
         return Err(Error::Usage("--iterations 0: give at least 1".into()));
     }
     Ok(all)
+}
+
+/// The nearest side that is halved without a rest, down to the deepest layer.
+fn seamless(side: usize) -> usize {
+    ((side + SEAMLESS / 2) / SEAMLESS).max(1) * SEAMLESS
 }
 
 /// By how much a picture is larger than it was; 1 if it is not.
@@ -437,7 +456,13 @@ fn usable(style: (usize, usize), longest: f64) -> (usize, usize) {
 /// The canvas of a scale.
 #[must_use]
 pub fn canvas(config: &Config, scale: &Scale) -> Canvas {
-    Canvas::new(config.canvas, scale.height, scale.width)
+    Canvas::with_edges(config.canvas, edges(config), scale.height, scale.width)
+}
+
+/// Whether opposite sides of the result are joined.
+#[must_use]
+pub fn edges(config: &Config) -> Edges {
+    if config.border == Border::Wrap { Edges::Joined } else { Edges::Open }
 }
 
 #[cfg(test)]

@@ -18,8 +18,10 @@ use rayon::prelude::*;
 
 use super::average::Average;
 use super::canvas::{Canvas, Point};
+use super::colours;
 use super::detail::enlarge;
 use super::inputs::{Inputs, Pictures};
+use super::jitter;
 use super::painted::{Group, by_region, seen_through};
 use super::plan::{self, Plan, Scale};
 use super::settling::Settling;
@@ -65,6 +67,8 @@ struct State {
     average: Option<Average>,
     settling: Option<Settling>,
     pool: Pool,
+    /// Room for the picture as it is looked at, where that is shifted.
+    shifted: Option<FeatureMap>,
 }
 
 impl<'a> Run<'a> {
@@ -142,11 +146,14 @@ impl<'a> Run<'a> {
         let scale = self.scale().clone();
         // The measurement after the last update belongs to the last scale alone.
         let measuring = self.at_the_end_of_its_scale();
-        let Some(evaluation) = self.state.evaluate(measuring, &self.listener) else { return Err(Error::Cancelled) };
+        let shift = if measuring { None } else { jitter::shift(self.config, self.iteration) };
+        let evaluation = self.state.evaluate(measuring, shift, &self.listener);
+        let Some(evaluation) = evaluation else { return Err(Error::Cancelled) };
         if let Some(what) = not_finite(&evaluation) {
             return Err(Error::Diverged { iteration: self.iteration + 1, what });
         }
-        if let Some(gradient) = evaluation.gradient {
+        if let Some(mut gradient) = evaluation.gradient {
+            colours::project(self.config, &mut gradient);
             self.state.update(evaluation.total, gradient, scale.rate(self.done));
         }
         self.iteration += u32::from(!measuring);
@@ -223,9 +230,12 @@ impl<'a> Run<'a> {
         // The maps of the last scale go before those of this one come.
         self.state.pool = Pool::new();
         let pictures = self.inputs.next();
-        let model = if config.detail > 0.0 { pictures.matched(config, self.plan) } else { pictures.content.clone() };
-        let first = enlarge(&self.state.picture(), &FeatureMap::from_array(model.rgb), config.detail as f32);
+        // Where nothing is made like the style pictures, the photograph is added in its own colours.
+        let matched = config.detail > 0.0 && config.compares_style();
+        let model = if matched { pictures.matched(config, self.plan) } else { pictures.content.clone() };
         let canvas = plan::canvas(config, scale);
+        let (model, amount) = (FeatureMap::from_array(model.rgb), config.detail as f32);
+        let first = enlarge(&self.state.picture(), &model, amount, canvas.edges());
         let objective = pictures.objective(self.plan, &self.vgg, self.index + 1, &self.listener);
         let objective = objective.ok_or(Error::Cancelled)?;
         (self.index, self.done) = (self.index + 1, 0);
@@ -253,6 +263,7 @@ impl State {
             canvas,
             optimizer,
             pool: Pool::advised(prefer_huge),
+            shifted: None,
         }
     }
 
@@ -278,16 +289,27 @@ impl State {
             point: Point::of(&canvas, theta, picture),
             canvas,
             pool: Pool::advised(prefer_huge),
+            shifted: None,
         })
     }
 
-    fn evaluate(&mut self, measuring: bool, listener: &Listener) -> Option<Evaluation> {
+    fn evaluate(&mut self, measuring: bool, shift: Option<(usize, usize)>, listener: &Listener) -> Option<Evaluation> {
         if measuring {
             // A line search's last trial is not what the run returns.
             self.point.show(&self.canvas, self.optimizer.accepted());
         }
         let gradient = (!measuring).then(|| self.canvas.gradient(std::mem::take(&mut self.d_theta)));
-        self.objective.run(self.point.picture(), gradient, &mut self.pool, listener)
+        let Some(shift) = shift else {
+            return self.objective.run(self.point.picture(), gradient, &mut self.pool, listener);
+        };
+        let shifted = self.shifted.get_or_insert_with(|| self.point.picture().clone());
+        jitter::shift_into(self.point.picture(), shift, shifted);
+        let mut evaluation = self.objective.run(shifted, gradient, &mut self.pool, listener)?;
+        if let Some(gradient) = &mut evaluation.gradient {
+            // What was the picture's room is free.
+            jitter::shift_back(gradient, shift, shifted);
+        }
+        Some(evaluation)
     }
 
     fn update(&mut self, loss: f64, mut gradient: FeatureMap, rate: f64) {
@@ -387,7 +409,7 @@ impl Pictures {
             None => give(0, &mut matched),
             Some(parts) => by_region(&mut matched, parts, give),
         }
-        matched
+        colours::start(config, matched)
     }
 }
 
@@ -406,7 +428,7 @@ fn initial(config: &Config, plan: &Plan, pictures: &Pictures) -> Result<FeatureM
             blend
         }
     };
-    Ok(FeatureMap::from_array(picture.rgb))
+    Ok(FeatureMap::from_array(colours::start(config, picture).rgb))
 }
 
 /// Uniform noise, the same for a seed and a size.

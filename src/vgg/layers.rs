@@ -18,6 +18,10 @@ use crate::error::{Error, Result};
 /// four 2×2 poolings must leave one pixel for `relu5_1`.
 pub const SMALLEST_SIDE: usize = 16;
 
+/// Sides that are multiples of it are halved without a rest down to the deepest layer: a picture of such sides can wrap
+/// around.
+pub const SEAMLESS: usize = 16;
+
 /// Channels of each block's feature maps.
 const WIDTHS: [usize; 5] = [64, 128, 256, 512, 512];
 

@@ -24,6 +24,6 @@ pub mod strips;
 pub mod weights;
 
 pub use layer::Layer;
-pub use layers::{Architecture, SMALLEST_SIDE, Stage};
+pub use layers::{Architecture, SEAMLESS, SMALLEST_SIDE, Stage};
 pub use network::{Border, Pooling, Vgg};
 pub use weights::Weights;

@@ -10,7 +10,9 @@ use crate::autograd::{Tape, Value, Var};
 use crate::error::Result;
 use crate::kernels::conv::{self, Algorithm, Choice, Cpu, Filter, Scratch, Shape};
 use crate::kernels::pool::Choices;
-use crate::ops::{avg_pool2d, conv2d_relu, l2_pool2d, max_pool2d, normalize, pad_replicate, scaled_avg_pool2d};
+use crate::ops::{
+    avg_pool2d, conv2d_relu, l2_pool2d, max_pool2d, normalize, pad_replicate, pad_wrap, scaled_avg_pool2d,
+};
 use crate::tensor::Dtype;
 
 /// Mean of ImageNet's pictures, sRGB in [0, 1]: what torchvision's weights were trained to have subtracted.
@@ -27,6 +29,9 @@ pub enum Border {
     Zero,
     /// The edge pixel repeated, on the first convolution only: no dark rim.
     Replicate,
+    /// The opposite side, on every convolution: copies of the picture join without a seam. Exact where the sides are
+    /// multiples of what the layers halve, [`SEAMLESS`](super::SEAMLESS).
+    Wrap,
 }
 
 /// How the network halves its maps.
@@ -114,10 +119,26 @@ impl Vgg {
     /// it, and the stage's is added to that, in the same buffer.
     ///
     /// Returns early when the tape is cancelled.
-    pub fn forward<'p>(&self, tape: &mut Tape<'p>, picture: Var, mut tap: impl FnMut(&mut Tape<'p>, Layer, Var)) {
+    pub fn forward<'p>(&self, tape: &mut Tape<'p>, picture: Var, tap: impl FnMut(&mut Tape<'p>, Layer, Var)) {
+        self.forward_with(self.options.border, tape, picture, tap);
+    }
+
+    /// The same of a model, a picture that is only looked at: it has edges, although what is made like it may have none.
+    pub fn forward_model<'p>(&self, tape: &mut Tape<'p>, picture: Var, tap: impl FnMut(&mut Tape<'p>, Layer, Var)) {
+        let border = if self.options.border == Border::Wrap { Border::Replicate } else { self.options.border };
+        self.forward_with(border, tape, picture, tap);
+    }
+
+    fn forward_with<'p>(
+        &self,
+        border: Border,
+        tape: &mut Tape<'p>,
+        picture: Var,
+        mut tap: impl FnMut(&mut Tape<'p>, Layer, Var),
+    ) {
         let mut x = normalize(tape, picture, MEAN, STD);
         let mut padding = 1;
-        if self.options.border == Border::Replicate {
+        if border == Border::Replicate {
             x = pad_replicate(tape, x);
             padding = 0;
         }
@@ -137,7 +158,14 @@ impl Vgg {
                 Stage::Convolution { index, name, .. } => {
                     let (weight, bias) = &self.convolutions[*index];
                     let (w, b) = (tape.constant(weight.clone()), tape.constant(bias.clone()));
-                    let y = conv2d_relu(tape, x, w, b, padding, self.options.precision);
+                    let y = if border == Border::Wrap {
+                        let padded = pad_wrap(tape, x);
+                        let y = conv2d_relu(tape, padded, w, b, 0, self.options.precision);
+                        tape.release(padded);
+                        y
+                    } else {
+                        conv2d_relu(tape, x, w, b, padding, self.options.precision)
+                    };
                     padding = 1;
                     waiting = Some(*name);
                     y
@@ -205,6 +233,7 @@ pub fn map_bytes(
     // What stays to the end; the map before, unless it does; the fullest moment.
     let (mut kept, mut before, mut fullest) = (0, 0, 0);
     for stage in stages {
+        let mut padded = 0;
         let (bits, stays) = match stage {
             Stage::Pool => {
                 if options.pooling == Pooling::L2 {
@@ -216,14 +245,17 @@ pub fn map_bytes(
                 let choices = height * width * Choices::pixel_bytes(channels);
                 (if options.pooling == Pooling::Max { choices } else { 0 }, false)
             }
-            Stage::Convolution { out_channels, name, .. } => {
+            Stage::Convolution { in_channels, out_channels, name, .. } => {
                 channels = *out_channels;
+                if options.border == Border::Wrap {
+                    padded = options.precision.bytes() * (height + 2) * (width + 2) * in_channels;
+                }
                 (height * width * channels / 8, looked_at(*name))
             }
         };
         let bytes = options.precision.bytes() * height * width * channels;
         kept += bits;
-        fullest = fullest.max(kept + before + bytes);
+        fullest = fullest.max(kept + before + bytes + padded);
         (kept, before) = if stays { (kept + bytes, 0) } else { (kept, bytes) };
     }
     fullest as u64

@@ -422,7 +422,7 @@ impl<'a, E: MapElement> Strips<'a, E> {
     /// Rows of the picture as the first stage reads it: normalised, and bordered if it is to be.
     fn input(&self, rows: &Range<usize>, pool: &mut Pool) -> FeatureMap {
         let (_, width, channels) = self.picture.dim();
-        if self.vgg.options().border == Border::Zero {
+        if self.vgg.options().border != Border::Replicate {
             let mut x = FeatureMap::from_pool(pool, rows.len(), width, channels);
             let row = width * channels;
             normalize::forward(&self.picture.as_slice()[rows.start * row..rows.end * row], MEAN, STD, x.as_mut_slice());

@@ -8,6 +8,7 @@ mod interruption;
 #[cfg(feature = "embedded-weights")]
 mod machine;
 mod memory;
+mod purposes;
 mod recipes;
 mod refusals;
 mod results;

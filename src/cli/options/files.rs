@@ -1,11 +1,12 @@
-//! Options of `stylize` about the files that come out of it.
+//! Options about the files and lines that come out of it.
 
 use std::path::PathBuf;
 
 use impasto::picture::{OutputFormat, SaveOptions};
 
-use super::OUTPUT;
+use super::{OUTPUT, REPORTING};
 use crate::cli::values;
+use crate::cli::work::Report;
 
 #[derive(Debug, clap::Args)]
 pub struct Files {
@@ -37,6 +38,13 @@ pub struct Files {
     /// itself, sees a whole picture. In the end it is the result.
     #[arg(long, value_name = "FILE", help_heading = OUTPUT, hide_short_help = true)]
     pub preview: Option<PathBuf>,
+
+    /// Print a summary as JSON
+    ///
+    /// One object on standard output in place of the table and the closing line: the file, its size, iterations, seconds,
+    /// losses at the end, peak memory, and the whole configuration.
+    #[arg(long, help_heading = REPORTING, hide_short_help = true)]
+    pub json: bool,
 }
 
 impl Files {
@@ -48,6 +56,15 @@ impl Files {
             quality: self.quality,
             dpi: self.dpi.or(dpi),
             description: None,
+        }
+    }
+
+    /// What is told of the run.
+    pub fn report(&self, quiet: bool) -> Report {
+        match (self.json, quiet) {
+            (true, quiet) => Report::Json { quiet },
+            (_, true) => Report::Nothing,
+            _ => Report::Lines,
         }
     }
 }

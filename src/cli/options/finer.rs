@@ -8,6 +8,9 @@ use super::{LOOK, OPTIMISATION, set};
 use crate::cli::presets::with_default;
 use crate::cli::values;
 
+/// A shift by more is one by less, the other way around.
+pub const MOST_JITTER: i64 = 1024;
+
 /// A part, or off.
 type Until = Option<f64>;
 
@@ -33,6 +36,12 @@ pub struct Finer {
     #[arg(help_heading = LOOK, hide_short_help = true)]
     #[arg(long_help = with_default(&values::borders("What the network sees beyond the picture's edge:"), "border"))]
     pub border: Option<Border>,
+
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(..=MOST_JITTER))]
+    #[arg(help_heading = OPTIMISATION, hide_short_help = true, allow_negative_numbers = true)]
+    #[arg(long_help = with_default(
+        "The most by which the picture is shifted, another way each time, before it is looked at", "jitter"))]
+    pub jitter: Option<u32>,
 
     #[arg(long, value_name = "RULE", value_parser = values::scale_rule, conflicts_with = "scales")]
     #[arg(help_heading = OPTIMISATION, hide_short_help = true)]
@@ -79,6 +88,7 @@ impl Finer {
         set(&mut config.enlarged_weighs_more, &self.enlarged_weighs_more);
         set(&mut config.variation, &self.tv_loss);
         set(&mut config.border, &self.border);
+        set(&mut config.jitter, &self.jitter);
         set(&mut config.scales, &self.scale_rule);
         set(&mut config.until, &self.until);
         set(&mut config.beta1, &self.beta1);

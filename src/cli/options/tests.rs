@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use clap::Parser;
 use impasto::config::settings;
 use impasto::objective::{ContentLoss, Variation};
@@ -61,6 +63,9 @@ fn every_option_reaches_its_value() {
         "--statistic=gram-mean",
         "--refresh=3",
         "--detail=0.5",
+        "--jitter=4",
+        "--colors=match",
+        "--luminance-only",
         "--match-result=off",
         "--calm=1",
         "--largest-gain=4",
@@ -105,6 +110,9 @@ fn every_option_reaches_its_value() {
         statistic: Statistic::GramMean,
         refresh: 3,
         detail: 0.5,
+        jitter: 4,
+        colors: Colors::Match,
+        luminance_only: true,
         match_result: false,
         calm: 1,
         largest_gain: 4.0,
@@ -170,10 +178,7 @@ fn flags_win_over_the_file_and_the_file_over_the_preset() {
     // Sizes that do not end at this one are a rule for it.
     assert!(matches!(&flags.scales, Scales::Grown(rule) if rule.len() == 2));
     assert_eq!(config(&["--scale-rule=9", &file]).scales, Scales::Single(9));
-    let options = parsed(&[&file]).unwrap();
-    let scene = options.scene().unwrap();
-    let inputs = options.inputs(&read, &scene);
-    assert!(inputs.contains(&path.as_path()) && inputs.contains(&Path::new("start.png")));
+    assert_eq!(read.init, Init::File("start.png".into()));
 }
 
 #[test]
@@ -188,7 +193,7 @@ fn styles_come_in_the_order_in_which_they_are_given() {
     let weighing = |path: &str, weight| StyleFile { weight, ..StyleFile::new(Path::new(path)) };
     let scene = both.scene().unwrap();
     assert_eq!(scene.styles, [weighing("a.jpg", 1.0), weighing("b.jpg", 0.5), weighing("C:/d.jpg", 1.0)]);
-    assert_eq!(both.inputs(&Config::default(), &scene), ["c.jpg", "a.jpg", "b.jpg", "C:/d.jpg"].map(Path::new));
+    assert_eq!(scene.files(), ["a.jpg", "b.jpg", "C:/d.jpg"].map(Path::new));
     let flag = parse(&["impasto", "c.jpg", "--style=b.jpg"]).unwrap();
     assert_eq!(flag.scene().unwrap().styles, [weighing("b.jpg", 1.0)]);
     assert!(parse(&["impasto", "c.jpg"]).unwrap_err().to_string().contains("STYLE"));
@@ -198,7 +203,6 @@ fn styles_come_in_the_order_in_which_they_are_given() {
 fn a_start_that_is_neither_content_nor_noise_is_a_file() {
     let options = parsed(&["--init", "./noise"]).unwrap();
     assert_eq!(options.init, Some(Init::File("./noise".into())));
-    assert!(options.inputs(&options.config().unwrap(), &options.scene().unwrap()).contains(&Path::new("./noise")));
 }
 
 #[test]

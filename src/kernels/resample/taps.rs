@@ -55,6 +55,42 @@ impl Taps {
         Taps::from_rows(inputs, (0..outputs).map(row).collect())
     }
 
+    /// The same of an axis whose ends are joined: of `inputs` samples with [`Taps::overhang`] more on each side, which are
+    /// those of the other end.
+    pub fn around(kind: Interpolation, inputs: usize, outputs: usize) -> Self {
+        let scale = inputs as f64 / outputs as f64;
+        let margin = Taps::overhang(kind, inputs, outputs);
+        let row = |i: usize| {
+            // Nothing is cut: the windows end before the longer axis does.
+            let (inputs, centre) = (inputs + 2 * margin, scale * (i as f64 + 0.5) + margin as f64);
+            match kind {
+                Interpolation::Bilinear => bilinear(inputs, centre),
+                Interpolation::Antialiased => triangle(inputs, centre, scale.max(1.0)),
+                Interpolation::Bicubic => bicubic(inputs, centre),
+            }
+        };
+        Taps::from_rows(inputs + 2 * margin, (0..outputs).map(row).collect())
+    }
+
+    /// Samples beyond an end that an interpolation may look at.
+    pub fn overhang(kind: Interpolation, inputs: usize, outputs: usize) -> usize {
+        match kind {
+            Interpolation::Bilinear => 1,
+            Interpolation::Antialiased => inputs.div_ceil(outputs).max(1) + 1,
+            Interpolation::Bicubic => 2,
+        }
+    }
+
+    /// [`Taps::gaussian`] of an axis whose ends are joined, with `radius` samples more on each side.
+    pub fn gaussian_around(length: usize, deviation: f64, radius: usize) -> Self {
+        let whole = Taps::gaussian(length + 2 * radius, deviation, radius);
+        let row = |i: usize| {
+            let (first, weights) = whole.row(i + radius);
+            weights.iter().enumerate().map(|(k, &weight)| (first + k, f64::from(weight))).collect()
+        };
+        Taps::from_rows(length + 2 * radius, (0..length).map(row).collect())
+    }
+
     /// A Gaussian mean of `2·radius + 1` samples, those beyond the ends repeated.
     pub fn gaussian(length: usize, deviation: f64, radius: usize) -> Self {
         let at = |offset: f64| (-0.5 * (offset / deviation).powi(2)).exp();

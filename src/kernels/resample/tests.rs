@@ -159,3 +159,77 @@ fn an_area_keeps_the_mean_and_every_pixel_has_its_part() {
     Resample::area((2, 1), (4, 1), 1).apply(&[0.0, 1.0], &mut grown);
     assert_eq!(grown, [0.0, 0.25, 0.75, 1.0]);
 }
+
+/// Element (i, j, c) of a map that is shifted down and to the right, around its edges.
+fn shifted(map: &[f32], (height, width): (usize, usize), channels: usize, (down, right): (usize, usize)) -> Vec<f32> {
+    let at = |k: usize| {
+        let (i, j, c) = (k / channels / width, k / channels % width, k % channels);
+        let (i, j) = ((i + height - down % height) % height, (j + width - right % width) % width);
+        map[(i * width + j) * channels + c]
+    };
+    (0..map.len()).map(at).collect()
+}
+
+#[test]
+fn around_the_edges_a_shifted_map_makes_a_shifted_map() {
+    for channels in [1, 3] {
+        let numbers = |n: usize| (0..n * channels).map(|i| ((i * 613 + 7) % 1021) as f32 / 1021.0).collect::<Vec<_>>();
+        // Up and down by two, and by three to four: a shift by whole pixels of both.
+        for ((from, to), (here, there)) in [
+            (((6, 8), (12, 16)), ((1, 3), (2, 6))),
+            (((12, 16), (6, 8)), ((2, 6), (1, 3))),
+            (((6, 9), (8, 12)), ((3, 6), (4, 8))),
+            (((2, 1), (4, 2)), ((1, 0), (2, 0))),
+        ] {
+            for kind in Interpolation::ALL {
+                let resample = Resample::around(kind, from, to, channels);
+                let apply = |x: &[f32]| {
+                    let mut y = vec![f32::NAN; to.0 * to.1 * channels];
+                    resample.apply(x, &mut y);
+                    y
+                };
+                let x = numbers(from.0 * from.1);
+                let found = apply(&shifted(&x, from, channels, here));
+                let expected = shifted(&apply(&x), to, channels, there);
+                let worst = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert!(worst < 2e-6, "{kind:?} {from:?} {to:?}: {worst}");
+            }
+        }
+        let blur = Resample::blur_around((5, 7), channels, 2.0, 3);
+        let apply = |x: &[f32]| {
+            let mut y = vec![f32::NAN; x.len()];
+            blur.apply(x, &mut y);
+            y
+        };
+        let x = numbers(35);
+        let pairs = apply(&shifted(&x, (5, 7), channels, (2, 4)));
+        let expected = shifted(&apply(&x), (5, 7), channels, (2, 4));
+        assert!(pairs.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 2e-6));
+    }
+}
+
+#[test]
+fn inside_of_it_nothing_differs_and_the_adjoint_is_one() {
+    let numbers = |n: usize, step: usize| (0..n).map(|i| ((i * step) % 1021) as f32 / 1021.0 - 0.5).collect::<Vec<_>>();
+    for kind in Interpolation::ALL {
+        for (from, to) in [((10, 12), (20, 24)), ((20, 24), (10, 12)), ((9, 12), (12, 16)), ((3, 2), (5, 7))] {
+            let (around, plain) = (Resample::around(kind, from, to, 3), Resample::new(kind, from, to, 3));
+            let (x, d_y) = (numbers(from.0 * from.1 * 3, 613), numbers(to.0 * to.1 * 3, 31));
+            let (mut y, mut open) = (vec![f32::NAN; d_y.len()], vec![f32::NAN; d_y.len()]);
+            around.apply(&x, &mut y);
+            plain.apply(&x, &mut open);
+            // Windows reach four pixels of the larger size at most.
+            let inner = |side: usize| 5..side.saturating_sub(5).max(5);
+            for (i, j) in inner(to.0).flat_map(|i| inner(to.1).map(move |j| (i, j))) {
+                let k = (i * to.1 + j) * 3;
+                assert!((y[k] - open[k]).abs() < 1e-6, "{kind:?} {from:?} {to:?} {i} {j}");
+            }
+            let mut d_x = vec![1.0; x.len()];
+            around.adjoint(&d_y, 0.5, &mut d_x);
+            let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+            let before: f64 = x.iter().map(|x| 0.5 * f64::from(*x)).sum();
+            let (forth, back) = (dot(&y, &d_y), dot(&x, &d_x) - before);
+            assert!((forth - back).abs() < 1e-4 * forth.abs().max(1.0), "{kind:?} {from:?} {to:?}: {forth} {back}");
+        }
+    }
+}

@@ -14,6 +14,7 @@
 //!
 //! A new statistic is a file beside these, which implements [`Target`], and a line in the list below.
 
+mod activation;
 mod covariance;
 mod gram;
 mod mean_std;
@@ -44,6 +45,8 @@ pub enum Statistic {
     Covariance,
     /// Each channel's mean and deviation.
     MeanStd,
+    /// No comparison: how lively the layer is, or one of its channels, which is to grow.
+    Activation(Option<u16>),
 }
 
 /// A statistic of one layer of the style picture, and the distance of other features to it.
@@ -160,8 +163,8 @@ struct Entry {
 }
 
 impl Statistic {
-    /// The list of all there are.
-    const ENTRIES: [Entry; 6] = [
+    /// The list of those that compare two pictures.
+    const COMPARING: [Entry; 6] = [
         Entry {
             statistic: Statistic::Gram,
             name: "gram",
@@ -200,51 +203,65 @@ impl Statistic {
         },
     ];
 
-    /// Every statistic, in the order help shows them.
+    /// Every statistic that compares two pictures, in the order help shows them.
     pub const ALL: [Statistic; 6] = {
         let mut all = [Statistic::Gram; 6];
         let mut i = 0;
         while i < all.len() {
-            all[i] = Self::ENTRIES[i].statistic;
+            all[i] = Self::COMPARING[i].statistic;
             i += 1;
         }
         all
     };
 
     fn entry(self) -> &'static Entry {
-        const { &Self::ENTRIES }.iter().find(|entry| entry.statistic == self).expect("every statistic is listed")
+        const { &Self::COMPARING }.iter().find(|entry| entry.statistic == self).expect("every statistic is listed")
     }
 
     /// Its name on the command line and in traces.
     #[must_use]
     pub fn name(self) -> &'static str {
-        self.entry().name
+        if let Statistic::Activation(_) = self { ACTIVATION } else { self.entry().name }
     }
 
     /// One line that says what it is.
     #[must_use]
     pub fn summary(self) -> &'static str {
-        self.entry().summary
+        if let Statistic::Activation(_) = self { "how lively a layer is" } else { self.entry().summary }
     }
 
     /// The target that the style picture's sums make.
     #[must_use]
     pub fn target(self, sums: &Sums, options: Options) -> Box<dyn Target> {
-        (self.entry().target)(sums, options)
+        match self {
+            Statistic::Activation(channel) => activation::target(channel)(sums, options),
+            comparing => (comparing.entry().target)(sums, options),
+        }
     }
 }
 
+const ACTIVATION: &str = "activation";
+
+/// By its name; an activation's channel comes behind it, `activation:17`.
 impl Serialize for Statistic {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
+        match self {
+            Statistic::Activation(Some(channel)) => serializer.collect_str(&format_args!("{ACTIVATION}:{channel}")),
+            other => serializer.serialize_str(other.name()),
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for Statistic {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
-        let entry = Self::ENTRIES.iter().find(|entry| entry.name == name);
-        entry.map(|entry| entry.statistic).ok_or_else(|| serde::de::Error::custom(format!("no statistic is {name}")))
+        let activation = || {
+            let channel = name.strip_prefix(ACTIVATION)?;
+            let channel = if channel.is_empty() { None } else { Some(channel.strip_prefix(':')?.parse().ok()?) };
+            Some(Statistic::Activation(channel))
+        };
+        let entry = Self::COMPARING.iter().find(|entry| entry.name == name).map(|entry| entry.statistic);
+        entry.or_else(activation).ok_or_else(|| serde::de::Error::custom(format!("no statistic is {name}")))
     }
 }
 
@@ -312,6 +329,18 @@ mod tests {
             let mut blend = Blend::like(&sums);
             shares.iter().for_each(|&share| blend.add(share, &sums));
             assert_eq!(blend.finish().sums, sums.sums, "{shares:?}");
+        }
+    }
+
+    #[test]
+    fn every_name_is_read_again() {
+        let others = [None, Some(17)].map(Statistic::Activation);
+        for statistic in Statistic::ALL.into_iter().chain(others) {
+            let name = serde_json::to_string(&statistic).unwrap();
+            assert_eq!(serde_json::from_str::<Statistic>(&name).unwrap(), statistic, "{name}");
+        }
+        for wrong in ["\"\"", "\"activation:\"", "\"activation:-1\"", "\"activations\"", "\"gram:1\""] {
+            assert!(serde_json::from_str::<Statistic>(wrong).is_err(), "{wrong}");
         }
     }
 
