@@ -110,7 +110,7 @@ fn a_bad_input_is_refused_with_its_cause_and_a_remedy() {
     holds(folder.path(), "directory", "give");
     holds(&file("empty.png", b""), "empty", "copy");
     holds(&file("text.jpg", b"This is a letter, not a picture."), "not a picture", "PNG");
-    holds(&file("photo.heic", b"\0\0\0\x20ftypheic\0\0\0\0mif1heic"), "not a picture", "JPEG");
+    holds(&file("photo.heic", b"\0\0\0\x20ftypheic\0\0\0\0mif1heic"), "is HEIC", "convert it by heif-convert");
     holds(&file("icon.png", &[0, 0, 1, 0, 1, 0, 16, 16, 0, 0, 1, 0, 32, 0, 0, 0]), "Ico", "convert");
     holds(&data("truncated.jpg"), "truncated", "copy");
     holds(&data("arithmetic.jpg"), "arithmetic-coded JPEG", "convert it to PNG");

@@ -16,7 +16,13 @@ pub fn before(job: &Job, plan: &Plan) {
     }
     for ((file, style), share) in job.asked.scene.styles.iter().zip(&job.inputs.styles).zip(&plan.shares) {
         let weight = if plan.shares.len() > 1 { format!(", {:.1} %", 100.0 * share) } else { String::new() };
-        fact("style", format_args!("{} {}×{}{weight}", file.path.display(), style.size.1, style.size.0));
+        let region = file.region.as_ref().map_or_else(String::new, |mask| format!(", painted by {}", mask.to_words()));
+        let part = file.mask.as_ref().map_or_else(String::new, |mask| format!(", learned by {}", mask.display()));
+        let (height, width) = style.size;
+        fact("style", format_args!("{} {width}×{height}{weight}{region}{part}", file.path.display()));
+    }
+    if let Some(keep) = &job.asked.scene.keep {
+        fact("kept by", keep.to_words());
     }
     fact("preset", job.config.preset.name());
     for (name, value) in presets::rows(&job.config) {

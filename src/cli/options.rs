@@ -61,7 +61,7 @@ pub struct Options {
     /// With a mask, --style a.jpg:1:mask.png, it is painted where that is white: a picture of any size, laid over CONTENT,
     /// or opacity or transparency for CONTENT's own. Styles without a mask are painted where the masks leave room. Greys
     /// and overlaps are blends, by weight; black in all of them is an error.
-    #[arg(long = "style", value_name = "FILE[:w[:MASK]]", value_parser = StyleFile::parse)]
+    #[arg(long = "style", value_name = "FILE[:w[:M]]", value_parser = StyleFile::parse)]
     #[arg(help_heading = LOOK)]
     pub styles: Vec<StyleFile>,
 
@@ -157,11 +157,11 @@ pub struct Options {
     #[arg(long, value_parser = values::preset(), hide_possible_values = true, help_heading = LOOK)]
     pub preset: Option<Preset>,
 
-    /// Values from a TOML file, see --help
-    ///
-    /// Its keys are the names of options; `impasto presets default --toml` prints one to begin with. What is given on the
-    /// command line wins over it, and it wins over the preset.
-    #[arg(long = "config", value_name = "FILE", help_heading = LOOK)]
+    #[arg(long = "config", value_name = "FILE", help_heading = LOOK, help = "Values from a TOML file, see --help")]
+    #[arg(
+        long_help = "Values from a TOML file, whose keys are the names of options; `impasto presets default --toml` \
+prints one to begin with. What is given on the command line wins over it, and it wins over the preset"
+    )]
     pub config_file: Option<PathBuf>,
 
     #[arg(long, value_name = "α", help_heading = LOOK, allow_negative_numbers = true)]

@@ -96,7 +96,7 @@ impl MaskSource {
     }
 
     /// As it is given, without the names of folders.
-    fn to_words(&self) -> String {
+    pub fn to_words(&self) -> String {
         match self {
             MaskSource::File(path) => name(path),
             MaskSource::Opacity => "opacity".into(),

@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use moxcms::{ColorProfile, DataColorSpace, Layout, TransformExecutor, TransformOptions};
+use moxcms::{ColorDateTime, ColorProfile, DataColorSpace, Layout, TransformExecutor, TransformOptions};
 
 use super::contain::contain;
 
@@ -138,7 +138,11 @@ fn probe(channels: usize) -> Vec<f32> {
 
 /// The ICC profile that tags a written file as sRGB; `None` only if the library cannot spell its own.
 pub(super) fn srgb_profile() -> Option<Vec<u8>> {
-    ColorProfile::new_srgb().encode().ok()
+    let mut profile = ColorProfile::new_srgb();
+    // Otherwise it is the clock's, and a picture that is made again would be another file: the day of IEC 61966-2-1.
+    let (hours, minutes, seconds) = (0, 0, 0);
+    profile.creation_date_time = ColorDateTime { year: 1999, month: 10, day_of_the_month: 18, hours, minutes, seconds };
+    profile.encode().ok()
 }
 
 #[cfg(test)]
@@ -156,6 +160,12 @@ mod tests {
         let icc = srgb_profile().unwrap();
         let source: Vec<f32> = (0..300).map(|i| i as f32 / 299.0).collect();
         assert_eq!(converted(Model::Rgb, &icc, &source), source);
+    }
+
+    #[test]
+    fn a_profile_does_not_tell_the_time() {
+        // ICC.1, 7.2.1: at 24, six numbers of two bytes.
+        assert_eq!(srgb_profile().unwrap()[24..36], [7, 207, 0, 10, 0, 18, 0, 0, 0, 0, 0, 0]);
     }
 
     #[test]

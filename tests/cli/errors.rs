@@ -89,7 +89,7 @@ const ERRORS: &[Row] = &[
     ("@ --preview=-", 2, "--preview -: is rewritten", "name a file"),
     ("@ --preview=good.png", 2, "--preview good.png: is another file", "a name of its own"),
     ("@ --preview=o.xyz", 2, "--preview o.xyz", "must end in .png"),
-    ("reproduce made.png -o made.png", 2, "made.png: is to be compared with", "give another name"),
+    ("reproduce own.png -o own.png", 2, "own.png: is to be compared with", "give another name"),
     ("@ --trace=nowhere/t", 2, "there is no folder nowhere", "create it first"),
     ("@ --trace=good.png", 2, "--trace good.png: this is an input", "give the trace a name of its own"),
     ("@ --trace=o.png", 2, "this is the output picture too", "give the trace a name of its own"),
@@ -114,8 +114,8 @@ const ERRORS: &[Row] = &[
     ("show good.png", 3, "good.png: holds no recipe", "give a picture as it was made"),
     ("show letter.png", 3, "letter.png: is not a picture", "give a JPEG, PNG"),
     ("reproduce good.png", 3, "good.png: holds no recipe", "give a picture as it was made"),
-    ("reproduce made.png --content=letter.png", 3, "letter.png: is not the content", "name that one with --content"),
-    ("reproduce made.png --style=nowhere", 3, "nowhere: cannot be read", "check the path"),
+    ("reproduce own.png --content=letter.png", 3, "letter.png: is not the content", "name that one with --content"),
+    ("reproduce own.png --style=nowhere", 3, "nowhere: cannot be read", "check the path"),
     ("reproduce lost.png", 3, "gone.png: is neither beside lost.png nor here", "name it with --content"),
     ("stylize half.jpg style.bmp -o o.png", 3, "half.jpg: the JPEG file is truncated", "copy it again from its source"),
     ("stylize half.png style.bmp -o o.png", 3, "the PNG file is damaged or truncated", "copy it again from its source"),
@@ -183,11 +183,11 @@ fn fill(folder: &Folder) {
     run("changing.png", "other.run");
     folder.file("changing.png", bytes("grey.png"));
     folder.file("gone.png", bytes("rgb.png"));
-    for (content, made) in [("gone.png", "lost.png"), ("good.png", "made.png")] {
+    for (content, made) in [("gone.png", "lost.png"), ("good.png", "own.png")] {
         let mut command = impasto(["stylize", content, "style.bmp", "-o", made, "-q"]);
         command.args(SMALL_RUN).current_dir(folder.path("")).assert().success();
     }
-    std::fs::remove_file(folder.path("gone.png")).unwrap();
+    ["gone.png", "made.png"].iter().for_each(|name| std::fs::remove_file(folder.path(name)).unwrap());
     let whole = std::fs::read(folder.path("whole.run")).unwrap();
     folder.file("half.run", &whole[..whole.len() / 2]);
     let mut edited = whole;

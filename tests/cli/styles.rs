@@ -212,7 +212,11 @@ fn a_budget_and_an_interruption_change_no_byte_with_masks_and_every_mask_is_know
     let folder = masked_gallery();
     let flags = ["b.png", "--style=a.bmp:1:left.png", "--style-mask=a.bmp=right.png", "--keep=cut.png", "-oo.png"];
     let mut command = run(&folder, &flags);
-    command.args(["--checkpoint=c", "--trace=t", "--iterations=3"]).assert().success();
+    let assert = command.args(["--checkpoint=c", "--trace=t", "--iterations=3", "-v"]).assert().success();
+    let said = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
+    for words in ["a.bmp 32×24, 50.0 %, painted by left.png, learned by right.png", "kept by         cut.png"] {
+        assert!(said.contains(words), "{words} in {said}");
+    }
     let whole = std::fs::read(folder.path("o.png")).unwrap();
     let header = &trace(&folder.path("t"))[0];
     assert_eq!(header["styles"][1]["region"]["file"], "left.png");

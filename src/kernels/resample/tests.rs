@@ -143,7 +143,7 @@ fn an_area_keeps_the_mean_and_every_pixel_has_its_part() {
     // Five pixels in two: 1, 2, half of 3 | half of 3, 4, 5.
     let mut two = [0.0; 2];
     Resample::area((1, 5), (1, 2), 1).apply(&[1.0, 2.0, 3.0, 4.0, 5.0], &mut two);
-    assert_eq!(two, [1.8, 4.2]);
+    assert!((two[0] - 1.8).abs() < 1e-6 && (two[1] - 4.2).abs() < 1e-6, "{two:?}");
     for (from, to) in [((37, 45), (18, 22)), ((64, 48), (4, 3)), ((17, 9), (16, 1)), ((20, 30), (20, 30))] {
         for at in [0, from.0 * from.1 / 2, from.0 * from.1 - 1] {
             let mut dot = vec![0.0; from.0 * from.1];
