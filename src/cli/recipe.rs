@@ -219,7 +219,7 @@ impl Recipe {
         words.extend(self.subject());
         words.extend(["-o".into(), output.to_owned()]);
         words.extend(self.purpose.words(&self.config));
-        let mut option = |name: &str, value: String| match value.starts_with('-') {
+        let mut option = |name: &str, value: String| match value.starts_with('-') || VALUE_OPTIONAL.contains(&name) {
             true => words.push(format!("--{name}={value}")),
             false => words.extend([format!("--{name}"), value]),
         };
@@ -252,6 +252,9 @@ impl Recipe {
         commands
     }
 }
+
+/// Options whose value may be left out: it is theirs only behind an equals sign.
+const VALUE_OPTIONAL: [&str; 1] = ["luminance-only"];
 
 /// Any name would do.
 const CHECKPOINT: &str = "run.safetensors";
@@ -314,7 +317,8 @@ mod tests {
     #[test]
     fn the_command_says_what_differs_from_the_preset() {
         let mut recipe = recipe(0, ".", "c d.jpg");
-        recipe.config = Config { seed: 7, init: Init::Blend(0.3), size: 64, ..Preset::Fast.config() };
+        recipe.config =
+            Config { seed: 7, init: Init::Blend(0.3), size: 64, luminance_only: true, ..Preset::Fast.config() };
         recipe.save = SaveOptions {
             quality: Some(80),
             format: Some(OutputFormat::Jpeg),
@@ -326,7 +330,8 @@ mod tests {
         assert_eq!(
             commands,
             [
-                "impasto stylize c d.jpg s.jpg -o o.jpg --preset fast --size 64 --init blend:0.3 --seed 7 --quality 80 \
+                "impasto stylize c d.jpg s.jpg -o o.jpg --preset fast --size 64 --init blend:0.3 \
+                 --luminance-only=on --seed 7 --quality 80 \
                  --dpi 300 --checkpoint run.safetensors",
                 "impasto resume run.safetensors --size 96"
             ]
