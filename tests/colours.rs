@@ -152,8 +152,8 @@ fn several_styles_and_masks_leave_the_photographs_colours_where_those_count() {
         let styles = [Style { region, weight: 0.7, ..Style::new(painting()) }, Style::new(reddish.clone())];
         let regions = Regions { masks: region.iter().map(|_| upper.clone()).collect(), keep: Some(keep.clone()) };
         let run = |config: &Config| {
-            let going_on = |_: &_| ControlFlow::Continue(());
-            engine.stylize_with(config, &photograph(), &styles, &regions, going_on).unwrap().picture
+            let made = engine.stylize_with(config, &photograph(), &styles, &regions, |_| ControlFlow::Continue(()));
+            made.unwrap().picture
         };
         for config in [
             Config { colors: Colors::Content, ..config() },
