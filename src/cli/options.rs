@@ -95,7 +95,7 @@ pub struct Options {
     ///
     /// Without it such a name gets a number, CONTENT-STYLE-2.png, and so do the names of --save-every, and a --checkpoint
     /// that is there is refused. A name given as OUT is replaced in any case.
-    #[arg(long, help_heading = OUTPUT)]
+    #[arg(long, help_heading = OUTPUT, hide_short_help = true)]
     pub overwrite: bool,
 
     /// Bits per colour, 8 or 16 (PNG, TIFF) [default: 8]
@@ -343,8 +343,7 @@ group or ulimit leaves]"
         "conv-algorithm"))]
     pub conv_algorithm: Option<Algorithm>,
 
-    #[arg(long, value_name = "FILE", help_heading = MACHINE)]
-    #[arg(help = with_default("VGG weights, a safetensors file", "weights"))]
+    #[arg(long, value_name = "FILE", help_heading = MACHINE, hide_short_help = true)]
     #[arg(long_help = with_default(
         "VGG16 or VGG19 weights: a safetensors file with torchvision's names", "weights"))]
     pub weights: Option<PathBuf>,

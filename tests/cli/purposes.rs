@@ -126,7 +126,7 @@ fn every_command_writes_a_recipe_that_is_shown_and_followed() {
         (
             "texture.jpg",
             &["texture", "style.bmp", "--size=32x48", "--tileable", "--preset=fast", "--set=tv-weight=7"],
-            "texture style.bmp -o texture.jpg --size 32x48 --tileable --preset fast --set tv-weight=7",
+            "texture style.bmp -o texture.jpg --size 32x48 --tileable --preset fast --set 'tv-weight=7'",
         ),
         (
             "two.png",
