@@ -217,7 +217,7 @@ prints one to begin with. What is given on the command line wins over it, and it
     pub detail: Option<f64>,
 
     #[arg(long, value_parser = values::colors(), hide_possible_values = true, help_heading = LOOK)]
-    #[arg(help = with_default("style|content|match: whose colours", "colors"))]
+    #[arg(help = with_default("style|content|match: its colours", "colors"))]
     #[arg(long_help = with_default(&values::all_colors("Whose colours the result has:"), "colors"))]
     pub colors: Option<Colors>,
 
