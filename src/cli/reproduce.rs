@@ -197,6 +197,11 @@ fn find(input: Option<&Input>, role: &str, options: &Options) -> Result<PathBuf>
             Err(_) => {}
         }
     }
+    // A file may be several things: a dream's picture is its own model.
+    let mut named = ["content", STYLE, MASK].into_iter().flat_map(|role| options.given(role));
+    if let Some(place) = named.find(|place| files::sha256(place).is_ok_and(|digest| digest == *sha256)) {
+        return Ok(place.clone());
+    }
     Err(match there {
         Some((place, digest)) => unusable(
             &place,

@@ -157,6 +157,11 @@ fn every_command_writes_a_recipe_that_is_shown_and_followed() {
         });
         assert!(printed(reproduce).contains("every byte is the same"), "{out}");
     }
+    // A dream's picture is its own model, and is named once.
+    std::fs::create_dir(folder.path("elsewhere")).unwrap();
+    std::fs::rename(folder.path("photo.png"), folder.path("elsewhere/p.png")).unwrap();
+    let mut reproduce = impasto(["reproduce", "dream.webp", "--content=elsewhere/p.png", "-q"]);
+    reproduce.args(WEIGHTS).current_dir(folder.path("")).assert().success();
 }
 
 #[test]
