@@ -167,7 +167,7 @@ fn every_command_writes_a_recipe_that_is_shown_and_followed() {
 #[test]
 fn a_summary_is_json_values_come_from_a_file_and_flags_win() {
     let folder = folder();
-    folder.file("mine.toml", b"preset = 'fast'\nseed = 5\niterations = 9\ntv-weight = 4\n".to_vec());
+    folder.file("mine.toml", b"preset = 'fast'\nseed = 5\niterations = 9\ntv-weight = 4\n");
     let run =
         ["texture", "style.bmp", "--size=32", "--config=mine.toml", "--iterations=2", "--json", "--preview=p.png"];
     let summary: serde_json::Value = serde_json::from_str(&printed(command(&folder, &run))).unwrap();
