@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::ops::{ControlFlow, Range};
 use std::sync::{Arc, LazyLock};
 
-use common::weights_file;
+use common::{paintings, waves, weights_file};
 use impasto::autograd::Cancel;
 use impasto::config::{Precision, ScaleRule, Scales, Tone};
 use impasto::objective::{Cut, Goal, LayerWeight, Objective, Region, Sample, Statistic};
@@ -17,27 +17,13 @@ use impasto::transfer::{Checkpoint, Inputs, Regions, Step, Style};
 use impasto::vgg::network::Options;
 use impasto::vgg::{Layer, Vgg, Weights};
 use impasto::{Config, Engine, Error, Picture, Preset};
-use ndarray::{Array2, Array3, s};
+use ndarray::{Array2, s};
 
 /// One for all tests, which take turns.
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(Some(&weights_file()), 2, NonZeroUsize::MIN).unwrap());
 
-/// Waves of some length and colour.
-fn waves(height: usize, width: usize, length: f32, colour: [f32; 3]) -> Picture {
-    let value = |(y, x, c): (usize, usize, usize)| {
-        let phase = (x as f32 + 0.6 * y as f32 + 2.0 * c as f32) / length;
-        colour[c] + 0.2 * phase.sin() + 0.05 * (0.7 * y as f32).cos()
-    };
-    Picture::from_rgb(Array3::from_shape_fn((height, width, 3), value))
-}
-
 fn photograph() -> Picture {
     waves(48, 64, 9.0, [0.5, 0.5, 0.5])
-}
-
-/// Fine red strokes, and broad blue ones.
-fn paintings() -> [Picture; 2] {
-    [waves(44, 36, 1.5, [0.7, 0.4, 0.3]), waves(37, 61, 5.0, [0.3, 0.4, 0.7])]
 }
 
 /// White at the left, black at the right, and a ramp of so many pixels between them.

@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
-use common::weights_file;
+use common::{paintings, waves, weights_file};
 use impasto::config::{ScaleRule, Scales, Tone};
 use impasto::objective::{Goal, Objective, Statistic};
 use impasto::tensor::{FeatureMap, Pool};
@@ -16,27 +16,12 @@ use impasto::transfer::{Checkpoint, Inputs, Plan, Regions, Sizes, Step, Style};
 use impasto::vgg::network::Options;
 use impasto::vgg::{Vgg, Weights};
 use impasto::{Config, Engine, Error, Picture, Preset};
-use ndarray::Array3;
 
 /// One for all tests, which take turns.
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(Some(&weights_file()), 2, NonZeroUsize::MIN).unwrap());
 
-/// Waves of some length and colour.
-fn waves(height: usize, width: usize, length: f32, colour: [f32; 3]) -> Picture {
-    let value = |(y, x, c): (usize, usize, usize)| {
-        let phase = (x as f32 + 0.6 * y as f32 + 2.0 * c as f32) / length;
-        colour[c] + 0.2 * phase.sin() + 0.05 * (0.7 * y as f32).cos()
-    };
-    Picture::from_rgb(Array3::from_shape_fn((height, width, 3), value))
-}
-
 fn photograph() -> Picture {
     waves(40, 48, 9.0, [0.5, 0.5, 0.5])
-}
-
-/// Fine red strokes, and broad blue ones.
-fn paintings() -> [Picture; 2] {
-    [waves(44, 36, 1.5, [0.7, 0.4, 0.3]), waves(37, 61, 5.0, [0.3, 0.4, 0.7])]
 }
 
 /// Two scales, with everything that looks at a style picture.

@@ -45,7 +45,7 @@ impl Pixels for Picture {
     }
 }
 
-/// Pixels in a band.
+/// Rows in a band.
 pub(super) fn band(width: usize) -> usize {
     (BAND / width).max(1)
 }

@@ -200,3 +200,17 @@ pub fn fixtures() -> serde_json::Value {
 pub fn no_bias(channels: usize) -> Array1<f32> {
     Array1::zeros(channels)
 }
+
+/// Waves of some length and colour.
+pub fn waves(height: usize, width: usize, length: f32, colour: [f32; 3]) -> impasto::Picture {
+    let value = |(y, x, c): (usize, usize, usize)| {
+        let phase = (x as f32 + 0.6 * y as f32 + 2.0 * c as f32) / length;
+        colour[c] + 0.2 * phase.sin() + 0.05 * (0.7 * y as f32).cos()
+    };
+    impasto::Picture::from_rgb(ndarray::Array3::from_shape_fn((height, width, 3), value))
+}
+
+/// Fine red strokes, and broad blue ones.
+pub fn paintings() -> [impasto::Picture; 2] {
+    [waves(44, 36, 1.5, [0.7, 0.4, 0.3]), waves(37, 61, 5.0, [0.3, 0.4, 0.7])]
+}
