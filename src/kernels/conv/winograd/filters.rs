@@ -9,19 +9,10 @@ use rayon::prelude::*;
 
 use super::super::method::seen;
 use super::super::{Direction, Shape};
-use super::{FREQUENCIES, PATCH};
+use super::FREQUENCIES;
+use super::matrices::{G, on_both_sides};
 use crate::kernels::scratch::Aligned;
 use crate::kernels::simd::{Isa, Panels, Simd, gemm_block, panel_width};
-
-/// G, (6 × 3).
-const G: [[f64; 3]; PATCH] = [
-    [1.0, 0.0, 0.0],
-    [1.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0],
-    [-1.0 / 3.0, 1.0 / 3.0, -1.0 / 3.0],
-    [-16.0 / 15.0, -8.0 / 15.0, -4.0 / 15.0],
-    [1.0 / 15.0, -2.0 / 15.0, 4.0 / 15.0],
-    [0.0, 0.0, 1.0],
-];
 
 /// Transformed filters: panels of output channels, each (36 × in × panel).
 #[derive(Clone, Debug)]
@@ -54,6 +45,11 @@ pub(super) fn shares(out: usize, input: usize, width: usize) -> bool {
     out.min(input) >= 256 && out.is_multiple_of(width) && input.is_multiple_of(width)
 }
 
+/// Elements of a panel of filters that is turned round before it is used; none if they are read as they are.
+pub(super) fn turned(isa: Isa, shape: &Shape, transposed: bool) -> usize {
+    if transposed { shape.in_channels * isa.panel_width() } else { 0 }
+}
+
 /// Transforms weights (out × in × 3 × 3) for a direction, or where both share, for the forward direction always.
 pub fn pack(weight: &Array4<f32>, direction: Direction, isa: Isa) -> Packed {
     let width = isa.panel_width();
@@ -66,7 +62,7 @@ pub fn pack(weight: &Array4<f32>, direction: Direction, isa: Isa) -> Packed {
             for column in 0..width.min(columns - panel * width) {
                 let n = panel * width + column;
                 let filter = from_fn(|u| from_fn(|v| f64::from(weight[[n, k, u, v]])));
-                let transformed = transform_filter(&filter);
+                let transformed = on_both_sides(&G, &filter);
                 for (f, value) in transformed.into_iter().flatten().enumerate() {
                     data[(f * depth + k) * width + column] = value as f32;
                 }
@@ -74,12 +70,6 @@ pub fn pack(weight: &Array4<f32>, direction: Direction, isa: Isa) -> Packed {
         }
     });
     Packed { filters: Arc::new(filters), shared, transposed: shared && direction == Direction::BackwardInput }
-}
-
-/// G g Gᵀ.
-fn transform_filter(g: &[[f64; 3]; 3]) -> [[f64; PATCH]; PATCH] {
-    let rows: [[f64; 3]; PATCH] = from_fn(|i| from_fn(|v| (0..3).map(|u| G[i][u] * g[u][v]).sum()));
-    from_fn(|i| from_fn(|j| (0..3).map(|v| rows[i][v] * G[j][v]).sum()))
 }
 
 /// Transformed filters, for a convolution of a shape.

@@ -155,16 +155,7 @@ impl<Y: Element> Output<'_, Y> {
     }
 }
 
-/// Bᵀ times a column: the values at 0, 1, −1, ½, −2 and ∞.
-///
-/// ```text
-/// 1 −3/2  −2   3/2   1  0
-/// 0  −1   1/2  5/2   1  0
-/// 0   1  −5/2  1/2   1  0
-/// 0  −2   −1    2    1  0
-/// 0  1/2  −1  −1/2   1  0
-/// 0   1  −3/2 −2   3/2  1
-/// ```
+/// Bᵀ times a column, see [`B_T`](super::matrices::B_T): the values at 0, 1, −1, ½, −2 and ∞.
 #[inline(always)]
 fn input_points<S: Simd>(s: S, d: [S::Vector; PATCH]) -> [S::Vector; PATCH] {
     let (half, two, three_halves) = (s.splat(-0.5), s.splat(2.0), s.splat(1.5));
@@ -180,14 +171,7 @@ fn input_points<S: Simd>(s: S, d: [S::Vector; PATCH]) -> [S::Vector; PATCH] {
     ]
 }
 
-/// Aᵀ times a column: the coefficients of the polynomial with these values.
-///
-/// ```text
-/// 1  1  1   1   1  0
-/// 0  1 −1  1/2 −2  0
-/// 0  1  1  1/4  4  0
-/// 0  1 −1  1/8 −8  1
-/// ```
+/// Aᵀ times a column, see [`A_T`](super::matrices::A_T): the coefficients of the polynomial with these values.
 #[inline(always)]
 fn output_points<S: Simd>(s: S, m: [S::Vector; PATCH]) -> [S::Vector; TILE] {
     let sum = s.add(m[1], m[2]);
@@ -198,4 +182,52 @@ fn output_points<S: Simd>(s: S, m: [S::Vector; PATCH]) -> [S::Vector; TILE] {
         s.fma(s.splat(0.25), m[3], s.fma(s.splat(4.0), m[4], sum)),
         s.fma(s.splat(0.125), m[3], s.fma(s.splat(-8.0), m[4], s.add(difference, m[5]))),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::matrices::{A_T, B_T};
+    use super::*;
+    use crate::kernels::simd::{Isa, Kernel};
+
+    /// Both transforms of a column of six numbers, by vectors.
+    struct Points([f32; PATCH]);
+
+    impl Kernel for Points {
+        type Output = ([f32; PATCH], [f32; TILE]);
+
+        fn run<S: Simd>(self, simd: S) -> Self::Output {
+            let column = self.0.map(|v| simd.splat(v));
+            let first = |v: S::Vector| {
+                let mut lanes = [0.0; 16];
+                simd.store(v, &mut lanes);
+                lanes[0]
+            };
+            (input_points(simd, column).map(first), output_points(simd, column).map(first))
+        }
+    }
+
+    #[test]
+    fn the_factored_transforms_are_the_matrices() {
+        let times = |row: &[f64; PATCH], x: &[f32; PATCH]| {
+            row.iter()
+                .zip(x)
+                .fold((0.0, 0.0), |(sum, size), (m, &x)| (sum + m * f64::from(x), size + (m * f64::from(x)).abs()))
+        };
+        let near = |found: f32, (sum, size): (f64, f64), what: &str| {
+            // A few roundings of what is summed.
+            assert!(
+                (f64::from(found) - sum).abs() <= 4.0 * f64::from(f32::EPSILON) * size,
+                "{what}: {found} for {sum}"
+            );
+        };
+        for isa in Isa::available() {
+            for seed in 0..20 {
+                let x: [f32; PATCH] = std::array::from_fn(|i| ((seed * 37 + i * i * 11 + 5) % 29) as f32 / 7.0 - 2.0);
+                let (inputs, outputs) = isa.dispatch(Points(x));
+                inputs.iter().zip(&B_T).for_each(|(&v, row)| near(v, times(row, &x), &format!("Bᵀ on {isa:?}")));
+                outputs.iter().zip(&A_T).for_each(|(&v, row)| near(v, times(row, &x), &format!("Aᵀ on {isa:?}")));
+            }
+        }
+    }
 }
