@@ -40,12 +40,20 @@ fn not_written(path: &Path, cause: &std::io::Error) -> Error {
     Error::Output { path: path.to_owned(), cause: format!("{cause}; name a folder you may write to") }
 }
 
+/// A page whose last part, the tables and examples at the end of a command's help, keeps its lines.
+fn with_lines_kept(page: &str) -> String {
+    let Some((before, notes)) = page.split_once(".SH EXTRA\n") else { return page.to_owned() };
+    let (notes, after) = notes.find(".SH ").map_or((notes, ""), |end| notes.split_at(end));
+    format!("{before}.SH NOTES\n.nf\n{notes}.fi\n{after}")
+}
+
 /// The page of `command` and those of its subcommands, each with its file name.
 fn collect(command: &clap::Command, pages: &mut Vec<(String, String)>) {
     let man = Man::new(command.clone());
     let mut page = Vec::new();
     man.render(&mut page).expect("writing to memory does not fail");
-    pages.push((man.get_filename(), String::from_utf8(page).expect("our own words are UTF-8")));
+    let page = String::from_utf8(page).expect("our own words are UTF-8");
+    pages.push((man.get_filename(), with_lines_kept(&page)));
     // The pages are the help of every command, that one's too.
     let documented = |command: &&clap::Command| !command.is_hide_set() && command.get_name() != "help";
     for subcommand in command.get_subcommands().filter(documented) {
