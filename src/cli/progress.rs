@@ -2,7 +2,6 @@
 //! terminal, a line now and then where the output goes to a file.
 
 use std::fmt;
-use std::io::{IsTerminal, stderr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -48,7 +47,7 @@ impl Progress {
     pub fn new(quiet: bool, plan: Vec<Work>, iterations: u32, shown: Shown) -> Self {
         let display = if quiet {
             Display::Nothing
-        } else if stderr().is_terminal() {
+        } else if say::redraws() {
             Display::Bar(bar(work_total(&plan), work_done(&plan, iterations)))
         } else {
             Display::Lines(Arc::new(Mutex::new(Instant::now())))

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Display;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use impasto::{Error, Result};
 
@@ -18,6 +18,11 @@ pub fn error(message: impl Display) {
 /// Prints a line on standard error. Where that cannot be written to, there is nobody to tell.
 pub fn note(line: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{}", printable(&line.to_string()));
+}
+
+/// Whether standard error can be drawn over: a terminal, and not one that says it only prints (`TERM=dumb`).
+pub fn redraws() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// Prints text on standard output.
