@@ -158,13 +158,48 @@ impl Options {
         dtypes
     }
 
+    /// Thread counts that the machine's limits are measured with.
+    fn limit_counts(&self) -> Vec<usize> {
+        let mut counts = self.thread_counts();
+        if !counts.contains(&1) {
+            counts.insert(0, 1);
+        }
+        counts
+    }
+
+    /// Layers whose Gram matrices are measured.
+    fn gram_layers(&self) -> Vec<Layer> {
+        let style = step::config(Precision::F32).style_layers;
+        style.iter().map(|l| l.layer).filter(|&layer| layer <= self.deepest).collect()
+    }
+
+    /// How many things are measured, one after the other.
+    fn measurements(&self) -> Result<usize> {
+        let (threads, requests) = (self.thread_counts().len(), self.requests().len());
+        let convolutions = layers::convolutions(self.deepest, self.layer_size)?.len();
+        let of = |part| match part {
+            Part::Step => self.distinct_sizes().len() * threads * self.precisions.len() * requests,
+            Part::Layers => threads * self.dtypes().len() * (requests * 2 * convolutions + self.gram_layers().len()),
+            Part::Machine => self.limit_counts().len() * (Isa::available().len() + usize::from(amx::available()) + 1),
+        };
+        Ok([Part::Step, Part::Layers, Part::Machine].into_iter().filter(|&part| self.has(part)).map(of).sum())
+    }
+
+    /// Sizes of steps, small ones first: what the allocator keeps of them is least.
+    fn distinct_sizes(&self) -> Vec<usize> {
+        let mut sizes = self.sizes.clone();
+        sizes.sort_unstable();
+        sizes.dedup();
+        sizes
+    }
+
     /// Each algorithm to force, or `None` for the choice.
     fn requests(&self) -> Vec<Option<Algorithm>> {
         if self.algorithms.is_empty() { vec![None] } else { self.algorithms.iter().copied().map(Some).collect() }
     }
 }
 
-/// Measures what `options` name; `on_start` is told what comes next.
+/// Measures what `options` name; `on_start` is told what comes next, with its number and that of all.
 ///
 /// # Errors
 /// [`Error::Usage`] for a value that makes no sense, [`Error::Kernel`] if a kernel computes something wrong,
@@ -172,6 +207,11 @@ impl Options {
 pub fn run(options: &Options, mut on_start: impl FnMut(&str)) -> Result<Report> {
     options.validate()?;
     options.admit()?;
+    let (mut number, all) = (0, options.measurements()?);
+    let mut on_start = |what: &str| {
+        number += 1;
+        on_start(&format!("{number}/{all}  {what}"));
+    };
     let config = step::config(Precision::F32);
     let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
     let mut report = Report {
@@ -199,11 +239,7 @@ pub fn run(options: &Options, mut on_start: impl FnMut(&str)) -> Result<Report> 
 
 /// Peaks of every instruction set, of the tile unit, and memory bandwidth, on one thread and on each count asked for.
 fn limits(options: &Options, rows: &mut Vec<Row>, on_start: &mut impl FnMut(&str)) -> Result<()> {
-    let mut counts = options.thread_counts();
-    if !counts.contains(&1) {
-        counts.insert(0, 1);
-    }
-    for &threads in &counts {
+    for threads in options.limit_counts() {
         for isa in Isa::available() {
             on_start(&format!("peak of {}, {threads} threads", isa.name()));
             let (work, seconds) = Gauge::new(threads, isa)?.peak(options.repeats.max(BURSTS));
@@ -248,7 +284,6 @@ fn limit(kind: Kind, name: &str, threads: usize, work: u64, seconds: sample::Sam
 
 fn layers(options: &Options, rows: &mut Vec<Row>, on_start: &mut impl FnMut(&str)) -> Result<()> {
     let convolutions = layers::convolutions(options.deepest, options.layer_size)?;
-    let style_layers = step::config(Precision::F32).style_layers;
     for threads in options.thread_counts() {
         let gauge = Gauge::new(threads, Isa::detect())?;
         for dtype in options.dtypes() {
@@ -262,7 +297,7 @@ fn layers(options: &Options, rows: &mut Vec<Row>, on_start: &mut impl FnMut(&str
                     }
                 }
             }
-            for layer in style_layers.iter().map(|l| l.layer).filter(|&layer| layer <= options.deepest) {
+            for layer in options.gram_layers() {
                 on_start(&format!("Gram matrix of {layer}, {}, {threads} threads", dtype.name()));
                 rows.extend(match dtype {
                     Dtype::F32 => layers::grams::<f32>(options, &gauge, layer)?,
@@ -275,11 +310,7 @@ fn layers(options: &Options, rows: &mut Vec<Row>, on_start: &mut impl FnMut(&str
 }
 
 fn steps(options: &Options, rows: &mut Vec<Row>, on_start: &mut impl FnMut(&str)) -> Result<()> {
-    // Small ones first: what the allocator keeps of them is least.
-    let mut sizes = options.sizes.clone();
-    sizes.sort_unstable();
-    sizes.dedup();
-    for &size in &sizes {
+    for size in options.distinct_sizes() {
         for threads in options.thread_counts() {
             for &precision in &options.precisions {
                 for request in options.requests() {
@@ -310,6 +341,23 @@ mod tests {
         assert_eq!(counts(&[0]), [usable]);
         assert_eq!(counts(&[1, 3, 1]), [1, 3]);
         assert_eq!(counts(&[0, usable]), [usable]);
+    }
+
+    #[test]
+    fn every_measurement_is_announced_with_its_number() {
+        let options = Options {
+            sizes: vec![32, 16, 32],
+            layer_size: 16,
+            deepest: Layer::relu(2, 1),
+            repeats: 1,
+            threads: vec![2],
+            precisions: vec![Precision::F32],
+            ..Options::default()
+        };
+        let mut told = Vec::new();
+        run(&options, |what| told.push(what.split_once("  ").unwrap().0.to_owned())).unwrap();
+        let expected: Vec<_> = (1..=told.len()).map(|number| format!("{number}/{}", told.len())).collect();
+        assert_eq!(told, expected);
     }
 
     #[test]

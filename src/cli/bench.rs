@@ -1,6 +1,5 @@
 //! `impasto bench`: what may be measured, and where the report goes.
 
-use std::io::{IsTerminal, stderr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -109,7 +108,7 @@ pub fn run(options: &Options) -> Result<u8> {
         compare::read(&name, &json)
     });
     let old = old.transpose()?;
-    let spinner = if stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+    let spinner = if say::redraws() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
     spinner.enable_steady_tick(Duration::from_millis(500));
     let report = bench::run(&options.options(), |what| spinner.set_message(what.to_owned()));
     spinner.finish_and_clear();
