@@ -4,6 +4,7 @@ use super::compare::{Change, changes, differences};
 use super::row::{Kind, Report, Row};
 use super::sample::NOISY;
 use super::table::{Table, numbers, words};
+use crate::limits::amount;
 
 /// How a report is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,12 +51,11 @@ fn machine(report: &Report) -> String {
     let m = &report.machine;
     let signature = m.signature.as_ref().map_or(String::new(), |signature| format!(" ({signature})"));
     let limit = m.cgroup_cpus.map_or(String::new(), |cpus| format!(", limited to {cpus} by the control group"));
-    let gib = |bytes: u64| bytes as f64 / (1u64 << 30) as f64;
     let mut text = format!("Impasto {}, {}\n", report.version, m.system);
     text += &format!("Processor: {}{signature}\n", m.cpu);
     text += &format!("Instruction sets: {}; used: {}\n", m.instruction_sets.join(", "), m.instruction_set);
     text += &format!("Cores: {} of {} usable{limit}\n", m.usable, m.processors);
-    text += &format!("Memory: {:.1} GiB, {:.1} free\n", gib(m.memory), gib(m.memory_free));
+    text += &format!("Memory: {}, {} free\n", amount(m.memory), amount(m.memory_free));
     text
 }
 
@@ -179,7 +179,7 @@ fn steps(pairs: &[Pair<'_>]) -> Table {
             format!("{:.2}×", slowest.seconds.median / row.seconds.median),
             format!("{:.0}", row.rate() / 1e9),
             percent(row.efficiency()),
-            row.memory.map_or_else(|| "–".into(), |bytes| format!("{:.0}", bytes as f64 / (1 << 20) as f64)),
+            row.memory.map_or_else(|| "–".into(), |bytes| format!("{:.0}", bytes as f64 / 1e6)),
             changed(change),
         ]
     };
@@ -196,7 +196,7 @@ fn steps(pairs: &[Pair<'_>]) -> Table {
             numbers("scaling"),
             numbers("GFLOP/s"),
             numbers("% peak"),
-            numbers("MiB"),
+            numbers("MB"),
         ],
         rows: pairs.iter().map(cells).collect(),
         totals: Vec::new(),

@@ -7,11 +7,11 @@ use impasto::bench::{Machine, direction_name};
 use impasto::config::Precision;
 use impasto::kernels::conv::{Algorithm, Cpu, Direction, Shape, amx, choose, why};
 use impasto::kernels::simd::Isa;
+use impasto::limits::amount;
 use impasto::tensor::Dtype;
 use impasto::vgg::layers::stride;
 use impasto::vgg::{Architecture, Layer, Stage, Weights};
 
-use super::report::bytes;
 use super::{EXIT_CODES, say, values};
 
 /// Show what this machine has and what Impasto makes of it.
@@ -45,7 +45,7 @@ pub fn run(options: &Options) -> Result<u8> {
     say::text(described(&machine))?;
     say::text(algorithms(options.size as usize, options.precision.dtype(), options.conv_algorithm))?;
     let weights = Weights::load(options.weights.as_deref())?.info()?;
-    let fact = format!("{}, {}, {} tensors", weights.architecture, bytes(weights.bytes as u64), weights.tensors.len());
+    let fact = format!("{}, {}, {} tensors", weights.architecture, amount(weights.bytes as u64), weights.tensors.len());
     say::text(line("weights", &format!("{}: {fact}", weights.name)))?;
     Ok(0)
 }
@@ -72,7 +72,7 @@ fn described(m: &Machine) -> String {
     text += &line("control group", &limit);
     text += &line("threads", &format!("{} unless --threads says otherwise", m.usable));
     text += &line("precision", &format!("{} unless --precision says otherwise", Precision::Auto.dtype().name()));
-    text += &line("memory", &format!("{} free of {}", bytes(m.memory_free), bytes(m.memory)));
+    text += &line("memory", &format!("{} free of {}", amount(m.memory_free), amount(m.memory)));
     text
 }
 

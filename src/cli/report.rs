@@ -83,13 +83,6 @@ pub fn significant(value: f64) -> String {
     }
 }
 
-/// A number of bytes in GiB or MiB.
-pub fn bytes(count: u64) -> String {
-    const MIB: f64 = 1_048_576.0;
-    let mib = count as f64 / MIB;
-    if mib < 1024.0 { format!("{mib:.0} MiB") } else { format!("{:.1} GiB", mib / 1024.0) }
-}
-
 /// Seconds as a person says them: `0.4 s`, `2 min 5 s`, `1 h 2 min`.
 pub fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;
@@ -142,12 +135,10 @@ mod tests {
     }
 
     #[test]
-    fn durations_and_sizes_are_said_in_few_words() {
+    fn durations_are_said_in_few_words() {
         assert_eq!(duration(0.44), "0.4 s");
         assert_eq!(duration(59.4), "59 s");
         assert_eq!(duration(125.0), "2 min 5 s");
         assert_eq!(duration(3720.0), "1 h 2 min");
-        assert_eq!(bytes(5 << 20), "5 MiB");
-        assert_eq!(bytes(3 << 29), "1.5 GiB");
     }
 }

@@ -170,6 +170,9 @@ fn man_pages_are_printed_or_written_into_a_folder() {
         assert!(stylize.contains(&option.replace('-', "\\-")), "{option}");
     }
     assert!(stylize.contains("Exit codes") && stylize.contains("143"));
+    // Tables keep their lines.
+    assert!(stylize.contains("\n.SH NOTES\n.nf\nPresets ("), "{stylize}");
+    assert_eq!(all.matches("\n.nf\n").count(), all.matches("\n.fi\n").count());
 }
 
 #[test]
