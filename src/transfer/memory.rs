@@ -121,30 +121,30 @@ impl<'a> Count<'a> {
         Count { config, plan, stages, inputs, threads }
     }
 
-    /// How the evaluations of each scale are cut so that they fit, if they do: as little as possible.
+    /// How the evaluations of each scale are cut so that they fit: as little as possible. If they do not, in the least memory;
+    /// that is not always in the lowest strips, on all tiles of which the threads work together.
     pub fn cuts(&self, budget: u64) -> Vec<Cut> {
         // The first strip of a picture whose sides are joined would need the last one's maps.
         if self.plan.network.border == Border::Wrap {
             return vec![Cut::default(); self.plan.scales.len()];
         }
-        let fits = |memory: Memory| with_spare(memory.total()) <= budget;
-        let least = STRIPS[STRIPS.len() - 1];
         (0..self.plan.scales.len())
             .map(|index| {
                 let scale = &self.plan.scales[index];
                 // More rows than there are is the whole with the trouble of strips.
-                let among = |rows: usize, fits: &dyn Fn(Option<usize>) -> bool| {
+                let among = |rows: usize, bytes: &dyn Fn(Option<usize>) -> u64| {
                     let strips = STRIPS.into_iter().filter(|&strip| strip < rows).map(Some);
-                    let last = (least < rows).then_some(least);
-                    std::iter::once(None).chain(strips).find(|&cut| fits(cut)).unwrap_or(last)
+                    let cuts = std::iter::once(None).chain(strips);
+                    let least = || cuts.clone().min_by_key(|&cut| bytes(cut)).expect("the whole is one of them");
+                    cuts.clone().find(|&cut| with_spare(bytes(cut)) <= budget).unwrap_or_else(least)
                 };
                 let picture = among(scale.height, &|picture| {
                     let cut = Cut { picture, style: None };
-                    fits(self.iterating(index, cut)) && fits(self.looking(index, self.of_content(scale, cut)))
+                    fuller(self.iterating(index, cut), self.looking(index, self.of_content(scale, cut))).total()
                 });
                 let highest = scale.styles.iter().map(|style| style.0).max().unwrap_or_default();
                 let style =
-                    among(highest, &|style| fits(self.looking(index, self.of_styles(scale, Cut { picture, style }))));
+                    among(highest, &|style| self.looking(index, self.of_styles(scale, Cut { picture, style })).total());
                 Cut { picture, style }
             })
             .collect()

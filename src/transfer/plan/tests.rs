@@ -190,6 +190,20 @@ fn a_run_takes_four_fifths_of_what_there_is_or_what_it_is_told() {
 }
 
 #[test]
+fn what_does_not_fit_is_counted_in_the_strips_that_take_least() {
+    let told = |budget| {
+        let config = Config { size: 1024, max_memory: Some(budget), ..Preset::Paper.config() };
+        planned(&config, [(1024, 1024), (469, 600)], u64::MAX).memory.total()
+    };
+    let least = told(1 << 20);
+    for megabytes in (300..1200).step_by(20) {
+        assert!(told(megabytes * 1_000_000) >= least, "{megabytes} MB");
+    }
+    // What is said to do, does.
+    assert!(told(memory::with_spare(least)) <= memory::with_spare(least));
+}
+
+#[test]
 fn outside_the_network_a_pixel_takes_what_its_canvas_takes() {
     let sizes = [(512, 512), (512, 512)];
     let of = |config: &Config| planned(config, sizes, u64::MAX).bytes_a_pixel;
