@@ -1,5 +1,5 @@
-//! What must hold of any bytes that come as a picture, as weights, as a checkpoint or as presets: no panic, no result that is none,
-//! and an error that names the file.
+//! What must hold of any bytes that come as a picture, as a mask, as weights, as a checkpoint or as presets: no
+//! panic, no result that is none, and an error that names the file.
 //!
 //! One body serves two drivers: libFuzzer in `fuzz_targets`, which looks for new paths as long as it is let, and
 //! `tests/fuzz.rs`, which changes known files in ways that are the same each time.
@@ -14,6 +14,7 @@ use std::sync::OnceLock;
 
 use impasto::config::{File, Init, OptimizerKind, Scales, file};
 use impasto::objective::{LayerWeight, Statistic};
+use impasto::picture::Mask;
 use impasto::state::Saved;
 use impasto::transfer::checkpoint::{Digests, Header, digest};
 use impasto::transfer::{Checkpoint, Inputs, Scale, Sizes};
@@ -40,6 +41,23 @@ pub fn picture(bytes: &[u8]) {
                 assert_eq!(alpha.dim(), (height, width));
                 assert!(alpha.iter().all(|v| (0.0..=1.0).contains(v)) && alpha.iter().any(|&v| v < 1.0));
             }
+        }
+        Err(error) => {
+            assert!(matches!(error, Error::Picture { .. } | Error::Memory(_)), "{error:?}");
+            names(&error, path);
+        }
+    });
+}
+
+/// A mask is read or refused; what is read is somewhere white, at its own size and at another.
+pub fn mask(bytes: &[u8]) {
+    with_file(bytes, |path| match Mask::load(path, MAX_PIXELS) {
+        Ok(mask) => {
+            let (height, width) = mask.values().dim();
+            assert!(height as u64 * width as u64 <= MAX_PIXELS && !mask.is_black());
+            assert!(mask.values().iter().all(|v| (0.0..=1.0).contains(v)));
+            let smaller = mask.resize(height.div_ceil(3), width.div_ceil(2));
+            assert!(smaller.as_slice().iter().all(|v| (0.0..=1.0).contains(v)));
         }
         Err(error) => {
             assert!(matches!(error, Error::Picture { .. } | Error::Memory(_)), "{error:?}");

@@ -77,14 +77,23 @@ fn drive(name: &str, seed: u64, files: &[Vec<u8>], usual: u64, body: fn(&[u8])) 
     println!("{name}: {} files, each changed {} times", files.len(), rounds(usual));
 }
 
-#[test]
-fn no_picture_takes_the_program_down() {
+/// One of every kind of picture there is.
+fn pictures() -> Vec<Vec<u8>> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/pictures");
     let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension != "json"));
     paths.sort();
-    let files: Vec<_> = paths.iter().map(|path| std::fs::read(path).unwrap()).collect();
-    drive("picture", 1, &files, 100, bodies::picture);
+    paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
+}
+
+#[test]
+fn no_picture_takes_the_program_down() {
+    drive("picture", 1, &pictures(), 100, bodies::picture);
+}
+
+#[test]
+fn no_mask_takes_the_program_down() {
+    drive("mask", 5, &pictures(), 20, bodies::mask);
 }
 
 #[test]
