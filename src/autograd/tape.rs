@@ -217,7 +217,11 @@ impl<'p> Tape<'p> {
             // What is read after this is read by others.
             node.saves.iter().for_each(|var| self.nodes[var.0].readers -= 1);
             if let Some(d_out) = gradients[index].take() {
-                rule(d_out, &mut Backward { nodes: &mut self.nodes, gradients: &mut gradients, pool: self.pool });
+                let saves = &node.saves;
+                rule(
+                    d_out,
+                    &mut Backward { nodes: &mut self.nodes, saves, gradients: &mut gradients, pool: self.pool },
+                );
             }
         }
         Gradients { gradients }
@@ -267,6 +271,7 @@ fn filter(nodes: &[Node], var: Var) -> &Filter {
 /// it passes on a whole gradient with [`Backward::give`].
 pub struct Backward<'a> {
     nodes: &'a mut [Node],
+    saves: &'a [Var],
     gradients: &'a mut [Option<Value>],
     pool: &'a mut Pool,
 }
@@ -279,27 +284,37 @@ impl Backward<'_> {
     }
 
     /// The value of a node.
+    ///
+    /// # Panics
+    /// If the rule has not named it in `saves`, and it is no constant: it may be there now, and gone in another tape.
     #[must_use]
     pub fn value(&self, var: Var) -> &Value {
-        value(self.nodes, var)
+        value(self.saved(var), var)
     }
 
-    /// The value of a node that is a picture or a feature map in `f32`.
+    /// The value of a node that is a picture or a feature map in `f32`, as [`Backward::value`].
     #[must_use]
     pub fn map(&self, var: Var) -> &FeatureMap {
-        map(self.nodes, var)
+        map(self.saved(var), var)
     }
 
-    /// The value of a node that is a feature map of some type.
+    /// The value of a node that is a feature map of some type, as [`Backward::value`].
     #[must_use]
     pub fn map_of<E: MapElement>(&self, var: Var) -> &FeatureMap<E> {
-        map(self.nodes, var)
+        map(self.saved(var), var)
     }
 
-    /// The value of a node that is a filter.
+    /// The value of a node that is a filter, as [`Backward::value`].
     #[must_use]
     pub fn filter(&self, var: Var) -> &Filter {
-        filter(self.nodes, var)
+        filter(self.saved(var), var)
+    }
+
+    /// The nodes, if the rule may read this one.
+    fn saved(&self, var: Var) -> &[Node] {
+        let may = self.saves.contains(&var) || matches!(self.nodes[var.0].value, Slot::Shared(_));
+        assert!(may, "a rule reads node {}, which its op has not named in `saves`", var.0);
+        self.nodes
     }
 
     /// Takes the gradient buffer of a node of shape `dim` out of the store: with β = 1 what has been
@@ -386,5 +401,23 @@ impl Gradients {
             Some(Value::Map(map)) => map,
             other => panic!("node {} has no map for its gradient but {:?}", var.0, other.map(|v| v.shape())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "a rule reads node 0, which its op has not named in `saves`")]
+    fn a_rule_reads_only_what_its_op_has_named() {
+        let mut pool = Pool::new();
+        let mut tape = Tape::new(&mut pool);
+        let x = tape.variable(Value::Scalar(3.0));
+        let square = tape.record(Value::Scalar(9.0), &[x], &[], move |_, back| {
+            let Value::Scalar(x) = back.value(x) else { unreachable!("x is a scalar") };
+            let _ = x;
+        });
+        let _ = tape.backward(square);
     }
 }
