@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use impasto::config::{Config, Init};
 use impasto::files;
-use impasto::picture::SaveOptions;
+use impasto::picture::{SaveOptions, is_standard};
 use impasto::transfer::checkpoint::{Digests, Header};
 use impasto::transfer::{Checkpoint, Plan, Run};
 use impasto::{Error, Result};
@@ -70,7 +70,7 @@ impl Asked {
         paths.extend(asked.content.as_mut());
         paths.extend(asked.scene.named_files_mut().map(|(_, path)| path));
         paths.extend(asked.trace.as_mut());
-        paths.extend(asked.live.as_mut());
+        paths.extend(asked.live.as_mut().filter(|path| !is_standard(path)));
         paths.extend(asked.previews.as_mut().map(|(_, path)| path));
         paths.extend(config.weights.as_mut());
         paths.extend(start);

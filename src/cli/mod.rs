@@ -17,7 +17,7 @@
 //! reproduce ── recipe               a picture in place of flags
 //!    └────── work ── watch ─┬── progress ── eta
 //!                │          ├── trace
-//!                │          ├── previews   live   summary
+//!                │          ├── previews   live ── inline   summary
 //!                │          └── signals
 //!                └── keeper         the run in a file, now and then
 //! plan ── options                   what a run would take
@@ -38,6 +38,7 @@ mod details;
 mod doctor;
 mod dream;
 mod eta;
+mod inline;
 mod keeper;
 mod live;
 mod man;

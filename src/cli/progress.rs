@@ -114,6 +114,14 @@ impl Progress {
         self.display.note(line);
     }
 
+    /// Does what may print something, without tearing the bar.
+    pub fn aside<R>(&self, print: impl FnOnce() -> R) -> R {
+        match &self.display {
+            Display::Bar(bar) => bar.suspend(print),
+            Display::Nothing | Display::Lines(_) => print(),
+        }
+    }
+
     /// What prints such lines, for another thread.
     pub fn voice(&self) -> Voice {
         Voice(self.display.clone())

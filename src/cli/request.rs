@@ -10,6 +10,7 @@ use impasto::picture::{self, OutputFormat, SaveOptions, is_standard};
 use impasto::transfer::{Scale, Sizes, plan};
 use impasto::{Error, Result};
 
+use super::inline::Inline;
 use super::keeper::{self, Asked};
 use super::paths::{self, same_file};
 use super::previews::Previews;
@@ -107,7 +108,8 @@ impl Request<'_> {
 
     /// Every file that is read, and every other one that is written.
     fn written<'b>(&'b self, config: &'b Config) -> Vec<&'b Path> {
-        let others = [self.trace, self.checkpoint, self.preview].into_iter().flatten();
+        let others =
+            [self.trace, self.checkpoint, self.preview.filter(|path| !is_standard(path))].into_iter().flatten();
         self.inputs(config).into_iter().chain(others).collect()
     }
 
@@ -191,7 +193,10 @@ pub fn check_standard<'a>(read: impl Iterator<Item = &'a Path>, asked: &Standard
 fn check_preview(path: &Path, output: &Path, inputs: &[&Path]) -> Result<()> {
     let usage = |cause: &str| Error::Usage(format!("--preview {}: {cause}", path.display()));
     if is_standard(path) {
-        return Err(usage("is rewritten again and again; name a file"));
+        let shown = Inline::detect().is_some() && !is_standard(output);
+        let cause =
+            "standard output is no terminal that shows pictures, as kitty, Ghostty, iTerm2 and WezTerm do; name a file";
+        return if shown { Ok(()) } else { Err(usage(cause)) };
     }
     if same_file(path, output) || inputs.iter().any(|input| same_file(path, input)) {
         return Err(usage("is another file of this run, too; give the preview a name of its own"));

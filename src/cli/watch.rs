@@ -51,7 +51,8 @@ impl Watch {
             self.previews = None;
             self.keep(error);
         }
-        if let Some(Err(error)) = self.live.as_mut().map(|live| live.step(step)) {
+        let live = self.live.as_mut().filter(|live| live.is_due(step));
+        if let Some(Err(error)) = live.map(|live| self.progress.aside(|| live.step(step))) {
             self.live = None;
             self.keep(error);
         }

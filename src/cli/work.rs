@@ -325,7 +325,7 @@ fn watch(job: &Job, from: Option<&Checkpoint>) -> Result<Watch> {
     Ok(Watch {
         trace,
         previews,
-        live: asked.live.clone().map(Live::new),
+        live: asked.live.clone().and_then(Live::new),
         asked: asked.clone(),
         losses: Losses::default(),
         stop_after: job.stop_after,

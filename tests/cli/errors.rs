@@ -91,7 +91,7 @@ const ERRORS: &[Row] = &[
     ("stylize - style.bmp -o o.png --checkpoint=c", 2, "--checkpoint: what goes through", "give files"),
     ("stylize good.png style.bmp -o - --save-every=1", 2, "--save-every", "give it a name with -o"),
     ("stylize good.png style.bmp -o - --json", 2, "--json", "give the picture a name with -o"),
-    ("@ --preview=-", 2, "--preview -: is rewritten", "name a file"),
+    ("@ --preview=-", 2, "--preview -: standard output is no terminal that shows pictures", "name a file"),
     ("@ --preview=good.png", 2, "--preview good.png: is another file", "a name of its own"),
     ("@ --preview=o.xyz", 2, "--preview o.xyz", "must end in .png"),
     ("reproduce own.png -o own.png", 2, "own.png: is to be compared with", "give another name"),

@@ -35,7 +35,8 @@ pub struct Files {
     /// Keep a picture of the run so far in FILE
     ///
     /// It is rewritten every few seconds, in one step: whoever looks at it, now or with a viewer that looks again by
-    /// itself, sees a whole picture. In the end it is the result.
+    /// itself, sees a whole picture. In the end it is the result. - shows it in the terminal, now and then, where that can:
+    /// kitty, Ghostty, iTerm2, WezTerm.
     #[arg(long, value_name = "FILE", help_heading = OUTPUT, hide_short_help = true)]
     pub preview: Option<PathBuf>,
 
