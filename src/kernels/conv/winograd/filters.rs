@@ -13,6 +13,7 @@ use super::{FREQUENCIES, PATCH};
 use crate::kernels::scratch::Aligned;
 use crate::kernels::simd::{Isa, Panels, Simd, gemm_block, panel_width};
 
+// ANCHOR: points
 /// G, (6 × 3).
 const G: [[f64; 3]; PATCH] = [
     [1.0, 0.0, 0.0],
@@ -22,6 +23,7 @@ const G: [[f64; 3]; PATCH] = [
     [1.0 / 15.0, -2.0 / 15.0, 4.0 / 15.0],
     [0.0, 0.0, 1.0],
 ];
+// ANCHOR_END: points
 
 /// Transformed filters: panels of output channels, each (36 × in × panel).
 #[derive(Clone, Debug)]
@@ -76,11 +78,13 @@ pub fn pack(weight: &Array4<f32>, direction: Direction, isa: Isa) -> Packed {
     Packed { filters: Arc::new(filters), shared, transposed: shared && direction == Direction::BackwardInput }
 }
 
+// ANCHOR: filter
 /// G g Gᵀ.
 fn transform_filter(g: &[[f64; 3]; 3]) -> [[f64; PATCH]; PATCH] {
     let rows: [[f64; 3]; PATCH] = from_fn(|i| from_fn(|v| (0..3).map(|u| G[i][u] * g[u][v]).sum()));
     from_fn(|i| from_fn(|j| (0..3).map(|v| rows[i][v] * G[j][v]).sum()))
 }
+// ANCHOR_END: filter
 
 /// Transformed filters, for a convolution of a shape.
 #[derive(Clone, Copy)]
