@@ -173,7 +173,7 @@ fn every_figure_is_small_and_stands_above_the_command_that_makes_it() {
         let shown: Vec<_> = texts.iter().filter(|(_, text)| text.contains(&format!("](figures/{figure})"))).collect();
         assert_eq!(shown.len(), 1, "pages that show {figure}");
         let made = |line: &&str| line.contains(&format!("docs/book/src/figures/{figure}"));
-        assert!(commands(&shown[0].1).iter().any(|line| made(&line)), "no command makes {figure}");
+        assert!(commands(&shown[0].1).iter().any(made), "no command makes {figure}");
     }
 }
 
