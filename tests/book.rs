@@ -13,6 +13,9 @@ const CHAPTERS: usize = 12;
 /// Bytes of a figure at most: the repository is cloned by people on trains.
 const LARGEST_FIGURE: u64 = 100_000;
 
+/// Characters in a line of plain text at most: more would have to be scrolled beside the table of contents.
+const WIDEST: usize = 84;
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -59,9 +62,10 @@ fn prose(text: &str) -> String {
     text.split("```").step_by(2).collect::<Vec<_>>().concat()
 }
 
-/// The lines of a page's ```sh blocks.
-fn commands(text: &str) -> Vec<&str> {
-    between(text, "```sh\n", "```").into_iter().flat_map(str::lines).collect()
+/// The commands in a page's ```sh blocks, each on one line.
+fn commands(text: &str) -> Vec<String> {
+    let blocks = between(text, "```sh\n", "```").into_iter().map(|block| block.replace("\\\n", ""));
+    blocks.flat_map(|block| block.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
 }
 
 /// What a heading is linked by: small letters, spaces as hyphens, no punctuation.
@@ -96,6 +100,16 @@ fn every_link_leads_somewhere() {
                     prose(&text).lines().any(|line| line.starts_with('#') && slug(line.trim_matches('#')) == heading);
                 assert!(found, "{page} links to {target}");
             }
+        }
+    }
+}
+
+#[test]
+fn formulas_and_commands_fit_the_page() {
+    for (page, text) in texts() {
+        let blocks = ["```text\n", "```sh\n"].into_iter().flat_map(|open| between(&text, open, "```"));
+        for line in blocks.flat_map(str::lines) {
+            assert!(line.chars().count() <= WIDEST, "{page}: {line}");
         }
     }
 }
@@ -172,7 +186,7 @@ fn every_figure_is_small_and_stands_above_the_command_that_makes_it() {
         }
         let shown: Vec<_> = texts.iter().filter(|(_, text)| text.contains(&format!("](figures/{figure})"))).collect();
         assert_eq!(shown.len(), 1, "pages that show {figure}");
-        let made = |line: &&str| line.contains(&format!("docs/book/src/figures/{figure}"));
+        let made = |line: &String| line.contains(&format!("docs/book/src/figures/{figure}"));
         assert!(commands(&shown[0].1).iter().any(made), "no command makes {figure}");
     }
 }
@@ -183,7 +197,7 @@ fn every_command_names_options_files_and_programs_that_there_are() {
     let drawings = read(root().join("tools/figures.py"));
     let examples = files(root().join("examples"));
     for (page, text) in texts() {
-        for line in commands(&text) {
+        for line in &commands(&text) {
             let words: Vec<&str> = line.split_whitespace().collect();
             for word in words.iter().filter(|word| word.starts_with("samples/")) {
                 assert!(root().join(word).exists(), "{page}: {word} in {line}");
