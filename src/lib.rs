@@ -111,9 +111,9 @@
 //! (`src/main.rs`, `src/cli`) is another user of this library: it parses, calls
 //! [`stylize`] and reports.
 //!
-//! Three programs to begin with are in `examples`: `autograd` differentiates a toy
-//! and checks it, `gram` shows what a painting's Gram matrix knows, `transfer` is
-//! style transfer in twenty lines.
+//! Eight numbered programs to begin with are in `examples`, each about a page, from a tape in sixty lines
+//! (`01_tape_by_hand`) to a loss of your own (`08_your_own_loss`). The book in `docs/book` explains what is here from
+//! the ground up, with figures, exercises and their answers: `mdbook build docs/book`.
 //!
 //! # To read beside it
 //!

@@ -206,6 +206,7 @@ impl<'p> Tape<'p> {
         for later in self.nodes.drain(root.0 + 1..) {
             recycle(later.value, self.pool);
         }
+        // ANCHOR: backward
         for index in (0..=root.0).rev() {
             let node = self.nodes.pop().expect("one node per index");
             // No rule reads its own node's value, and no rule that is still to run can read it.
@@ -224,6 +225,7 @@ impl<'p> Tape<'p> {
                 );
             }
         }
+        // ANCHOR_END: backward
         Gradients { gradients }
     }
 }

@@ -31,6 +31,7 @@ struct Fma {
 }
 
 impl Fma {
+    // ANCHOR: chains
     /// `CHAINS` accumulators stay in registers; there are more of them than latency × units.
     #[inline(always)]
     fn chains<S: Simd, const CHAINS: usize>(self, simd: S) -> u64 {
@@ -44,6 +45,7 @@ impl Fma {
         black_box(sums.map(|sum| simd.sum(sum)));
         (2 * S::LANES * CHAINS * self.rounds) as u64
     }
+    // ANCHOR_END: chains
 }
 
 impl Kernel for Fma {

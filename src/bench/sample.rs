@@ -42,11 +42,13 @@ impl Sample {
         }
     }
 
+    // ANCHOR: noisy
     /// Whether the middle half of the repeats spreads over more than [`NOISY`] of the median.
     #[must_use]
     pub fn noisy(&self) -> bool {
         self.iqr > NOISY * self.median
     }
+    // ANCHOR_END: noisy
 
     /// Whether the two ranges have a time in common: then a difference of the medians may be chance.
     #[must_use]

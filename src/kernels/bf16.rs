@@ -12,6 +12,7 @@
 //! straight-line arithmetic, so that loops over them become vector code in
 //! whatever instruction set their caller is compiled for.
 
+// ANCHOR: round
 /// The nearest bf16, of two equally near ones the even one. NaN stays NaN, and what is too large becomes ∞.
 #[inline(always)]
 #[must_use]
@@ -23,6 +24,7 @@ pub fn round(x: f32) -> u16 {
     let quiet = bits >> 16 | 0x40;
     (if x.is_nan() { quiet } else { rounded }) as u16
 }
+// ANCHOR_END: round
 
 /// The number itself.
 #[inline(always)]

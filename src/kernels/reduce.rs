@@ -7,6 +7,7 @@ use super::simd::{Element, Isa, Kernel, Simd};
 /// Elements per block.
 pub(crate) const BLOCK: usize = 1 << 14;
 
+// ANCHOR: sum
 /// Σ (aᵢ − bᵢ)².
 #[must_use]
 pub fn squared_distance<E: Element>(a: &[E], b: &[E]) -> f64 {
@@ -16,6 +17,7 @@ pub fn squared_distance<E: Element>(a: &[E], b: &[E]) -> f64 {
     let blocks: Vec<f64> = blocks.map(|(a, b)| isa.dispatch(SquaredDistance { a, b })).collect();
     blocks.iter().sum()
 }
+// ANCHOR_END: sum
 
 /// [`squared_distance`] of what comes in order, some elements at a time: to the bit what it is of the whole.
 #[derive(Debug)]

@@ -17,6 +17,7 @@ pub fn gram(tape: &mut Tape<'_>, features: Var) -> Var {
     }
 }
 
+// ANCHOR: rule
 fn of<E: MapElement>(tape: &mut Tape<'_>, features: Var) -> Var {
     let g = kernels::gram::gram(tape.map_of::<E>(features));
     tape.record(Value::Tensor(g.into_dyn()), &[features], &[features], move |d_out, back| {
@@ -25,6 +26,7 @@ fn of<E: MapElement>(tape: &mut Tape<'_>, features: Var) -> Var {
         give_gradient::<E>(back, features, d_g.view(), None);
     })
 }
+// ANCHOR_END: rule
 
 /// `dF += F (dG + dGᵀ) + 1·dΣ`, written over F where nothing else will read it.
 pub(super) fn give_gradient<E: MapElement>(

@@ -1,5 +1,6 @@
 use crate::autograd::{Tape, Value, Var};
 
+// ANCHOR: op
 /// Multiplication by a constant: `y = a·x`.
 ///
 /// Shapes: a scalar or a tensor → the same. Backward: `dx += a·d_y`.
@@ -16,6 +17,7 @@ pub fn scale(tape: &mut Tape<'_>, x: Var, a: f64) -> Var {
     let y = times(tape.value(x));
     tape.record(y, &[x], &[], move |d_out, back| back.give(x, times(&d_out)))
 }
+// ANCHOR_END: op
 
 #[cfg(test)]
 mod tests {

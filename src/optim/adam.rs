@@ -158,11 +158,13 @@ impl Kernel for Update<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let Constants { rate, root, first, second, epsilon } = self.constants;
+        // ANCHOR: update
         for (((x, &g), m), v) in self.x.iter_mut().zip(self.g).zip(self.m).zip(self.v) {
             *m = first[0] * *m + first[1] * g;
             *v = second[0] * *v + second[1] * g * g;
             *x -= rate * *m / (v.sqrt() / root + epsilon);
         }
+        // ANCHOR_END: update
     }
 }
 

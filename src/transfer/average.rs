@@ -35,6 +35,7 @@ impl Average {
         Ok(Average { decay, sum: found.array("average.sum", &[length])?, weight: found.small("average.weight")? })
     }
 
+    // ANCHOR: add
     /// Takes a picture in.
     pub fn add(&mut self, picture: &[f32]) {
         let (decay, share) = (self.decay as f32, (1.0 - self.decay) as f32);
@@ -42,6 +43,7 @@ impl Average {
         pairs.for_each(|(sum, x)| sum.iter_mut().zip(x).for_each(|(sum, x)| *sum = decay * *sum + share * x));
         self.weight = self.decay * self.weight + (1.0 - self.decay);
     }
+    // ANCHOR_END: add
 
     /// Whether it is of no pictures.
     pub fn is_empty(&self) -> bool {

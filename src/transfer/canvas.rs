@@ -183,11 +183,13 @@ impl Canvas {
             let at = |level: &Level| level.start - finest.len()..level.range().end - finest.len();
             let coarsest = at(&self.levels[self.levels.len() - 1]);
             pictures[coarsest.clone()].copy_from_slice(&rest[coarsest]);
+            // ANCHOR: decode
             for (pair, enlarge) in self.levels[1..].windows(2).zip(others).rev() {
                 let (fine, coarse) = (at(&pair[0]), at(&pair[1]));
                 let (fines, coarses) = pictures.split_at_mut(coarse.start);
                 enlarge.apply_add(&coarses[..coarse.len()], &rest[fine.clone()], &mut fines[fine]);
             }
+            // ANCHOR_END: decode
             first.apply_add(&pictures[at(&self.levels[1])], finest, x.as_mut_slice());
         });
     }

@@ -26,6 +26,7 @@ use crate::tensor::FeatureMap;
 /// If the maps have not 3 channels, or one is empty.
 #[must_use]
 pub fn enlarge(x: &FeatureMap, matched: &FeatureMap, amount: f32, edges: Edges) -> FeatureMap {
+    // ANCHOR: enlarge
     let ((h, w, channels), (height, width, new_channels)) = (x.dim(), matched.dim());
     assert_eq!(channels, new_channels, "channels of the picture and of the photograph");
     let (old, new) = ((h, w), (height, width));
@@ -38,6 +39,7 @@ pub fn enlarge(x: &FeatureMap, matched: &FeatureMap, amount: f32, edges: Edges) 
     let pairs = enlarged.as_mut_slice().iter_mut().zip(matched.as_slice());
     pairs.for_each(|(x, matched)| *x = (*x + amount * matched).clamp(0.0, 1.0));
     enlarged
+    // ANCHOR_END: enlarge
 }
 
 #[cfg(test)]

@@ -22,11 +22,13 @@ pub const SMALLEST_SIDE: usize = 16;
 /// around.
 pub const SEAMLESS: usize = 16;
 
+// ANCHOR: table
 /// Channels of each block's feature maps.
 const WIDTHS: [usize; 5] = [64, 128, 256, 512, 512];
 
 /// The stages of VGG16: 13 convolutions, 4 poolings.
 const VGG16: [Stage; 17] = stages([2, 2, 3, 3, 3]);
+// ANCHOR_END: table
 
 /// The stages of VGG19: 16 convolutions, 4 poolings.
 const VGG19: [Stage; 20] = stages([2, 2, 4, 4, 4]);

@@ -15,11 +15,13 @@ use crate::ops::{
 };
 use crate::tensor::Dtype;
 
+// ANCHOR: normalize
 /// Mean of ImageNet's pictures, sRGB in [0, 1]: what torchvision's weights were trained to have subtracted.
 pub const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 
 /// Standard deviation of ImageNet's pictures, likewise.
 pub const STD: [f32; 3] = [0.229, 0.224, 0.225];
+// ANCHOR_END: normalize
 
 /// What a convolution sees beyond the edge of its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

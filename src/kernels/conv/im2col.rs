@@ -75,11 +75,13 @@ impl Method for Im2col {
                     Epilogue::Scaled(beta) => beta,
                 };
                 scratch::with(pixels * 3 * input.shape.in_channels, |patches| {
+                    // ANCHOR: product
                     for u in 0..3 {
                         let patches = expand(input.shape, input.x, block * BLOCK, u, patches);
                         let beta = if u == 0 { beta } else { 1.0 };
                         gemm(patches, filters.index_axis(Axis(0), u), beta, y.view_mut());
                     }
+                    // ANCHOR_END: product
                 });
             });
         });

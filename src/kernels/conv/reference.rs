@@ -46,6 +46,7 @@ impl Method for Reference {
         let forward = *direction == Direction::Forward;
         let source = |i: usize, u: usize| if forward { i + u } else { i + 2 - u };
         let tap = |to, from, u, v| if forward { weight[[to, from, u, v]] } else { weight[[from, to, u, v]] };
+        // ANCHOR: definition
         for (at, y) in y.as_mut_slice().iter_mut().enumerate() {
             let (i, j, to) = (at / (width * channels), at / channels % width, at % channels);
             let mut sum = match &epilogue {
@@ -66,6 +67,7 @@ impl Method for Reference {
                 _ => sum,
             } as f32);
         }
+        // ANCHOR_END: definition
     }
 }
 

@@ -62,6 +62,7 @@ impl Target for Gram {
         Measure::Gram
     }
 
+    // ANCHOR: distance
     fn distance(&mut self, measured: &ArrayD<f32>, pixels: f64) -> Distance {
         // Of a mask, there are sums below it.
         let measured = measured.view().into_dimensionality::<Ix2>().expect("N × N, or N+1 × N");
@@ -79,6 +80,7 @@ impl Target for Gram {
         }
         Distance { value: factor * squares, gradient: gradient.into_dyn() }
     }
+    // ANCHOR_END: distance
 }
 
 #[cfg(test)]

@@ -49,6 +49,7 @@ pub enum Statistic {
     Activation(Option<u16>),
 }
 
+// ANCHOR: target
 /// A statistic of one layer of the style picture, and the distance of other features to it.
 pub trait Target: Send {
     /// What the distance is a function of, for a map of M pixels and N channels.
@@ -69,6 +70,7 @@ pub trait Target: Send {
         Ok(())
     }
 }
+// ANCHOR_END: target
 
 /// What of a layer's features F (M × N) counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -91,6 +91,7 @@ impl Wasserstein {
         }
     }
 
+    // ANCHOR: full
     /// From sums (N+1 × N).
     fn full(&mut self, sums: ArrayView2<'_, f32>, pixels: f64) -> Distance {
         let moments = Moments::new(sums, pixels, EPSILON);
@@ -104,6 +105,7 @@ impl Wasserstein {
         let spread = covariance.diag().sum() + self.target.covariance.diag().sum() - 2.0 * trace;
         Distance { value: means + spread / n, gradient: moments.pull_back(&d_mean, &d_covariance, pixels) }
     }
+    // ANCHOR_END: full
 
     /// From features (M × N), M < N. K turns with every pixel: its root is never used again as it is.
     fn small(&mut self, features: ArrayView2<'_, f32>) -> Distance {

@@ -20,6 +20,7 @@ pub const B_T: [[f64; PATCH]; PATCH] = [
     [0.0,  1.0, -1.5, -2.0, 1.5, 1.0],
 ];
 
+// ANCHOR: points
 /// G: what a filter's polynomial is at the same points, each over the product of its distances from the others.
 #[rustfmt::skip]
 pub const G: [[f64; 3]; PATCH] = [
@@ -30,6 +31,7 @@ pub const G: [[f64; 3]; PATCH] = [
     [  1.0 / 15.0, -2.0 / 15.0,  4.0 / 15.0],
     [  0.0,         0.0,         1.0       ],
 ];
+// ANCHOR_END: points
 
 /// Aᵀ: the powers 0 to 3 of the points, which make outputs of products.
 #[rustfmt::skip]
@@ -40,6 +42,7 @@ pub const A_T: [[f64; PATCH]; TILE] = [
     [0.0, 1.0, -1.0, 0.125, -8.0, 1.0],
 ];
 
+// ANCHOR: tile
 /// The 4 × 4 outputs that a 3 × 3 filter g has on a 6 × 6 patch d: Σ_uv g_uv d_(i+u)(j+v), with 36 multiplications.
 pub fn conv_tile(d: &[[f64; PATCH]; PATCH], g: &[[f64; 3]; 3]) -> [[f64; TILE]; TILE] {
     let (v, u) = (on_both_sides(&B_T, d), on_both_sides(&G, g));
@@ -51,6 +54,7 @@ pub fn on_both_sides<const N: usize, const K: usize>(m: &[[f64; K]; N], x: &[[f6
     let rows: [[f64; K]; N] = from_fn(|i| from_fn(|v| (0..K).map(|u| m[i][u] * x[u][v]).sum()));
     from_fn(|i| from_fn(|j| (0..K).map(|v| rows[i][v] * m[j][v]).sum()))
 }
+// ANCHOR_END: tile
 
 #[cfg(test)]
 mod tests {

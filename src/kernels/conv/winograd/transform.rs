@@ -171,6 +171,7 @@ fn input_points<S: Simd>(s: S, d: [S::Vector; PATCH]) -> [S::Vector; PATCH] {
     ]
 }
 
+// ANCHOR: output
 /// Aᵀ times a column, see [`A_T`](super::matrices::A_T): the coefficients of the polynomial with these values.
 #[inline(always)]
 fn output_points<S: Simd>(s: S, m: [S::Vector; PATCH]) -> [S::Vector; TILE] {
@@ -183,6 +184,7 @@ fn output_points<S: Simd>(s: S, m: [S::Vector; PATCH]) -> [S::Vector; TILE] {
         s.fma(s.splat(0.125), m[3], s.fma(s.splat(-8.0), m[4], s.add(difference, m[5]))),
     ]
 }
+// ANCHOR_END: output
 
 #[cfg(test)]
 mod tests {

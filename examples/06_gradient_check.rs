@@ -1,6 +1,6 @@
 //! The autograd on a toy: how brightly a small picture shines after one convolution.
 //!
-//! `cargo run --release --example autograd` records the loss
+//! `cargo run --release --example 06_gradient_check` records the loss
 //!
 //! ```text
 //! x ──conv2d──▶ a ──relu──▶ F ──squared_error(·, 0)──▶ Σ F²

@@ -1,6 +1,6 @@
 //! The Gram matrix of a picture: what the network means by style.
 //!
-//! `cargo run --release --example gram` shows a painting to VGG16, takes the
+//! `cargo run --release --example 05_gram` shows a painting to VGG16, takes the
 //! features F at one layer (a row a pixel, a column a channel), and prints which
 //! channels fire together: G = FᵀF knows how often two features meet, and has
 //! forgotten where.
