@@ -50,8 +50,11 @@ pub struct Config {
     pub content_loss: ContentLoss,
     /// The layers compared with the content picture.
     pub content_layers: Vec<LayerWeight>,
-    /// α, the weight of the content loss.
+    /// α, the weight of the content loss, but for what [`Config::strength`] makes of it.
     pub content_weight: f64,
+    /// How much of the style there is in the result, from 0, the photograph, to 1, hardly anything but style: 0.5 leaves α as
+    /// it is, see [`Config::alpha`].
+    pub strength: f64,
     /// Whether α grows as a photograph is enlarged beyond its own size, which has no details for its new pixels: in the
     /// mean over them, its pull falls behind the style's. `tests/balance.rs` measures it.
     pub enlarged_weighs_more: bool,
@@ -292,13 +295,21 @@ impl Default for Config {
 }
 
 impl Config {
+    /// α as it is optimised with: the content weight times 10^(2 − 4s), s being the strength. That is a hundred times as much
+    /// at 0 and a hundredth at 1, just itself at 0.5, and between them the same factor for every step: what is seen of a
+    /// ratio of weights goes by its logarithm.
+    #[must_use]
+    pub fn alpha(&self) -> f64 {
+        self.content_weight * 10f64.powf(2.0 - 4.0 * self.strength)
+    }
+
     /// What the picture should be like. L-BFGS's line search compares losses, and wants them exact at every evaluation.
     #[must_use]
     pub fn goal(&self) -> Goal {
         Goal {
             content_loss: self.content_loss,
             content_layers: self.content_layers.clone(),
-            content_weight: self.content_weight,
+            content_weight: self.alpha(),
             statistic: self.statistic,
             refresh: if self.optimizer == OptimizerKind::Lbfgs { 1 } else { self.refresh },
             style_layers: self.style_layers.clone(),

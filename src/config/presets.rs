@@ -192,6 +192,7 @@ fn paper() -> Config {
         content_loss: ContentLoss::Sum,
         content_layers: layers(&[(Layer::relu(3, 3), 1.0)]),
         content_weight: 5e-9,
+        strength: 0.5,
         enlarged_weighs_more: false,
         statistic: Statistic::Gram,
         refresh: 2,

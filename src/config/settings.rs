@@ -73,6 +73,7 @@ pub const ALL: &[Setting] = &[
     setting!("content-weight", Number, content_weight, real, number),
     setting!("style-weight", Number, style_weight, real, number),
     setting!("tv-weight", Number, tv_weight, real, number),
+    setting!("strength", Number, strength, real, number),
     setting!("content-layer", List, content_layers, listed, layers),
     setting!("style-layer", List, style_layers, listed, layers),
     setting!("content-loss", Word, content_loss, word, known),

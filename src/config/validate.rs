@@ -34,6 +34,18 @@ impl Config {
                 return Err(Error::Usage(format!("{flag} {weight}: give a number of at least 0")));
             }
         }
+        if !(0.0..=1.0).contains(&self.strength) {
+            return Err(Error::Usage(format!(
+                "--strength {}: give a number from 0, the photograph, to 1, the style",
+                self.strength
+            )));
+        }
+        if !self.alpha().is_finite() {
+            return Err(Error::Usage(format!(
+                "--content-weight {}: at --strength {} it is too large for a number; give less",
+                self.content_weight, self.strength
+            )));
+        }
         if self.content_weight == 0.0 && self.style_weight == 0.0 && self.tv_weight == 0.0 {
             return Err(Error::Usage("all three loss weights are 0: there is nothing to optimise".into()));
         }
@@ -157,6 +169,9 @@ mod tests {
         assert!(wrong(|c| c.style_size = Some(3)).contains("--style-size"));
         assert!(wrong(|c| c.style_scale = 0.0).contains("--style-scale 0"));
         assert!(wrong(|c| c.style_scale = f64::NAN).contains("--style-scale NaN"));
+        assert!(wrong(|c| c.strength = 1.1).contains("--strength 1.1"));
+        assert!(wrong(|c| c.strength = f64::NAN).contains("--strength NaN"));
+        assert!(wrong(|c| (c.content_weight, c.strength) = (1e307, 0.0)).contains("--content-weight 1e307"));
         assert!(wrong(|c| c.learning_rate = 0.0).contains("--learning-rate"));
         assert!(wrong(|c| c.learning_rate = 10.0).contains("--learning-rate 10"));
         assert!(wrong(|c| c.learning_rate = f64::NAN).contains("--learning-rate NaN"));
