@@ -244,6 +244,11 @@ pub enum Init {
     Matched,
     /// Uniform noise from the seed.
     Noise,
+    /// Mid grey, with a grain of a 255th of that noise: on a flat picture all pixels would move as one.
+    Gray,
+    /// That noise in the style picture's colours: with the mean and the covariance of its pixels.
+    #[serde(rename = "style-stats")]
+    StyleStats,
     /// The content picture and that noise, of which this is the share: 0 is the picture, 1 the noise.
     Blend(f64),
     /// A picture file, resized to the result's size.

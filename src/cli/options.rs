@@ -310,10 +310,11 @@ prints one to begin with. What is given on the command line wins over it, and it
     pub average: Option<f64>,
 
     #[arg(long, value_name = "START", value_parser = values::init(), help_heading = OPTIMISATION)]
-    #[arg(help = with_default("content|matched|noise|FILE", "init"))]
+    #[arg(help = with_default("content|matched|noise|gray|…|FILE", "init"))]
     #[arg(long_help = with_default(
         "Where to start: content, matched (CONTENT in STYLE's colours), noise, blend:0.3 (CONTENT with 30 % of that noise: 0 \
-         is CONTENT, 1 is noise), or a picture FILE (./noise, if it has such a name)", "init"))]
+         is CONTENT, 1 is noise), gray (mid grey with a trace of it), style-stats (that noise in STYLE's colours), or a \
+         picture FILE (./noise, if it has such a name)", "init"))]
     pub init: Option<Init>,
 
     #[arg(long, value_name = "N", help_heading = OPTIMISATION, allow_negative_numbers = true)]

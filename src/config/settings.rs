@@ -312,6 +312,10 @@ mod tests {
 
     #[test]
     fn what_no_preset_has_is_read_as_it_was_written() {
+        for init in [Init::Gray, Init::StyleStats, Init::Blend(0.3), Init::File("grey".into())] {
+            let read = through_texts(&Config { init: init.clone(), ..Config::default() }, Preset::Paper).init;
+            assert_eq!(read, if let Init::File(_) = init { Init::File("./grey".into()) } else { init });
+        }
         let config = Config {
             style_size: Some(0),
             style_scale: 1.5,
