@@ -181,7 +181,7 @@ prints one to begin with. What is given on the command line wins over it, and it
     #[arg(help = with_default("More is smoother", "tv-weight"))]
     #[arg(long_help = with_default(
         "γ, the weight of tv, the total variation (the paper's denoise): more is smoother, up to blurred edges, 0 leaves \
-         grain. In fast, default and best 0 to 20 is the range in which something changes", "tv-weight"))]
+         grain. In fast, default and best 0 to 20 is the range in which something changes, 0 to 1 with --tv-loss absolute", "tv-weight"))]
     pub tv_weight: Option<f64>,
 
     #[arg(long, value_name = "0…1", help_heading = LOOK, allow_negative_numbers = true)]

@@ -53,6 +53,7 @@ const CONTENT_LOSSES: &[(&str, &str, ContentLoss)] = &[
 const TV_LOSSES: &[(&str, &str, Variation)] = &[
     ("sum", "Σ |∇x|² over four neighbours, as in the papers: its weight depends on the size", Variation::Sum),
     ("mean", "the mean over nine points, diagonals included", Variation::Mean),
+    ("absolute", "the mean of |∇x| over four neighbours: edges stay sharp", Variation::Absolute),
 ];
 
 const CANVASES: &[(&str, &str, CanvasKind)] = &[

@@ -10,7 +10,7 @@
 //! The network: [`normalize`], [`pad_replicate`], [`pad_wrap`], [`conv2d`], [`relu`], [`conv2d_relu`],
 //! [`max_pool2d`], [`avg_pool2d`], [`scaled_avg_pool2d`], [`l2_pool2d`].
 //! The losses: [`gram`], [`moments`], [`masked_moments`], [`gather`], [`known`], [`squared_error`], [`total_variation`],
-//! [`total_variation9`], [`scale`], [`add`].
+//! [`total_variation9`], [`absolute_variation`], [`scale`], [`add`].
 
 mod add;
 mod avg_pool2d;
@@ -48,7 +48,7 @@ pub use pad_wrap::pad_wrap;
 pub use relu::relu;
 pub use scale::scale;
 pub use squared_error::squared_error;
-pub use total_variation::{total_variation, total_variation9};
+pub use total_variation::{absolute_variation, total_variation, total_variation9};
 
 #[cfg(test)]
 pub(crate) mod testing {
