@@ -70,6 +70,9 @@ pub struct Config {
     pub variation: Variation,
     /// γ, the weight of the total variation ("denoise").
     pub tv_weight: f64,
+    /// Whether the gradient of each layer's content and style loss is divided by its L1 norm before its weight, so that
+    /// layers pull as their weights say. Adam alone can follow that, and the picture is evaluated whole.
+    pub normalize_gradients: bool,
     /// What is optimised.
     pub canvas: CanvasKind,
     /// By what.
@@ -321,6 +324,7 @@ impl Config {
             style_weight: self.style_weight,
             variation: self.variation,
             tv_weight: self.tv_weight,
+            normalize_gradients: self.normalize_gradients,
         }
     }
 

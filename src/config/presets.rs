@@ -205,6 +205,7 @@ fn paper() -> Config {
         style_weight: 1.0,
         variation: Variation::Sum,
         tv_weight: 2e-5,
+        normalize_gradients: false,
         canvas: CanvasKind::Pixels,
         optimizer: OptimizerKind::Adam,
         learning_rate: 0.02,

@@ -79,6 +79,7 @@ pub const ALL: &[Setting] = &[
     setting!("content-loss", Word, content_loss, word, known),
     setting!("enlarged-weighs-more", Switch, enlarged_weighs_more, switch, switched),
     setting!("tv-loss", Word, variation, word, known),
+    setting!("normalize-gradients", Switch, normalize_gradients, switch, switched),
     setting!("statistic", Word, statistic, word, known),
     setting!("refresh", Number, refresh, plain, whole),
     setting!("pooling", Word, pooling, word, known),

@@ -1,6 +1,6 @@
 //! Which configurations make sense: every value alone, and with the others.
 
-use super::{Config, Init, Scales};
+use super::{Config, Init, OptimizerKind, Scales};
 use crate::error::{Error, Result};
 use crate::kernels::conv::amx;
 use crate::objective::LayerWeight;
@@ -48,6 +48,13 @@ impl Config {
         }
         if self.content_weight == 0.0 && self.style_weight == 0.0 && self.tv_weight == 0.0 {
             return Err(Error::Usage("all three loss weights are 0: there is nothing to optimise".into()));
+        }
+        if self.normalize_gradients && self.optimizer == OptimizerKind::Lbfgs {
+            return Err(Error::Usage(
+                "--normalize-gradients on: such gradients are not those of the loss that the line search of L-BFGS compares; \
+                 give --optimizer adam, with a --learning-rate such as 0.02"
+                    .into(),
+            ));
         }
         if !(self.learning_rate > 0.0 && self.learning_rate <= 1.0) {
             return Err(Error::Usage(format!(
@@ -180,6 +187,9 @@ mod tests {
         assert!(
             wrong(|c| c.scales = Scales::Given([256, 128].map(|size| ScaleRule { size, iterations: 5 }).to_vec()))
                 .contains("small to large")
+        );
+        assert!(
+            wrong(|c| (c.normalize_gradients, c.optimizer) = (true, OptimizerKind::Lbfgs)).contains("--optimizer adam")
         );
         assert!(wrong(|c| c.average = Some(1.0)).contains("--average"));
         assert!(wrong(|c| c.refresh = 0).contains("--refresh"));

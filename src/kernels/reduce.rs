@@ -17,6 +17,14 @@ pub fn squared_distance<E: Element>(a: &[E], b: &[E]) -> f64 {
     blocks.iter().sum()
 }
 
+/// Σ |aᵢ|.
+#[must_use]
+pub fn absolute_sum<E: Element>(a: &[E]) -> f64 {
+    let isa = Isa::detect();
+    let blocks: Vec<f64> = a.par_chunks(BLOCK).map(|a| isa.dispatch(AbsoluteSum { a })).collect();
+    blocks.iter().sum()
+}
+
 /// [`squared_distance`] of what comes in order, some elements at a time: to the bit what it is of the whole.
 #[derive(Debug)]
 pub struct SquaredDistances<E> {
@@ -122,6 +130,30 @@ impl<E: Element> Kernel for AbsoluteDistance<'_, E> {
     }
 }
 
+/// Σ |aᵢ| over one block.
+struct AbsoluteSum<'a, E> {
+    a: &'a [E],
+}
+
+impl<E: Element> Kernel for AbsoluteSum<'_, E> {
+    type Output = f64;
+
+    /// As [`SquaredDistance`].
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> f64 {
+        let size = |a: E| f64::from(a.to_f32()).abs();
+        let mut sums = [0.0; 8];
+        let chunks = self.a.chunks_exact(8);
+        let tail: f64 = chunks.remainder().iter().map(|&a| size(a)).sum();
+        for a in chunks {
+            for lane in 0..8 {
+                sums[lane] += size(a[lane]);
+            }
+        }
+        sums.iter().sum::<f64>() + tail
+    }
+}
+
 /// [`add_difference`] of one block.
 pub(super) struct AddDifference<'a, E> {
     pub a: &'a [E],
@@ -199,6 +231,17 @@ mod tests {
                 add_difference(&wide(&a), &wide(&b), 0.3, beta, &mut expected);
                 assert!(found.iter().zip(&expected).all(|(&found, &x)| found == bf16::from_f32(x)), "{length}, {beta}");
             }
+        }
+    }
+
+    #[test]
+    fn absolute_values_are_summed_whatever_their_number_and_type() {
+        for length in [0, 1, 7, 8, 17, 100, BLOCK + 13] {
+            let a = numbers(length, 613);
+            let expected: f64 = a.iter().map(|a| f64::from(a.to_f32().abs())).sum();
+            // In another order; of ten thousand numbers in f64.
+            assert!((absolute_sum(&a) - expected).abs() <= 1e-12 * expected, "{length}");
+            assert_eq!(absolute_sum(&a), absolute_sum(&wide(&a)));
         }
     }
 
