@@ -22,7 +22,7 @@ use impasto::kernels::mask::Mask;
 use impasto::kernels::pool::Choices;
 use impasto::kernels::simd::Element;
 use impasto::kernels::simd::element::convert;
-use impasto::kernels::variation::{Edges, Neighbour};
+use impasto::kernels::variation::{Edges, Power, Stencil};
 use impasto::kernels::{conv, gram, pool, reduce, variation};
 use impasto::ops::normalize;
 use impasto::optim::{Adam, AdamOptions};
@@ -198,14 +198,19 @@ fn picture(criterion: &mut Criterion) {
     let mut group = group(criterion, "picture");
     let (x, mut d_x) = (random_map(SIDE, SIDE, 3, 1), random_map(SIDE, SIDE, 3, 2));
     group.throughput(bytes(&x));
-    let four: &[Neighbour] = &[(1, 0, 1.0), (0, 1, 1.0)];
-    let nine: &[Neighbour] = &[(1, 0, 1.0), (0, 1, 1.0), (1, 1, 0.25), (1, -1, 0.25)];
-    for (stencil, neighbours) in [("total variation", four), ("total variation, nine points", nine)] {
-        group.bench_function(format!("{stencil}/Forward"), |bencher| {
-            bencher.iter(|| variation::sum(&x, neighbours, Edges::Open));
+    let four = vec![(1, 0, 1.0), (0, 1, 1.0)];
+    let nine = vec![(1, 0, 1.0), (0, 1, 1.0), (1, 1, 0.25), (1, -1, 0.25)];
+    for (name, neighbours, power) in [
+        ("total variation", four.clone(), Power::Squared),
+        ("total variation, nine points", nine, Power::Squared),
+        ("total variation, absolute", four, Power::Absolute),
+    ] {
+        let stencil = Stencil { neighbours, power };
+        group.bench_function(format!("{name}/Forward"), |bencher| {
+            bencher.iter(|| variation::sum(&x, &stencil, Edges::Open));
         });
-        group.bench_function(format!("{stencil}/Backward"), |bencher| {
-            bencher.iter(|| variation::backward(&x, neighbours, Edges::Open, (1e-3, 0.5), &mut d_x));
+        group.bench_function(format!("{name}/Backward"), |bencher| {
+            bencher.iter(|| variation::backward(&x, &stencil, Edges::Open, (1e-3, 0.5), &mut d_x));
         });
     }
     normalization(&mut group, &x, &d_x);

@@ -9,7 +9,9 @@ use common::{random_map, weights_file};
 use impasto::autograd::Cancel;
 use impasto::config::{Config, Precision, Preset};
 use impasto::kernels::conv::Algorithm;
-use impasto::objective::{self, Cut, Evaluation, Goal, LayerWeight, Listener, Objective, Part, Region, Statistic};
+use impasto::objective::{
+    self, Cut, Evaluation, Goal, LayerWeight, Listener, Objective, Part, Region, Statistic, Variation,
+};
 use impasto::tensor::{FeatureMap, Pool};
 use impasto::vgg::network::Options;
 use impasto::vgg::{Border, Layer, Pooling, Vgg, Weights};
@@ -141,6 +143,7 @@ fn every_combination_of_losses() {
         ("no style", Goal { style_weight: 0.0, ..goal.clone() }),
         ("no content", Goal { content_weight: 0.0, ..goal.clone() }),
         ("variation alone", Goal { content_weight: 0.0, style_weight: 0.0, tv_weight: 1.0, ..goal.clone() }),
+        ("absolute variation", Goal { variation: Variation::Absolute, tv_weight: 0.3, ..goal.clone() }),
         ("no variation", Goal { tv_weight: 0.0, ..goal.clone() }),
         ("no content layer", Goal { content_layers: vec![], ..goal.clone() }),
         ("no style layer", Goal { style_layers: vec![], ..goal }),

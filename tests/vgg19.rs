@@ -122,6 +122,7 @@ fn losses_at_the_layers_that_only_vgg19_has_agree_with_their_gradients() {
         style_weight: number(&told["style_weight"]),
         variation: Variation::Sum,
         tv_weight: number(&told["tv_weight"]),
+        normalize_gradients: false,
     };
     for layer in &own.style_layers {
         assert_eq!(told["style_layers"][layer.layer.to_string()], layer.weight);

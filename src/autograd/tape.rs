@@ -20,6 +20,8 @@ type Rule = Box<dyn FnOnce(Value, &mut Backward<'_>)>;
 enum Slot {
     Owned(Value),
     Shared(Arc<Value>),
+    /// That of an earlier node.
+    Alias(Var),
     /// Released: no rule asked for it, and whoever recorded it has no more use for it.
     Gone,
 }
@@ -88,6 +90,19 @@ impl<'p> Tape<'p> {
         saves.iter().for_each(|var| self.nodes[var.0].readers += 1);
         let var = self.push(Slot::Owned(value), true, Some(Box::new(rule)));
         self.nodes[var.0].saves = saves.to_vec();
+        var
+    }
+
+    /// Records another name of a node: its value is there once, and whoever reads it by this name gives a gradient of its
+    /// own, which the rule hands on. A node that needs no gradient is returned as it is.
+    pub fn alias(&mut self, of: Var, rule: impl FnOnce(Value, &mut Backward<'_>) + 'static) -> Var {
+        if !self.needs_gradient(&[of]) {
+            return of;
+        }
+        // Its readers read the other node's value.
+        self.nodes[of.0].readers += 1;
+        let var = self.push(Slot::Alias(of), true, Some(Box::new(rule)));
+        self.nodes[var.0].saves = vec![of];
         var
     }
 
@@ -248,6 +263,7 @@ fn value(nodes: &[Node], var: Var) -> &Value {
     match &nodes[var.0].value {
         Slot::Owned(value) => value,
         Slot::Shared(value) => value,
+        Slot::Alias(of) => value(nodes, *of),
         Slot::Gone => panic!("node {} was released; an op whose rule reads it must say so in `saves`", var.0),
     }
 }
@@ -350,7 +366,7 @@ impl Backward<'_> {
         }
         match std::mem::replace(&mut node.value, Slot::Gone) {
             Slot::Owned(value) => Some(E::gradient(value)),
-            Slot::Shared(_) | Slot::Gone => unreachable!("matched above"),
+            Slot::Shared(_) | Slot::Alias(_) | Slot::Gone => unreachable!("matched above"),
         }
     }
 

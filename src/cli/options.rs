@@ -171,8 +171,7 @@ prints one to begin with. What is given on the command line wins over it, and it
          fast, default and best 0.002 to 0.2 is the range in which something changes", "content-weight"))]
     pub content_weight: Option<f64>,
 
-    #[arg(long, value_name = "β", help_heading = LOOK, allow_negative_numbers = true)]
-    #[arg(help = with_default("More paints more boldly", "style-weight"))]
+    #[arg(long, value_name = "β", help_heading = LOOK, hide_short_help = true, allow_negative_numbers = true)]
     #[arg(long_help = with_default(
         "β, the style's weight: more paints more boldly, 0 not at all. Only its ratio to the other two matters, so that ten \
          times β is a tenth of α and γ: leave it, and change α", "style-weight"))]
@@ -182,8 +181,15 @@ prints one to begin with. What is given on the command line wins over it, and it
     #[arg(help = with_default("More is smoother", "tv-weight"))]
     #[arg(long_help = with_default(
         "γ, the weight of tv, the total variation (the paper's denoise): more is smoother, up to blurred edges, 0 leaves \
-         grain. In fast, default and best 0 to 20 is the range in which something changes", "tv-weight"))]
+         grain. In fast, default and best 0 to 20 is the range in which something changes, 0 to 1 with --tv-loss absolute", "tv-weight"))]
     pub tv_weight: Option<f64>,
+
+    #[arg(long, value_name = "0…1", help_heading = LOOK, allow_negative_numbers = true)]
+    #[arg(help = with_default("0 is CONTENT, 1 is STYLE", "strength"))]
+    #[arg(long_help = with_default(
+        "One knob from CONTENT to STYLE: 0 stays near the photograph, 1 is hardly anything but style. It multiplies \
+         whatever α is by 10^(2 − 4s): by 100 at 0, by 1 at 0.5, by 0.01 at 1", "strength"))]
+    pub strength: Option<f64>,
 
     #[arg(long, value_name = "L[:w],…", value_delimiter = ',', help_heading = LOOK)]
     #[arg(hide_short_help = true)]
@@ -304,10 +310,11 @@ prints one to begin with. What is given on the command line wins over it, and it
     pub average: Option<f64>,
 
     #[arg(long, value_name = "START", value_parser = values::init(), help_heading = OPTIMISATION)]
-    #[arg(help = with_default("content|matched|noise|FILE", "init"))]
+    #[arg(help = with_default("content|matched|noise|gray|…|FILE", "init"))]
     #[arg(long_help = with_default(
         "Where to start: content, matched (CONTENT in STYLE's colours), noise, blend:0.3 (CONTENT with 30 % of that noise: 0 \
-         is CONTENT, 1 is noise), or a picture FILE (./noise, if it has such a name)", "init"))]
+         is CONTENT, 1 is noise), gray (mid grey with a trace of it), style-stats (that noise in STYLE's colours), or a \
+         picture FILE (./noise, if it has such a name)", "init"))]
     pub init: Option<Init>,
 
     #[arg(long, value_name = "N", help_heading = OPTIMISATION, allow_negative_numbers = true)]
@@ -415,6 +422,7 @@ impl Options {
         set(&mut config.content_weight, &self.content_weight);
         set(&mut config.style_weight, &self.style_weight);
         set(&mut config.tv_weight, &self.tv_weight);
+        set(&mut config.strength, &self.strength);
         set(&mut config.learning_rate, &self.learning_rate);
         set(&mut config.pooling, &self.pooling);
         set(&mut config.init, &self.init);

@@ -254,7 +254,7 @@ impl Recipe {
 }
 
 /// Options whose value may be left out: it is theirs only behind an equals sign.
-const VALUE_OPTIONAL: [&str; 1] = ["luminance-only"];
+const VALUE_OPTIONAL: [&str; 2] = ["luminance-only", "normalize-gradients"];
 
 /// Any name would do.
 const CHECKPOINT: &str = "run.safetensors";

@@ -53,6 +53,7 @@ const CONTENT_LOSSES: &[(&str, &str, ContentLoss)] = &[
 const TV_LOSSES: &[(&str, &str, Variation)] = &[
     ("sum", "Σ |∇x|² over four neighbours, as in the papers: its weight depends on the size", Variation::Sum),
     ("mean", "the mean over nine points, diagonals included", Variation::Mean),
+    ("absolute", "the mean of |∇x| over four neighbours: edges stay sharp", Variation::Absolute),
 ];
 
 const CANVASES: &[(&str, &str, CanvasKind)] = &[
@@ -268,7 +269,7 @@ pub fn thread_count() -> impl TypedValueParser<Value = u64> {
     clap::value_parser!(u64).range(0..=super::options::MOST_THREADS)
 }
 
-/// `content`, `matched`, `noise`, `blend:0.3`, or else a file, of whatever name.
+/// `content`, `matched`, `noise`, `gray`, `style-stats`, `blend:0.3`, or else a file, of whatever name.
 pub fn init() -> impl TypedValueParser<Value = Init> {
     clap::builder::PathBufValueParser::new().try_map(|path: PathBuf| match path.to_str() {
         Some(text) => text::init(text),

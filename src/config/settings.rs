@@ -73,11 +73,13 @@ pub const ALL: &[Setting] = &[
     setting!("content-weight", Number, content_weight, real, number),
     setting!("style-weight", Number, style_weight, real, number),
     setting!("tv-weight", Number, tv_weight, real, number),
+    setting!("strength", Number, strength, real, number),
     setting!("content-layer", List, content_layers, listed, layers),
     setting!("style-layer", List, style_layers, listed, layers),
     setting!("content-loss", Word, content_loss, word, known),
     setting!("enlarged-weighs-more", Switch, enlarged_weighs_more, switch, switched),
     setting!("tv-loss", Word, variation, word, known),
+    setting!("normalize-gradients", Switch, normalize_gradients, switch, switched),
     setting!("statistic", Word, statistic, word, known),
     setting!("refresh", Number, refresh, plain, whole),
     setting!("pooling", Word, pooling, word, known),
@@ -311,6 +313,10 @@ mod tests {
 
     #[test]
     fn what_no_preset_has_is_read_as_it_was_written() {
+        for init in [Init::Gray, Init::StyleStats, Init::Blend(0.3), Init::File("grey".into())] {
+            let read = through_texts(&Config { init: init.clone(), ..Config::default() }, Preset::Paper).init;
+            assert_eq!(read, if let Init::File(_) = init { Init::File("./grey".into()) } else { init });
+        }
         let config = Config {
             style_size: Some(0),
             style_scale: 1.5,

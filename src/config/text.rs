@@ -82,7 +82,7 @@ pub fn until(text: &str) -> Result<Option<f64>, String> {
     share.map(Some).map_err(|_| wrong())
 }
 
-/// Where to start: `content`, `matched`, `noise`, `blend:0.3`, or else a file.
+/// Where to start: `content`, `matched`, `noise`, `gray` (or `grey`), `style-stats`, `blend:0.3`, or else a file.
 ///
 /// # Errors
 /// What would do.
@@ -91,6 +91,8 @@ pub fn init(text: &str) -> Result<Init, String> {
         "content" => Init::Content,
         "matched" => Init::Matched,
         "noise" => Init::Noise,
+        "gray" | "grey" => Init::Gray,
+        "style-stats" => Init::StyleStats,
         _ => match text.strip_prefix("blend:") {
             Some(share) => Init::Blend(share.parse().map_err(|_| {
                 "give blend:SHARE, from blend:0, the photograph, to blend:1, noise, or ./blend: for a file".to_owned()
@@ -158,6 +160,10 @@ mod tests {
         assert_eq!(init("blend:0.3"), Ok(Init::Blend(0.3)));
         assert_eq!(init("./blend:0.3"), Ok(Init::File("./blend:0.3".into())));
         assert_eq!(init("noise"), Ok(Init::Noise));
+        assert_eq!(
+            (init("gray"), init("grey"), init("style-stats")),
+            (Ok(Init::Gray), Ok(Init::Gray), Ok(Init::StyleStats))
+        );
         assert!(init("blend:most").unwrap_err().contains("blend:SHARE"));
     }
 

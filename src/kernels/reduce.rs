@@ -19,6 +19,14 @@ pub fn squared_distance<E: Element>(a: &[E], b: &[E]) -> f64 {
 }
 // ANCHOR_END: sum
 
+/// Σ |aᵢ|.
+#[must_use]
+pub fn absolute_sum<E: Element>(a: &[E]) -> f64 {
+    let isa = Isa::detect();
+    let blocks: Vec<f64> = a.par_chunks(BLOCK).map(|a| isa.dispatch(AbsoluteSum { a })).collect();
+    blocks.iter().sum()
+}
+
 /// [`squared_distance`] of what comes in order, some elements at a time: to the bit what it is of the whole.
 #[derive(Debug)]
 pub struct SquaredDistances<E> {
@@ -99,6 +107,55 @@ impl<E: Element> Kernel for SquaredDistance<'_, E> {
     }
 }
 
+/// Σ |aᵢ − bᵢ| over one block.
+pub(super) struct AbsoluteDistance<'a, E> {
+    pub a: &'a [E],
+    pub b: &'a [E],
+}
+
+impl<E: Element> Kernel for AbsoluteDistance<'_, E> {
+    type Output = f64;
+
+    /// As [`SquaredDistance`].
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> f64 {
+        let distance = |a: E, b: E| (f64::from(a.to_f32()) - f64::from(b.to_f32())).abs();
+        let mut sums = [0.0; 8];
+        let (a_chunks, b_chunks) = (self.a.chunks_exact(8), self.b.chunks_exact(8));
+        let tail: f64 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(&a, &b)| distance(a, b)).sum();
+        for (a, b) in a_chunks.zip(b_chunks) {
+            for lane in 0..8 {
+                sums[lane] += distance(a[lane], b[lane]);
+            }
+        }
+        sums.iter().sum::<f64>() + tail
+    }
+}
+
+/// Σ |aᵢ| over one block.
+struct AbsoluteSum<'a, E> {
+    a: &'a [E],
+}
+
+impl<E: Element> Kernel for AbsoluteSum<'_, E> {
+    type Output = f64;
+
+    /// As [`SquaredDistance`].
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> f64 {
+        let size = |a: E| f64::from(a.to_f32()).abs();
+        let mut sums = [0.0; 8];
+        let chunks = self.a.chunks_exact(8);
+        let tail: f64 = chunks.remainder().iter().map(|&a| size(a)).sum();
+        for a in chunks {
+            for lane in 0..8 {
+                sums[lane] += size(a[lane]);
+            }
+        }
+        sums.iter().sum::<f64>() + tail
+    }
+}
+
 /// [`add_difference`] of one block.
 pub(super) struct AddDifference<'a, E> {
     pub a: &'a [E],
@@ -122,6 +179,31 @@ impl<E: Element> Kernel for AddDifference<'_, E> {
             let gradient =
                 if self.beta == 0.0 { gradient } else { simd.add(simd.mul(beta, E::load_partial(simd, d)), gradient) };
             E::store_partial(simd, gradient, d);
+        }
+    }
+}
+
+/// `d += factor · sign(a − b)` over one block, the sign of 0 being 0.
+pub(super) struct AddSign<'a> {
+    pub a: &'a [f32],
+    pub b: &'a [f32],
+    pub factor: f32,
+    pub d: &'a mut [f32],
+}
+
+impl Kernel for AddSign<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let factor = simd.splat(self.factor);
+        let inputs = self.a.chunks(S::LANES).zip(self.b.chunks(S::LANES));
+        for (d, (a, b)) in self.d.chunks_mut(S::LANES).zip(inputs) {
+            let (a, b) = (f32::load_partial(simd, a), f32::load_partial(simd, b));
+            let above = simd.select(simd.positive(simd.sub(a, b)), factor);
+            let below = simd.select(simd.positive(simd.sub(b, a)), factor);
+            let sum = simd.add(f32::load_partial(simd, d), simd.sub(above, below));
+            f32::store_partial(simd, sum, d);
         }
     }
 }
@@ -151,6 +233,17 @@ mod tests {
                 add_difference(&wide(&a), &wide(&b), 0.3, beta, &mut expected);
                 assert!(found.iter().zip(&expected).all(|(&found, &x)| found == bf16::from_f32(x)), "{length}, {beta}");
             }
+        }
+    }
+
+    #[test]
+    fn absolute_values_are_summed_whatever_their_number_and_type() {
+        for length in [0, 1, 7, 8, 17, 100, BLOCK + 13] {
+            let a = numbers(length, 613);
+            let expected: f64 = a.iter().map(|a| f64::from(a.to_f32().abs())).sum();
+            // In another order; of ten thousand numbers in f64.
+            assert!((absolute_sum(&a) - expected).abs() <= 1e-12 * expected, "{length}");
+            assert_eq!(absolute_sum(&a), absolute_sum(&wide(&a)));
         }
     }
 

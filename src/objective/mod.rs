@@ -29,7 +29,7 @@ use rayon::prelude::*;
 use crate::autograd::{Cancel, Tape, Value, Var};
 use crate::kernels::simd::pages::prefer_huge;
 use crate::kernels::variation::Edges;
-use crate::ops::{add, known, masked_moments, moments, scale, squared_error};
+use crate::ops::{add, known, masked_moments, moments, normalize_gradient, scale, squared_error};
 use crate::state::{Found, Saved};
 use crate::tensor::{FeatureMap, Pool};
 use crate::vgg::{Border, Layer, Vgg};
@@ -63,6 +63,9 @@ pub struct Goal {
     pub variation: Variation,
     /// γ.
     pub tv_weight: f64,
+    /// Whether each layer's content and style loss pull with their weights alone, however large their gradients are. Such a
+    /// picture is evaluated whole: a strip knows no gradient's norm.
+    pub normalize_gradients: bool,
 }
 
 impl Goal {
@@ -75,6 +78,12 @@ impl Goal {
     pub fn differentiated(&self) -> impl Iterator<Item = Layer> {
         let content = self.content_layers.iter().filter(|_| self.content_weight > 0.0);
         content.chain(self.style_layers.iter().filter(|_| self.style_weight > 0.0)).map(|l| l.layer)
+    }
+
+    /// Features as a loss of this weight looks at a layer's.
+    fn seen(&self, tape: &mut Tape<'_>, features: Var, loss_weight: f64, layer: LayerWeight) -> Var {
+        let weight = loss_weight * layer.weight;
+        if self.normalize_gradients && weight > 0.0 { normalize_gradient(tape, features, weight) } else { features }
     }
 
     /// The deepest that a loss looks at.
@@ -254,7 +263,8 @@ impl Objective {
         listener: &Listener,
     ) -> Option<Evaluation> {
         assert!(gradient.as_ref().is_none_or(|d| d.dim() == x.dim()), "a gradient for every value");
-        assert!(self.rows.is_none() || !self.is_joined(), "a picture that wraps around is evaluated whole");
+        let whole = self.is_joined() || self.goal.normalize_gradients;
+        assert!(self.rows.is_none() || !whole, "what wraps around or has normalised gradients is evaluated whole");
         match self.rows {
             None => self.whole(x, gradient, pool, &listener.cancel),
             Some(rows) => self.in_strips(x, rows, gradient, pool, listener),
@@ -285,15 +295,19 @@ impl Objective {
         let edges = if self.is_joined() { Edges::Joined } else { Edges::Open };
         let tv = self.goal.variation.record(&mut tape, picture, edges);
         let Content::Maps(targets) = &self.content else { unreachable!("of a whole picture there are whole maps") };
-        let (mut errors, mut measured) = (Vec::new(), Vec::new());
+        let (goal, mut errors, mut measured) = (&self.goal, Vec::new(), Vec::new());
         self.vgg.forward(&mut tape, picture, |tape, name, features| {
             let (height, width, channels) = tape.dim(features);
             if let Some((layer, target)) = targets.iter().find(|(l, _)| l.layer == name) {
                 let target = tape.constant(target.clone());
+                let features = goal.seen(tape, features, goal.content_weight, *layer);
                 errors.push((*layer, squared_error(tape, features, target), height * width * channels));
             }
-            let here = self.style.iter().filter(|compared| compared.layer.layer == name);
-            measured.extend(here.map(|compared| compared.record(tape, features)));
+            let mut here = self.style.iter().filter(|compared| compared.layer.layer == name).peekable();
+            if let Some(compared) = here.peek() {
+                let features = goal.seen(tape, features, goal.style_weight, compared.layer);
+                measured.extend(here.map(|compared| compared.record(tape, features)));
+            }
         });
         if tape.is_cancelled() {
             return None;

@@ -282,8 +282,8 @@ impl Objective {
         if cancel.is_cancelled() {
             return None;
         }
-        let neighbours = self.goal.variation.neighbours(x.dim());
-        let tv = variation::sum(x, &neighbours, Edges::Open);
+        let stencil = self.goal.variation.stencil(x.dim());
+        let tv = variation::sum(x, &stencil, Edges::Open);
         let mut slopes = HashMap::new();
         let mut gradient = gradient.map(|mut d_x| {
             let (found, d_tv) = self.slopes(&wanted, measured, &distances, x, tv);
@@ -307,7 +307,7 @@ impl Objective {
         let mut evaluation = self.goal.terms(&mut tape, &errors, &style, tv).evaluation(&tape);
         evaluation.gradient = gradient.map(|(mut d_x, d_tv)| {
             if let Some(d_tv) = d_tv {
-                variation::backward(x, &neighbours, Edges::Open, (d_tv, 1.0), &mut d_x);
+                variation::backward(x, &stencil, Edges::Open, (d_tv, 1.0), &mut d_x);
             }
             d_x
         });

@@ -10,7 +10,7 @@
 //! The network: [`normalize`], [`pad_replicate`], [`pad_wrap`], [`conv2d`], [`relu`], [`conv2d_relu`],
 //! [`max_pool2d`], [`avg_pool2d`], [`scaled_avg_pool2d`], [`l2_pool2d`].
 //! The losses: [`gram`], [`moments`], [`masked_moments`], [`gather`], [`known`], [`squared_error`], [`total_variation`],
-//! [`total_variation9`], [`scale`], [`add`].
+//! [`total_variation9`], [`absolute_variation`], [`normalize_gradient`], [`scale`], [`add`].
 
 mod add;
 mod avg_pool2d;
@@ -24,6 +24,7 @@ mod masked_moments;
 mod max_pool2d;
 mod moments;
 pub(crate) mod normalize;
+mod normalize_gradient;
 pub(crate) mod pad_replicate;
 mod pad_wrap;
 mod relu;
@@ -43,12 +44,13 @@ pub use masked_moments::masked_moments;
 pub use max_pool2d::max_pool2d;
 pub use moments::moments;
 pub use normalize::normalize;
+pub use normalize_gradient::normalize_gradient;
 pub use pad_replicate::pad_replicate;
 pub use pad_wrap::pad_wrap;
 pub use relu::relu;
 pub use scale::scale;
 pub use squared_error::squared_error;
-pub use total_variation::{total_variation, total_variation9};
+pub use total_variation::{absolute_variation, total_variation, total_variation9};
 
 #[cfg(test)]
 pub(crate) mod testing {
@@ -156,6 +158,7 @@ mod tests {
             check(&spaced_map(height, width, channels, 1), |tape, x, _| max_pool2d(tape, x));
             check(&x, |tape, x, _| gram(tape, x));
             check(&x, |tape, x, _| moments(tape, x));
+            check(&x, |tape, x, _| normalize_gradient(tape, x, 0.5));
             let mask: Arc<[f32]> = (0..height * width).map(|i| (i % 4) as f32 / 3.0).collect();
             check(&x, |tape, x, _| masked_moments(tape, x, mask.clone()));
             let target: FeatureMap<bf16> = convert(&random_map(height, width, channels, 2));

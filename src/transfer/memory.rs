@@ -138,10 +138,16 @@ impl<'a> Count<'a> {
                     let least = || cuts.clone().min_by_key(|&cut| bytes(cut)).expect("the whole is one of them");
                     cuts.clone().find(|&cut| with_spare(bytes(cut)) <= budget).unwrap_or_else(least)
                 };
-                let picture = among(scale.height, &|picture| {
-                    let cut = Cut { picture, style: None };
-                    fuller(self.iterating(index, cut), self.looking(index, self.of_content(scale, cut))).total()
-                });
+                // The norm of a gradient is that of all strips.
+                let whole = self.plan.goal.normalize_gradients;
+                let picture = if whole {
+                    None
+                } else {
+                    among(scale.height, &|picture| {
+                        let cut = Cut { picture, style: None };
+                        fuller(self.iterating(index, cut), self.looking(index, self.of_content(scale, cut))).total()
+                    })
+                };
                 let highest = scale.styles.iter().map(|style| style.0).max().unwrap_or_default();
                 let style =
                     among(highest, &|style| self.looking(index, self.of_styles(scale, Cut { picture, style })).total());
@@ -220,6 +226,7 @@ impl<'a> Count<'a> {
             None => {
                 let looked_at = |layer| plan.goal.layers().any(|l| l == layer);
                 let maps = map_bytes(self.stages, &plan.network, scale.height, scale.width, looked_at);
+                let maps = maps + self.normalized(scale);
                 // The pool's parts do not fill its regions: a fifth more, measured. On the tape are the picture and its gradient.
                 (maps + maps / 5 + 2 * PIXEL * pixels, self.content_maps(scale))
             }
@@ -285,6 +292,13 @@ impl<'a> Count<'a> {
         let element = self.plan.network.precision.bytes() as u64;
         let layers = self.plan.goal.content_layers.iter();
         layers.map(|l| element * scale.pixels() as u64 * features(l.layer)).sum()
+    }
+
+    /// The largest gradient that waits for its norm beside the map that it is of, where that is asked for.
+    fn normalized(&self, scale: &Scale) -> u64 {
+        let element = self.plan.network.precision.bytes() as u64;
+        let layers = self.plan.goal.differentiated().filter(|_| self.plan.goal.normalize_gradients);
+        layers.map(|layer| element * scale.pixels() as u64 * features(layer)).max().unwrap_or(0)
     }
 
     /// What the style is compared with.
@@ -389,9 +403,10 @@ pub(super) fn check(
         remedies.push("use smaller pictures, or a machine with more memory".into());
     }
     Err(Error::Memory(format!(
-        "a {}×{} picture needs at least {} of memory{there}; {}",
+        "a {}×{} picture{} needs at least {} of memory{there}; {}",
         last.width,
         last.height,
+        if plan.goal.normalize_gradients { ", whole as --normalize-gradients needs it," } else { "" },
         limits::amount(needed),
         remedies.join(", or ")
     )))

@@ -5,6 +5,7 @@
 //!                              │
 //!  photograph, painting ──▶ Run::new ──▶ run.step() in a loop ──▶ run.result()
 //!                                         │
+//!                          what it begins with                   start.rs
 //!                          Canvas: variables θ ⇄ picture x       canvas.rs
 //!                          Objective: losses of x, and dx
 //!                          Optimizer: θ ← θ − …
@@ -39,6 +40,7 @@ pub mod plan;
 mod run;
 mod settling;
 pub mod sizes;
+mod start;
 mod step;
 
 use std::num::NonZeroUsize;

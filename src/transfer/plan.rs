@@ -319,7 +319,7 @@ pub fn scales(config: &Config, sizes: &Sizes) -> Result<Vec<Scale>> {
             height,
             width,
             styles: here,
-            content_weight: config.content_weight * if config.enlarged_weighs_more { enlarged.max(1.0) } else { 1.0 },
+            content_weight: config.alpha() * if config.enlarged_weighs_more { enlarged.max(1.0) } else { 1.0 },
             iterations: rule.iterations,
             rate_end: if i == last { config.schedule.last } else { config.schedule.end },
         }

@@ -12,8 +12,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use rand::{RngExt as _, SeedableRng as _};
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::average::Average;
@@ -22,19 +20,18 @@ use super::colours;
 use super::detail::enlarge;
 use super::inputs::{Inputs, Pictures};
 use super::jitter;
-use super::painted::{Group, by_region, seen_through};
 use super::plan::{self, Plan, Scale};
 use super::settling::Settling;
+use super::start;
 use super::step::Step;
-use crate::config::{Config, Init, Moments};
+use crate::config::{Config, Moments};
 use crate::error::{Error, Result};
 use crate::kernels::reduce::BLOCK;
 use crate::kernels::resample::Interpolation;
 use crate::kernels::simd::pages::prefer_huge;
 use crate::objective::{Evaluation, Goal, Listener, Objective, Region, Sample};
 use crate::optim::{Optimizer, Told};
-use crate::picture::palette::Colours;
-use crate::picture::{self, Picture};
+use crate::picture::Picture;
 use crate::state::{Found, Saved};
 use crate::tensor::{FeatureMap, Pool};
 use crate::vgg::Vgg;
@@ -79,7 +76,7 @@ impl<'a> Run<'a> {
     pub fn new(config: &'a Config, plan: &'a Plan, vgg: Arc<Vgg>, mut inputs: Inputs) -> Result<Self> {
         let (scale, listener) = (&plan.scales[0], Listener::default());
         let pictures = inputs.next();
-        let first = initial(config, plan, &pictures)?;
+        let first = start::picture(config, plan, &pictures)?;
         let canvas = plan::canvas(config, scale);
         let objective = pictures.objective(plan, &vgg, 0, &listener).expect("nobody cancels");
         let optimizer = plan.method.build(canvas.variables());
@@ -388,53 +385,6 @@ impl Pictures {
         let goal = Goal { content_weight: plan.scales[index].content_weight, ..plan.goal.clone() };
         Objective::cut(vgg.clone(), goal, map(self.content), regions, plan.cuts[index], &listener.cancel)
     }
-
-    /// The photograph in the style pictures' colours.
-    fn matched(&self, config: &Config, plan: &Plan) -> Picture {
-        let of = |group: &Group| {
-            let style = |&(index, share): &(usize, f64)| {
-                let seen = seen_through(&self.styles[index], self.style_masks[index].as_ref());
-                Some((share, Colours::of(&seen)?))
-            };
-            Colours::blend(&group.styles.iter().filter_map(style).collect::<Vec<_>>())
-        };
-        let colours: Vec<_> = plan.groups.iter().map(of).collect();
-        let mut matched = self.content.clone();
-        let give = |group: usize, picture: &mut Picture| {
-            if let Some(colours) = &colours[group] {
-                colours.give(picture, config.largest_gain);
-            }
-        };
-        match &self.parts {
-            None => give(0, &mut matched),
-            Some(parts) => by_region(&mut matched, parts, give),
-        }
-        colours::start(config, matched)
-    }
-}
-
-/// The picture the optimisation starts from, at the first scale.
-fn initial(config: &Config, plan: &Plan, pictures: &Pictures) -> Result<FeatureMap> {
-    let content = &pictures.content;
-    let (height, width) = (content.height(), content.width());
-    let picture = match &config.init {
-        Init::Content => content.clone(),
-        Init::Matched => pictures.matched(config, plan),
-        Init::File(path) => picture::resized(&picture::open(path, config.max_pixels)?, height, width),
-        Init::Noise => noise(config.seed, height, width),
-        Init::Blend(share) => {
-            let mut blend = noise(config.seed, height, width);
-            blend.rgb.zip_mut_with(&content.rgb, |x, content| *x = content + *share as f32 * (*x - content));
-            blend
-        }
-    };
-    Ok(FeatureMap::from_array(colours::start(config, picture).rgb))
-}
-
-/// Uniform noise, the same for a seed and a size.
-fn noise(seed: u64, height: usize, width: usize) -> Picture {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    Picture::from_rgb(ndarray::Array3::from_shape_simple_fn((height, width, 3), || rng.random::<f32>()))
 }
 
 fn not_finite(evaluation: &Evaluation) -> Option<String> {

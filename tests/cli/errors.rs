@@ -34,6 +34,8 @@ const ERRORS: &[Row] = &[
     ("@ --content-weight=-1", 2, "--content-weight -1", "give a number of at least 0"),
     ("@ --style-weight=inf", 2, "--style-weight inf", "give a number of at least 0"),
     ("@ --tv-weight=NaN", 2, "--tv-weight NaN", "give a number of at least 0"),
+    ("@ --strength=1.5", 2, "--strength 1.5", "give a number from 0, the photograph, to 1, the style"),
+    ("@ --normalize-gradients --optimizer=lbfgs", 2, "--normalize-gradients on", "give --optimizer adam"),
     ("@ --content-weight=0 --style-weight=0 --tv-weight=0", 2, "nothing to optimise", "all three loss weights are 0"),
     ("@ --learning-rate=0", 2, "--learning-rate 0", "give a number above 0"),
     ("@ --average=1", 2, "--average 1", "at least 0 and below 1"),

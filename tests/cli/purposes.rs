@@ -130,8 +130,15 @@ fn every_command_writes_a_recipe_that_is_shown_and_followed() {
         ),
         (
             "two.png",
-            &["texture", "--style=style.bmp:2", "--style=photo.png", "--size=32", "--style-size=24"],
-            "texture --style style.bmp:2 --style photo.png:1 -o two.png --size 32x32 --style-size 24",
+            &[
+                "texture",
+                "--style=style.bmp:2",
+                "--style=photo.png",
+                "--size=32",
+                "--style-size=24",
+                "--set=init=style-stats",
+            ],
+            "--style photo.png:1 -o two.png --size 32x32 --style-size 24 --set 'init=style-stats'",
         ),
         ("row.png", &["reconstruct", "photo.png", "--layers=relu1_1,relu2_1", "--size=24"], "--layers=relu1_1,relu2_1"),
         (

@@ -29,8 +29,8 @@ fn a_picture_is_made_again_to_the_byte_by_the_recipe_in_each_format() {
         ("o.png", &["--bits=16", "--dpi=300"][..]),
         ("o.jpg", &["--quality=80", "--preset=default", "--size=48"]),
         ("o.webp", &["--init=blend:0.3", "--style-layer=relu1_1:0.3,relu2_1:0.7"]),
-        ("o.tif", &["--optimizer=lbfgs", "--until=1%"]),
-        ("o.picture", &["--format=jpg"]),
+        ("o.tif", &["--optimizer=lbfgs", "--until=1%", "--tv-loss=absolute", "--init=style-stats"]),
+        ("o.picture", &["--format=jpg", "--strength=0.7", "--normalize-gradients", "--init=grey"]),
     ] {
         let folder = Folder::new();
         made(&folder, out, flags);

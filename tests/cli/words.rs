@@ -9,7 +9,7 @@ use crate::support::{Folder, PROGRAM, WEIGHTS_FILE, impasto, misunderstood, prin
 const EXIT_CODES: [&str; 11] = ["0", "1", "2", "3", "4", "5", "6", "7", "129", "130", "143"];
 
 /// Every option of `stylize`.
-const OPTIONS: [&str; 68] = [
+const OPTIONS: [&str; 70] = [
     "--output",
     "--bits",
     "--overwrite",
@@ -29,6 +29,8 @@ const OPTIONS: [&str; 68] = [
     "--content-weight",
     "--style-weight",
     "--tv-weight",
+    "--strength",
+    "--normalize-gradients",
     "--content-layer",
     "--style-layer",
     "--statistic",

@@ -32,6 +32,15 @@ pub struct Finer {
     #[arg(long_help = with_default(&values::tv_losses("How tv compares neighbouring pixels:"), "tv-loss"))]
     pub tv_loss: Option<Variation>,
 
+    #[arg(long, value_parser = values::switch(), hide_possible_values = true, value_name = "on|off")]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    #[arg(help_heading = LOOK, hide_short_help = true)]
+    #[arg(long_help = with_default(
+        "Divide the gradient of each layer's content and style loss by its L1 norm, before its weight: layers pull as their \
+         weights say, whatever their losses are. For Adam alone, and only for pictures that fit into memory whole, without \
+         strips", "normalize-gradients"))]
+    pub normalize_gradients: Option<bool>,
+
     #[arg(long, value_parser = values::border(), hide_possible_values = true, value_name = "NAME")]
     #[arg(help_heading = LOOK, hide_short_help = true)]
     #[arg(long_help = with_default(&values::borders("What the network sees beyond the picture's edge:"), "border"))]
@@ -87,6 +96,7 @@ impl Finer {
         set(&mut config.content_loss, &self.content_loss);
         set(&mut config.enlarged_weighs_more, &self.enlarged_weighs_more);
         set(&mut config.variation, &self.tv_loss);
+        set(&mut config.normalize_gradients, &self.normalize_gradients);
         set(&mut config.border, &self.border);
         set(&mut config.jitter, &self.jitter);
         set(&mut config.scales, &self.scale_rule);
