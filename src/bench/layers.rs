@@ -128,7 +128,7 @@ fn crop<E: Element>(map: &FeatureMap<E>, rows: Range<usize>, columns: Range<usiz
 fn tolerance(kernel: f64, dtype: Dtype) -> f64 {
     match dtype {
         Dtype::F32 => kernel,
-        // A result rounded to 2⁻⁹ of itself has a relative RMS error of at most 2⁻⁹/√3 = 1.1e-3.
+        // A result rounded to 2⁻⁸ of itself has a relative RMS error of at most 2⁻⁸/√3 = 2.3e-3.
         Dtype::Bf16 => kernel.max(5e-3),
     }
 }

@@ -6,7 +6,7 @@
 //!   bf16 s eeeeeeee fffffff
 //! ```
 //!
-//! One bf16 keeps a number to 2⁻⁹ of itself, a sum of two to 2⁻¹⁸: products of
+//! One bf16 keeps a number to 2⁻⁸ of itself at the worst, a sum of two to 2⁻¹⁷: products of
 //! such sums are nearly as exact as those of `f32`s, which is what
 //! [`split`] is for. Numbers are held as their bits, a `u16`. All functions are
 //! straight-line arithmetic, so that loops over them become vector code in
@@ -33,7 +33,7 @@ pub fn widen(x: u16) -> f32 {
     f32::from_bits(u32::from(x) << 16)
 }
 
-/// (hi, lo): the nearest bf16, and the nearest one to what is left, so that hi + lo is x to 2⁻¹⁸ of it.
+/// (hi, lo): the nearest bf16, and the nearest one to what is left, so that hi + lo is x to 2⁻¹⁷ of it.
 /// Where hi is infinite or NaN, lo is 0.
 #[inline(always)]
 #[must_use]

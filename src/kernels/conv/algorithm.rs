@@ -81,9 +81,9 @@ impl Algorithm {
             Algorithm::Im2col | Algorithm::Direct => 3e-6,
             // Transforms with constants up to 8 in front of sums over channels.
             Algorithm::Winograd => 1e-5,
-            // Operands rounded to 2⁻⁹: √2·2⁻⁹/√3 = 1.6e-3 of a product.
+            // Operands rounded to 2⁻⁸ of themselves at the worst: √2·2⁻⁸/√3 = 3.2e-3 of a product.
             Algorithm::AmxBf16 => 5e-3,
-            // Rounded to 2⁻¹⁸, and the product of the low halves left out.
+            // Rounded to 2⁻¹⁷, and the product of the low halves left out.
             Algorithm::AmxSplit => 1e-5,
         }
     }

@@ -14,8 +14,8 @@
 //! channel; the sums leave with bias or β added.
 //!
 //! Two precisions. With one bf16 per number, products are exact and their sums
-//! are `f32`, but the operands are rounded to 2⁻⁹. With two, x = hi + lo and
-//! w = hi + lo to 2⁻¹⁸, three of the four products are summed (lo·lo is below
+//! are `f32`, but the operands are rounded to 2⁻⁸. With two, x = hi + lo and
+//! w = hi + lo to 2⁻¹⁷, three of the four products are summed (lo·lo is below
 //! the rounding): three times the work, and nearly the accuracy of `f32`.
 //!
 //! Sources: implicit GEMM is Chetlur et al. 2014, arXiv:1410.0759; the split is
@@ -41,7 +41,7 @@ use pack::pack;
 /// How many bf16 a number becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Precision {
-    /// One: relative errors of 2⁻⁹ per operand.
+    /// One: relative errors of up to 2⁻⁸ per operand.
     Bf16,
     /// Two, high and low half: `f32`-grade.
     Split,
