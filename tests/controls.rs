@@ -151,6 +151,27 @@ fn a_start_of_style_statistics_has_the_mean_and_covariance_of_the_styles() {
     assert!((matched.mean().unwrap() - photograph().rgb.mean().unwrap()).abs() < 0.01);
 }
 
+/// What is noise in the styles' colours tells what those are.
+#[test]
+fn matched_to_the_photograph_each_style_has_the_colours_of_its_own_place() {
+    let [left, right] = calm_paintings();
+    let half = s![.., ..24, ..];
+    let mut content = right.clone();
+    content.rgb.slice_mut(half).assign(&left.rgb.slice(half));
+    let mask = Mask::new(Array2::from_shape_fn((40, 48), |(_, x)| if x < 24 { 1.0 } else { 0.0 }));
+    let [one, other] = paintings().map(Style::new);
+    let styles = [Style { region: Some(0), ..one }, other];
+    let config = Config { init: Init::StyleStats, colors: Colors::Match, ..config(Preset::Paper, 1) };
+    let found = start(&config, &content, &styles, &Regions { masks: vec![mask], keep: None });
+    for (what, columns) in [("left", 0..24), ("right", 24..48)] {
+        let columns = s![.., columns, ..];
+        let [found, expected] = [&found, &content.rgb].map(|rgb| moments(rgb.slice(columns)));
+        let far = found.iter().zip(expected).map(|(found, expected)| (found - expected).abs()).fold(0.0, f64::max);
+        // Colours of the paintings may have been cut off on their way.
+        assert!(far < 1e-3, "{what}: {found:?}, not {expected:?}");
+    }
+}
+
 #[test]
 fn absolute_variation_is_brought_down_and_edges_stay() {
     let at =
