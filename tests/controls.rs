@@ -43,14 +43,19 @@ fn made(config: &Config) -> (Picture, [f64; 3]) {
 
 #[test]
 fn strength_leads_from_the_photograph_to_the_style() {
-    for preset in [Preset::Default, Preset::Paper] {
-        let ends = [0.0, 0.25, 0.5, 0.75, 1.0].map(|strength| made(&Config { strength, ..config(preset, 60) }).1);
+    // The paper's α leaves little of the photograph: there is a way to it, and hardly one from it.
+    for (preset, strengths) in [(Preset::Default, &[0.0, 0.25, 0.5, 0.75, 1.0][..]), (Preset::Paper, &[0.0, 0.05, 0.5])]
+    {
+        let end = |&strength: &f64| made(&Config { strength, size: 32, ..config(preset, 30) }).1;
+        let ends: Vec<_> = strengths.iter().map(end).collect();
         println!("{preset:?}: {ends:?}");
         for pair in ends.windows(2) {
             let [[content, style, _], [more_content, more_style, _]] = [pair[0], pair[1]];
             assert!(more_content > content, "{preset:?}: content is left: {ends:?}");
             assert!(more_style < style, "{preset:?}: style is approached: {ends:?}");
         }
+        let [first, last] = [ends[0], ends[ends.len() - 1]];
+        assert!(2.0 * first[0] < last[0] && 1.5 * last[1] < first[1], "{preset:?}: far: {ends:?}");
     }
 }
 
@@ -61,9 +66,10 @@ fn half_the_strength_is_the_preset_to_the_bit_whatever_alpha_is() {
         assert_eq!(config.alpha().to_bits(), content_weight.to_bits());
     }
     let at = |strength| Config { content_weight: 3.0, strength, ..Config::default() }.alpha();
-    for (strength, expected) in [(0.0, 300.0), (0.75, 0.3), (1.0, 0.03)] {
-        // Two roundings.
-        assert!((at(strength) / expected - 1.0f64).abs() < 1e-14, "{strength}");
+    for (strength, expected) in
+        [(0.0, 3.0 * 101.0 * 101.0), (0.25, 3.0 * (0.76 / 0.26f64).powi(2)), (1.0, 3.0 / 10201.0)]
+    {
+        assert!((at(strength) / expected - 1.0f64).abs() < 1e-12, "{strength}");
     }
 }
 
@@ -143,6 +149,27 @@ fn a_start_of_style_statistics_has_the_mean_and_covariance_of_the_styles() {
     let matched = Config { colors: Colors::Match, ..config(1) };
     let matched = start(&matched, &photograph(), &[Style::new(one)], &Regions::default());
     assert!((matched.mean().unwrap() - photograph().rgb.mean().unwrap()).abs() < 0.01);
+}
+
+/// What is noise in the styles' colours tells what those are.
+#[test]
+fn matched_to_the_photograph_each_style_has_the_colours_of_its_own_place() {
+    let [left, right] = calm_paintings();
+    let half = s![.., ..24, ..];
+    let mut content = right.clone();
+    content.rgb.slice_mut(half).assign(&left.rgb.slice(half));
+    let mask = Mask::new(Array2::from_shape_fn((40, 48), |(_, x)| if x < 24 { 1.0 } else { 0.0 }));
+    let [one, other] = paintings().map(Style::new);
+    let styles = [Style { region: Some(0), ..one }, other];
+    let config = Config { init: Init::StyleStats, colors: Colors::Match, ..config(Preset::Paper, 1) };
+    let found = start(&config, &content, &styles, &Regions { masks: vec![mask], keep: None });
+    for (what, columns) in [("left", 0..24), ("right", 24..48)] {
+        let columns = s![.., columns, ..];
+        let [found, expected] = [&found, &content.rgb].map(|rgb| moments(rgb.slice(columns)));
+        let far = found.iter().zip(expected).map(|(found, expected)| (found - expected).abs()).fold(0.0, f64::max);
+        // Colours of the paintings may have been cut off on their way.
+        assert!(far < 1e-3, "{what}: {found:?}, not {expected:?}");
+    }
 }
 
 #[test]

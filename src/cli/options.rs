@@ -188,7 +188,7 @@ prints one to begin with. What is given on the command line wins over it, and it
     #[arg(help = with_default("0 is CONTENT, 1 is STYLE", "strength"))]
     #[arg(long_help = with_default(
         "One knob from CONTENT to STYLE: 0 stays near the photograph, 1 is hardly anything but style. It multiplies \
-         whatever α is by 10^(2 − 4s): by 100 at 0, by 1 at 0.5, by 0.01 at 1", "strength"))]
+         whatever α is by ((1.01 − s) / (0.01 + s))²: by 10000 at 0, some 9 at 0.25, 1 at 0.5, a ninth at 0.75, 0.0001 at 1", "strength"))]
     pub strength: Option<f64>,
 
     #[arg(long, value_name = "L[:w],…", value_delimiter = ',', help_heading = LOOK)]

@@ -80,7 +80,7 @@ const PRECISIONS: &[(&str, &str, Precision)] = &[
 const COLORS: &[(&str, &str, Colors)] = &[
     ("style", "the painting's", Colors::Style),
     ("content", "the photograph's, put on the result's brightness at the end", Colors::Content),
-    ("match", "the painting's, brought to the photograph's mean and spread before the start", Colors::Match),
+    ("match", "the painting's, brought to the photograph's mean and spread, where it is painted", Colors::Match),
 ];
 
 const TONES: &[(&str, &str, Tone)] = &[

@@ -186,7 +186,7 @@ fn make(job: &mut Job, watch: &mut Watch, from: Option<(&Checkpoint, bool)>) -> 
     })
 }
 
-/// Reads the content picture, then each style picture and mask; their digests, if anybody will ask for them, without
+/// Reads the content picture, then each mask and style picture; their digests, if anybody will ask for them, without
 /// that of the weights.
 fn read(job: &Job, plan: &Plan) -> Result<(Inputs, Option<Digests>)> {
     let (scene, max_pixels) = (&job.asked.scene, job.config.max_pixels);
@@ -203,14 +203,6 @@ fn read(job: &Job, plan: &Plan) -> Result<(Inputs, Option<Digests>)> {
     let opacity = scene.sees_opacity().then(|| Mask::opacity(&*content)).flatten();
     // There may be no room for two.
     drop(content);
-    let paths = scene.styles.iter().map(Some).chain(scene.styles.is_empty().then_some(None));
-    for (index, ((style, size), share)) in paths.zip(&job.inputs.styles).zip(&plan.shares).enumerate() {
-        let mask = style.and_then(|style| style.mask.as_ref()).map(|mask| Mask::load(mask, max_pixels)).transpose()?;
-        mask.iter().for_each(|mask| see(mask, MaskOf::Style(index)));
-        let picture = read_or_flat(style.map(|style| style.path.as_path()), size.size, max_pixels)?;
-        digests.styles.push((*share, digest(&*picture)));
-        inputs = inputs.with(&*picture, mask.as_ref());
-    }
     // Of a run without a content picture no mask is its opacity.
     let content = job.asked.content.as_deref().unwrap_or(Path::new(""));
     let load = |source: &MaskSource| source.load(content, opacity.as_ref(), max_pixels);
@@ -223,6 +215,14 @@ fn read(job: &Job, plan: &Plan) -> Result<(Inputs, Option<Digests>)> {
         let mask = load(keep)?;
         see(&mask, MaskOf::Keep);
         inputs = inputs.keep(&mask);
+    }
+    let paths = scene.styles.iter().map(Some).chain(scene.styles.is_empty().then_some(None));
+    for (index, ((style, size), share)) in paths.zip(&job.inputs.styles).zip(&plan.shares).enumerate() {
+        let mask = style.and_then(|style| style.mask.as_ref()).map(|mask| Mask::load(mask, max_pixels)).transpose()?;
+        mask.iter().for_each(|mask| see(mask, MaskOf::Style(index)));
+        let picture = read_or_flat(style.map(|style| style.path.as_path()), size.size, max_pixels)?;
+        digests.styles.push((*share, digest(&*picture)));
+        inputs = inputs.with(&*picture, mask.as_ref());
     }
     Ok((inputs.done()?, wanted.then_some(digests)))
 }

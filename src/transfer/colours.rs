@@ -4,7 +4,8 @@
 //! ```text
 //!                     what is looked at                              the result
 //!   --colors style    content and style as they are                  as it was optimised
-//!   --colors match    style in the content's mean and covariance     as it was optimised
+//!   --colors match    each style in the mean and covariance of       as it was optimised
+//!                     the content where it is painted
 //!   --colors content  content and style as they are                  its lightness, the content's colour
 //!   --luminance-only  both in grey (match: style's brightness        its lightness, the content's colour
 //!                     brought to the content's)
@@ -74,11 +75,19 @@ impl OfContent {
     }
 
     /// What is decided once a style picture is there, of which a mask may show what counts, at the size (H, W) that it has
-    /// in the last scale. Each of several is brought to the content's colours by itself, and so their blend is.
+    /// in the last scale. Each of several is brought to the content's colours by itself, and so their blend is: to those of
+    /// the whole, or of the place where it is painted.
     #[must_use]
-    pub fn with(&self, (height, width): (usize, usize), style: &dyn Pixels, mask: Option<&Mask>) -> OfStyle {
+    pub fn with(
+        &self,
+        (height, width): (usize, usize),
+        style: &dyn Pixels,
+        mask: Option<&Mask>,
+        place: Option<&Colours>,
+    ) -> OfStyle {
         let mut decided = OfStyle { grey: self.grey, mapping: None };
-        if let Some((wanted, largest_gain)) = &self.wanted {
+        if let Some((whole, largest_gain)) = &self.wanted {
+            let wanted = place.unwrap_or(whole);
             let small = decided.seen(resized(style, height, width));
             let mask = mask.map(|mask| mask.resize(height, width));
             let own = Colours::of(&seen_through(&small, mask.as_ref()));
@@ -173,7 +182,7 @@ mod tests {
     fn decided(config: &Config, content: &Picture, style: &Picture) -> (Picture, Picture, bool) {
         let last = scale(24, 30);
         let of_content = OfContent::new(config, &last, content);
-        let of_style = of_content.with((24, 30), style, None);
+        let of_style = of_content.with((24, 30), style, None, None);
         (of_content.seen(content.clone()), of_style.seen(style.clone()), of_content.into_kept().is_some())
     }
 

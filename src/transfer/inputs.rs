@@ -8,11 +8,12 @@ use std::collections::VecDeque;
 
 use super::colours::OfContent;
 use super::finish::{Finish, FromContent, FromStyles};
-use super::painted::{check, parts};
+use super::painted::{Group, check, parts, seen_through};
 use super::plan::{Plan, Scale};
 use super::sizes::{Regions, Style};
-use crate::config::Config;
+use crate::config::{Colors, Config};
 use crate::error::Result;
+use crate::picture::palette::Colours;
 use crate::picture::{Mask, Picture, Pixels, resized};
 use crate::tensor::FeatureMap;
 
@@ -72,9 +73,9 @@ impl Inputs {
     /// If there are more or fewer.
     pub fn all(config: &Config, plan: &Plan, content: &Picture, styles: &[Style], regions: &Regions) -> Result<Self> {
         let first = Self::of(config, plan, content);
-        let styled = styles.iter().fold(first, |inputs, style| inputs.with(&style.picture, style.mask.as_ref()));
-        let masked = regions.masks.iter().fold(styled, WithoutStyles::region);
-        regions.keep.iter().fold(masked, WithoutStyles::keep).done()
+        let masked = regions.masks.iter().fold(first, WithoutStyles::region);
+        let masked = regions.keep.iter().fold(masked, WithoutStyles::keep);
+        styles.iter().fold(masked, |inputs, style| inputs.with(&style.picture, style.mask.as_ref())).done()
     }
 
     /// Of a content picture, which may go before the others come.
@@ -109,16 +110,16 @@ impl Inputs {
 }
 
 impl WithoutStyles<'_> {
-    /// With the next style picture, and what of it is learned from if not all, which may go before another comes.
+    /// With the next style picture after all masks, and what of it is learned from if not all, which may go before another comes.
     ///
     /// # Panics
-    /// If there are more than the plan is of.
+    /// If there are more than the plan is of, or masks are still to come.
     #[must_use]
     pub fn with(mut self, style: &dyn Pixels, mask: Option<&Mask>) -> Self {
         let index = self.sizes[0].styles.len();
         assert!(index < self.plan.shares.len(), "no more styles than were planned");
         let size = self.plan.last().styles[index];
-        let colours = self.of_content.colours.with(size, style, mask);
+        let colours = self.of_content.colours.with(size, style, mask, self.place(index).as_ref());
         for (pictures, scale) in self.sizes.iter_mut().zip(differing(self.plan)) {
             let (height, width) = scale.styles[index];
             pictures.styles.push(colours.seen(resized(style, height, width)));
@@ -126,6 +127,19 @@ impl WithoutStyles<'_> {
         }
         self.of_styles.add(self.config, size, (index, style, &colours), mask);
         self
+    }
+
+    /// The colours of the content picture where a style is painted, if they count and there are masks.
+    fn place(&self, style: usize) -> Option<Colours> {
+        let (pictures, masks) = (self.sizes.last()?, self.masks.last()?);
+        if self.config.colors != Colors::Match {
+            return None;
+        }
+        assert_eq!((masks.regions.len(), masks.keep.is_some()), (self.plan.masks, self.plan.keeps), "masks come first");
+        let parts = parts(&self.plan.groups, &masks.regions, masks.keep.as_ref())?;
+        let own = |group: &Group| group.styles.iter().any(|(index, _)| *index == style);
+        let part = &parts[self.plan.groups.iter().position(own)?];
+        Colours::of(&seen_through(&pictures.content, Some(part)))
     }
 
     /// With the mask of the next region.
