@@ -11,7 +11,7 @@
 //!    │         time                 seconds -> iterations
 //!    │          └── styles          files, folders, weights and masks of the style pictures
 //!    │                └── regions   the same from a file
-//! texture   reconstruct   dream     other purposes: common ── what they share of the flags
+//! texture   reconstruct   dream     other purposes: common ── making: what they share of the flags
 //!    └────── request ── purpose     what is asked, refused before the work where it cannot be done
 //! resume                            a checkpoint in place of flags
 //! reproduce ── recipe               a picture in place of flags
@@ -40,6 +40,7 @@ mod dream;
 mod eta;
 mod keeper;
 mod live;
+mod making;
 mod man;
 mod options;
 pub mod panics;
