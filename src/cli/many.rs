@@ -198,7 +198,6 @@ impl<'a> Many<'a> {
         (tally, signals): (&Tally, &Signals),
     ) -> Result<bool> {
         let task = &self.tasks[number];
-        make_folder(&impasto::files::folder(&task.output))?;
         let mut job = self.job(task)?;
         job.config.max_memory = budget.or(job.config.max_memory);
         let all = job.iterations();
@@ -219,12 +218,13 @@ impl<'a> Many<'a> {
         Ok(true)
     }
 
-    /// What makes one, without an engine.
+    /// What makes one, without an engine; the folder that it goes to is made.
     fn job(&self, task: &Task) -> Result<Job> {
         let max_pixels = task.config.max_pixels;
         let size = |path: &Path| picture::size(path, max_pixels);
         let own = size(&task.content)?;
         let scene = Scene::new(vec![StyleFile::new(&task.style)], &[], None)?;
+        make_folder(&impasto::files::folder(&task.output))?;
         let request = Request {
             purpose: Purpose::Stylize,
             content: Some(&task.content),

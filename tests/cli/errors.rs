@@ -79,12 +79,6 @@ const ERRORS: &[Row] = &[
         "nowhere/*.png: no picture has such a name",
         "give a folder, a file",
     ),
-    (
-        "batch good.png --styles=style.bmp -o out --name={photo}",
-        2,
-        "there is no {photo}",
-        "give one of {content}, {style}",
-    ),
     ("batch ab[ --styles=style.bmp -o out", 2, "ab[: is no pattern of names", "such as photos/*.jpg"),
     (
         "batch good.png half.png --styles=style.bmp -o out --name=same",
