@@ -1,4 +1,4 @@
-//! What must hold of any bytes that come as a picture, as a mask, as weights, as a checkpoint or as presets: no
+//! What must hold of any bytes that come as a picture, as a mask, as weights, as a checkpoint, as presets or as a list: no
 //! panic, no result that is none, and an error that names the file.
 //!
 //! One body serves two drivers: libFuzzer in `fuzz_targets`, which looks for new paths as long as it is let, and
@@ -9,9 +9,11 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::OnceLock;
 
+use impasto::batch::names::place;
+use impasto::batch::{List, Pattern};
 use impasto::config::{File, Init, OptimizerKind, Scales, file};
 use impasto::objective::{LayerWeight, Statistic};
 use impasto::picture::Mask;
@@ -148,6 +150,52 @@ pub fn presets(bytes: &[u8]) {
             assert_eq!(read, config);
         }
     });
+}
+
+/// A list is read or refused, as either kind; what is read names two files in every line, and an output within its folder,
+/// and makes of a preset a configuration that can run, or is refused.
+pub fn list(bytes: &[u8]) {
+    for name in ["l.csv", "l.jsonl"] {
+        let path = Path::new(name);
+        let list = match List::parse(path, bytes) {
+            Ok(list) => list,
+            Err(error) => {
+                assert!(matches!(error, Error::Usage(_)), "{error:?}");
+                names(&error, path);
+                assert_eq!(error.to_string().lines().count(), 1, "{error}");
+                continue;
+            }
+        };
+        assert!(!list.entries.is_empty());
+        for entry in &list.entries {
+            assert!(!entry.content.as_os_str().is_empty() && !entry.style.as_os_str().is_empty());
+            let inside = |part| matches!(part, Component::Normal(_));
+            assert!(entry.output.iter().all(|output| output.components().all(inside)), "{entry:?}");
+            let mut config = entry.preset.unwrap_or(Preset::Default).config();
+            list.apply(entry, &mut config).expect("what was read was tried");
+            drop(config.validate());
+        }
+    }
+}
+
+/// A pattern of names is understood or refused; what it makes of two pictures is a name within the folder.
+pub fn pattern(bytes: &[u8]) {
+    let Some(pattern) = std::str::from_utf8(bytes).ok().and_then(|text| Pattern::parse(text).ok()) else { return };
+    place(&pattern.expand("content", "style", 1)).expect("a name within the folder");
+}
+
+/// Lists of both kinds.
+pub fn lists() -> Vec<Vec<u8>> {
+    let csv = "content,style,output,preset,content-weight,style-layer\na.jpg,b.jpg,,fast,,\n\
+               \"c, d.jpg\",/b.jpg,x/o.png,,1e-2,\"relu1_1:0.5,relu2_1\"\n";
+    let json = "{\"content\": \"a.jpg\", \"style\": \"b.jpg\", \"size\": 64, \"match-result\": false}\n\n\
+                {\"content\": \"c\", \"style\": \"d\", \"output\": \"o.png\", \"style-layer\": [\"relu1_1\"], \"preset\": null}\n";
+    [csv, json].map(|text| text.as_bytes().to_vec()).into()
+}
+
+/// Patterns of names.
+pub fn patterns() -> Vec<Vec<u8>> {
+    ["{content}-{style}.png", "{style}/{number}{{x}}", "a/./b.jpg"].map(|text| text.as_bytes().to_vec()).into()
 }
 
 /// Files of presets: all of them, and one in other words.

@@ -107,7 +107,8 @@
 //!
 //! [`error`] says what can go wrong and how to put it right, [`files`] how what is
 //! written is there whole or not at all, [`state`] what a run is made of when it is
-//! put away, [`limits`] what the system lets a run take. An [`Engine`] is what many runs share. The command line
+//! put away, [`limits`] what the system lets a run take. An [`Engine`] is what many runs share, and [`batch`] what is
+//! made of many pictures. The command line
 //! (`src/main.rs`, `src/cli`) is another user of this library: it parses, calls
 //! [`stylize`] and reports.
 //!
@@ -124,6 +125,7 @@
 //! - Kingma & Ba, *Adam*, 2015, [arXiv:1412.6980](https://arxiv.org/abs/1412.6980): the way down.
 
 pub mod autograd;
+pub mod batch;
 pub mod bench;
 pub mod config;
 pub mod error;

@@ -111,6 +111,16 @@ fn no_file_of_presets_takes_the_program_down() {
     drive("presets", 4, &bodies::preset_files(), 300, bodies::presets);
 }
 
+#[test]
+fn no_list_takes_the_program_down() {
+    drive("list", 6, &bodies::lists(), 2000, bodies::list);
+}
+
+#[test]
+fn no_pattern_of_names_takes_the_program_down() {
+    drive("pattern", 7, &bodies::patterns(), 2000, bodies::pattern);
+}
+
 /// For libFuzzer, which does better with something to begin from: see `docs/testing.md`.
 #[test]
 #[ignore = "writes fuzz/corpus"]
@@ -120,6 +130,8 @@ fn corpus() {
         ("weights", vec![bodies::shallow_weights()]),
         ("checkpoints", bodies::checkpoints()),
         ("presets", bodies::preset_files()),
+        ("lists", bodies::lists()),
+        ("patterns", bodies::patterns()),
     ] {
         std::fs::create_dir_all(folder.join(name)).unwrap();
         for (i, file) in files.iter().enumerate() {

@@ -100,7 +100,7 @@ pub fn run(options: &Options) -> Result<u8> {
 fn prepare(options: &Options) -> Result<Job> {
     let common = &options.common;
     common.check_standard(std::iter::once(options.content.as_path()))?;
-    let max_pixels = common.max_pixels()?;
+    let max_pixels = common.making.max_pixels()?;
     let size = |path: &Path| picture::size(path, max_pixels);
     let own = size(&options.content)?;
     let longest = match options.size.unwrap_or(SIZE) {
@@ -112,7 +112,7 @@ fn prepare(options: &Options) -> Result<Job> {
     let octaves = (options.octaves.unwrap_or(purposes::OCTAVES.0), purposes::OCTAVES.1);
     let purpose = Purpose::Dream { layer, channel, octaves };
     let mut config = purpose.base(Preset::Default, longest, 0);
-    common.set(&mut config)?;
+    common.making.set(&mut config)?;
     config.learning_rate = options.learning_rate.unwrap_or(config.learning_rate);
     config.jitter = options.jitter.unwrap_or(config.jitter);
     config.validate()?;

@@ -11,8 +11,9 @@
 //!    │         time                 seconds -> iterations
 //!    │          └── styles          files, folders, weights and masks of the style pictures
 //!    │                └── regions   the same from a file
-//! texture   reconstruct   dream     other purposes: common ── what they share of the flags
+//! texture   reconstruct   dream     other purposes: common ── making: what they share of the flags
 //!    └────── request ── purpose     what is asked, refused before the work where it cannot be done
+//! batch   augment ── many           many pictures, several at once: options, jobs, tally, summary
 //! resume                            a checkpoint in place of flags
 //! reproduce ── recipe               a picture in place of flags
 //!    └────── work ── watch ─┬── progress ── eta
@@ -31,6 +32,8 @@
 //!
 //! [`Preset::config`]: impasto::config::Preset::config
 
+mod augment;
+mod batch;
 mod bench;
 mod common;
 mod completions;
@@ -41,7 +44,9 @@ mod eta;
 mod inline;
 mod keeper;
 mod live;
+mod making;
 mod man;
+mod many;
 mod options;
 pub mod panics;
 mod paths;
@@ -123,6 +128,8 @@ enum Command {
     Texture(Box<texture::Options>),
     Reconstruct(Box<reconstruct::Options>),
     Dream(Box<dream::Options>),
+    Batch(Box<batch::Options>),
+    Augment(Box<augment::Options>),
     Presets(presets::Options),
     Bench(Box<bench::Options>),
     Doctor(doctor::Options),
@@ -163,6 +170,8 @@ pub fn run() -> Result<u8, Failure> {
         Command::Texture(options) => texture::run(&options)?,
         Command::Reconstruct(options) => reconstruct::run(&options)?,
         Command::Dream(options) => dream::run(&options)?,
+        Command::Batch(options) => batch::run(&options)?,
+        Command::Augment(options) => augment::run(&options)?,
         Command::Presets(options) => presets::run(&options)?,
         Command::Bench(options) => bench::run(&options)?,
         Command::Doctor(options) => doctor::run(&options)?,

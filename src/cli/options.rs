@@ -126,6 +126,14 @@ pub struct Options {
     #[command(flatten)]
     pub files: Files,
 
+    /// Keep a picture of the run so far in FILE
+    ///
+    /// It is rewritten every few seconds, in one step: whoever looks at it, now or with a viewer that looks again by
+    /// itself, sees a whole picture. In the end it is the result. - shows it in the terminal, now and then, where that can:
+    /// kitty, Ghostty, iTerm2, WezTerm.
+    #[arg(long, value_name = "FILE", help_heading = OUTPUT, hide_short_help = true)]
+    pub preview: Option<PathBuf>,
+
     #[arg(long, value_name = "PIXELS", value_parser = values::side, help_heading = SIZE, allow_negative_numbers = true)]
     #[arg(help = with_default("Longest side of the result", "size"))]
     #[arg(long_help = with_default("Longest side of the result in pixels; 0 keeps CONTENT's own size", "size"))]

@@ -34,8 +34,9 @@ struct Place {
     words: String,
 }
 
+/// Where it is shown.
 #[derive(Clone)]
-enum Display {
+pub enum Display {
     Nothing,
     Bar(ProgressBar),
     /// When the last line was printed.
@@ -124,7 +125,7 @@ impl Progress {
 
     /// What prints such lines, for another thread.
     pub fn voice(&self) -> Voice {
-        Voice(self.display.clone())
+        Voice::new(&self.display)
     }
 
     /// Takes the display off the screen.
@@ -162,6 +163,11 @@ impl Progress {
 pub struct Voice(Display);
 
 impl Voice {
+    /// For such a display.
+    pub fn new(display: &Display) -> Self {
+        Voice(display.clone())
+    }
+
     /// Prints a line, unless nothing is to be shown.
     pub fn note(&self, line: impl fmt::Display) {
         self.0.note(line);
@@ -169,7 +175,16 @@ impl Voice {
 }
 
 impl Display {
-    fn note(&self, line: impl fmt::Display) {
+    /// Prints an error without tearing the bar, in any case.
+    pub fn error(&self, message: impl fmt::Display) {
+        match self {
+            Display::Nothing | Display::Lines(_) => say::error(message),
+            Display::Bar(bar) => bar.suspend(|| say::error(message)),
+        }
+    }
+
+    /// Prints a line without tearing the bar, unless nothing is to be shown.
+    pub fn note(&self, line: impl fmt::Display) {
         match self {
             Display::Nothing => {}
             Display::Bar(bar) => bar.suspend(|| say::note(line)),

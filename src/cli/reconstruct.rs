@@ -80,7 +80,7 @@ fn purpose(options: &Options) -> Purpose {
 fn prepare(options: &Options, purpose: &Purpose, index: usize) -> Result<Job> {
     let common = &options.common;
     let mut config = purpose.base(Preset::Default, SIZE, index);
-    common.set(&mut config)?;
+    common.making.set(&mut config)?;
     config.size = options.size.unwrap_or(config.size);
     config.validate()?;
     common.check_standard(std::iter::once(options.content.as_path()))?;

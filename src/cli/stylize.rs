@@ -44,7 +44,7 @@ fn prepare(options: &Options, start: Instant) -> Result<work::Job> {
         save: options.files.save(options.bits, picture::metadata(&options.content, config.max_pixels)?.dpi),
         metadata: !options.files.no_metadata,
         save_every: options.save_every,
-        preview: options.files.preview.as_deref(),
+        preview: options.preview.as_deref(),
         checkpoint: options.checkpoint.as_deref(),
         checkpoint_every: options.checkpoint_every,
         trace: options.trace.as_deref(),

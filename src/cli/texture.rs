@@ -82,9 +82,9 @@ fn prepare(options: &Options) -> Result<Job> {
     let (width, height) = options.size.unwrap_or(SIZE);
     let common = &options.common;
     let purpose = Purpose::Texture { width, height, tileable: options.tileable };
-    let preset = options.preset.or(common.preset()?).unwrap_or(Preset::Default);
+    let preset = options.preset.or(common.making.preset()?).unwrap_or(Preset::Default);
     let mut config = purpose.base(preset, width.max(height), 0);
-    common.set(&mut config)?;
+    common.making.set(&mut config)?;
     config.size = width.max(height);
     // Scales that were given end at a size of their own: they become a rule for this one.
     if let Scales::Given(rule) = config.scales {

@@ -1,16 +1,18 @@
 //! The work itself, for a run that begins and for one that goes on: it leaves the picture whatever ends it.
 
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use impasto::autograd::Cancel;
 use impasto::config::Config;
 use impasto::files;
 use impasto::objective::Listener;
 use impasto::picture::{self, Mask, Picture, Pixels, SaveOptions};
 use impasto::transfer::checkpoint::{self, Digests, MaskOf, Origin};
-use impasto::transfer::{Checkpoint, End, Inputs, Outcome, Plan, Run, Scale, Sizes};
+use impasto::transfer::{Checkpoint, End, Inputs, Outcome, Plan, Run, Scale, Sizes, Step};
 use impasto::{Engine, Error, Result};
 
 use super::eta::Work;
@@ -182,6 +184,33 @@ fn make(job: &mut Job, watch: &mut Watch, from: Option<(&Checkpoint, bool)>) -> 
             let written = keeper.write(&run, &watch.table);
             watch.note(written);
         }
+        Ok(Outcome { iterations: run.iterations(), picture: run.result(), end })
+    })
+}
+
+/// The run of one picture among others, with a share of an engine's threads: without a checkpoint, a trace or a display of
+/// its own.
+pub fn among_others(
+    engine: &Engine,
+    job: &Job,
+    cancel: Cancel,
+    mut on_step: impl FnMut(&Step<'_>) -> ControlFlow<()> + Send,
+) -> Result<Outcome> {
+    engine.share(|| {
+        let plan = engine.plan_of(&job.config, job.scales.clone(), &job.inputs)?;
+        check_room(job, &plan)?;
+        let (inputs, _) = read(job, &plan)?;
+        let mut run = engine.begin(&job.config, &plan, inputs)?;
+        run.heed(Listener { cancel, strip: None });
+        let end = loop {
+            match run.step() {
+                Ok(Some(step)) if on_step(&step).is_break() && !step.last => break End::Stopped,
+                Ok(Some(_)) => {}
+                Ok(None) => break End::Finished,
+                Err(Error::Cancelled) => break End::Stopped,
+                Err(error) => break End::Diverged(error),
+            }
+        };
         Ok(Outcome { iterations: run.iterations(), picture: run.result(), end })
     })
 }

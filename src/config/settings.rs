@@ -28,6 +28,7 @@ pub enum Kind {
 }
 
 /// A value of a [`Config`].
+#[derive(Debug)]
 pub struct Setting {
     /// The name of its option, without dashes.
     pub name: &'static str,

@@ -20,7 +20,7 @@ pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut pictures = Vec::new();
     for entry in folder.read_dir().map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        if is_named_as_one(&path) && !path.is_dir() {
+        if is_named_as_picture(&path) && !path.is_dir() {
             pictures.push(path);
         }
     }
@@ -31,7 +31,9 @@ pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(pictures)
 }
 
-fn is_named_as_one(path: &Path) -> bool {
+/// Whether a file is called as a picture is, and not hidden.
+#[must_use]
+pub fn is_named_as_picture(path: &Path) -> bool {
     let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
     let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
     !hidden && extension.is_some_and(|extension| EXTENSIONS.contains(&extension.as_str()))

@@ -41,10 +41,10 @@ use ndarray::{Array2, Array3};
 
 pub use decode::{check_sides, load, open, size};
 pub use encode::{OutputFormat, SaveOptions};
-pub use folder::pictures_in;
+pub use folder::{is_named_as_picture, pictures_in};
 pub use mask::Mask;
 pub use metadata::{Metadata, metadata};
-pub use output::{check_output, check_side, save};
+pub use output::{check_options, check_output, check_side, save};
 pub(crate) use pixels::bands;
 pub use pixels::{Original, Pixels};
 pub use resize::{Filter, fit, resize_map, resized, resized_alpha};

@@ -22,7 +22,7 @@ use crate::files::{check_place, same, target, write_whole};
 /// [`Error::Usage`] with what stands in the way.
 pub fn check_output(path: &Path, options: &SaveOptions, inputs: &[&Path]) -> Result<()> {
     let usage = |cause: String| Error::Usage(format!("{}: {cause}", path.display()));
-    check_options(path, OutputFormat::of(path, options)?, options)?;
+    check_options(path, options)?;
     if is_standard(path) {
         if io::stdout().is_terminal() {
             return Err(usage(
@@ -64,7 +64,7 @@ pub fn check_side(path: &Path, options: &SaveOptions, longest: usize) -> Result<
 /// eight, [`Error::Output`] where writing fails; nothing is left behind.
 pub fn save(picture: &Picture, path: &Path, options: &SaveOptions) -> Result<()> {
     let format = OutputFormat::of(path, options)?;
-    check_options(path, format, options)?;
+    check_options(path, options)?;
     let wrap = |cause: String| Error::Output { path: path.to_owned(), cause };
     check_side(path, options, picture.height().max(picture.width()))?;
     if is_standard(path) {
@@ -78,7 +78,12 @@ pub fn save(picture: &Picture, path: &Path, options: &SaveOptions) -> Result<()>
     write_whole(&target(path), |out| encode::write(picture, format, options, out)).map_err(wrap)
 }
 
-fn check_options(path: &Path, format: OutputFormat, options: &SaveOptions) -> Result<()> {
+/// Checks that the format of a picture at `path` can do what `options` ask.
+///
+/// # Errors
+/// [`Error::Usage`] for an unknown extension, or what the format cannot do.
+pub fn check_options(path: &Path, options: &SaveOptions) -> Result<()> {
+    let format = OutputFormat::of(path, options)?;
     if let Some(quality) = options.quality.filter(|_| format != OutputFormat::Jpeg) {
         let path = path.display();
         return Err(Error::Usage(format!(

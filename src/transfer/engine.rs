@@ -66,16 +66,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Weights`]; [`Error::Usage`] if the system has not so many threads to give.
     pub fn new(weights: Option<&Path>, threads: usize, at_once: NonZeroUsize) -> Result<Self> {
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        let share = match (threads, at_once.get()) {
-            // 0 is for rayon to say.
-            (threads, 1) => threads,
-            (0, runs) => (cores() / runs).max(1),
-            (threads, runs) => (threads / runs).max(1),
-        };
-        let pool = || ThreadPoolBuilder::new().num_threads(share).build();
-        let pools = (0..at_once.get()).map(|_| pool()).collect::<Result<_, _>>();
-        let pools = pools.map_err(|e| Error::Usage(format!("--threads {threads}: {e}; give a smaller number")))?;
+        let pools = pools(threads, at_once)?;
         let source = weights.map(Path::to_owned);
         let weights = Weights::load(weights)?;
         Ok(Engine {
@@ -86,6 +77,15 @@ impl Engine {
             pools: Mutex::new(pools),
             returned: Condvar::new(),
         })
+    }
+
+    /// Shares the threads out anew: the network stays as it is.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] as [`Engine::new`].
+    pub fn divide(&mut self, threads: usize, at_once: NonZeroUsize) -> Result<()> {
+        self.pools = Mutex::new(pools(threads, at_once)?);
+        Ok(())
     }
 
     /// Does some work with a share of the threads: a [`Run`] is to be made and to make its steps in here.
@@ -273,6 +273,20 @@ impl Drop for Share<'_> {
         lock(&self.engine.pools).extend(self.pool.take());
         self.engine.returned.notify_one();
     }
+}
+
+/// So many threads (0: one for each core) in shares for so many runs, at least one thread in each.
+fn pools(threads: usize, at_once: NonZeroUsize) -> Result<Vec<ThreadPool>> {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let share = match (threads, at_once.get()) {
+        // 0 is for rayon to say.
+        (threads, 1) => threads,
+        (0, runs) => (cores() / runs).max(1),
+        (threads, runs) => (threads / runs).max(1),
+    };
+    let pool = || ThreadPoolBuilder::new().num_threads(share).build();
+    let pools = (0..at_once.get()).map(|_| pool()).collect::<Result<_, _>>();
+    pools.map_err(|e| Error::Usage(format!("--threads {threads}: {e}; give a smaller number")))
 }
 
 /// What is behind a lock is whole at any time: a run that panicked has left it so.

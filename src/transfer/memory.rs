@@ -101,8 +101,9 @@ pub(super) fn with_spare(bytes: u64) -> u64 {
     bytes + bytes / SPARE
 }
 
-/// What a run may hold: what it was told, or else most of what there is.
-pub(super) fn budget(config: &Config, machine: Machine) -> u64 {
+/// Bytes that a run may hold: what it was told, or else most of what there is.
+#[must_use]
+pub fn budget(config: &Config, machine: Machine) -> u64 {
     config.max_memory.unwrap_or(machine.memory / SHARE.1 * SHARE.0)
 }
 

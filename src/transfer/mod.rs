@@ -54,7 +54,7 @@ pub use checkpoint::Checkpoint;
 pub use engine::Engine;
 pub use forecast::Seconds;
 pub use inputs::{Inputs, WithoutStyles};
-pub use memory::Memory;
+pub use memory::{Memory, budget};
 pub use painted::Group;
 pub use plan::{Machine, Plan, Scale};
 pub use run::Run;

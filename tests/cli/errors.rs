@@ -80,6 +80,42 @@ const ERRORS: &[Row] = &[
     ("reconstruct good.png --size=5", 2, "--size 5", "give at least 16 pixels"),
     ("dream good.png --size=5", 2, "--size 5", "or 0 to keep the picture's own size"),
     ("dream good.png --learning-rate=2", 2, "--learning-rate 2", "above 0 and at most 1"),
+    (
+        "batch nowhere/*.png --styles=style.bmp -o out",
+        2,
+        "nowhere/*.png: no picture has such a name",
+        "give a folder, a file",
+    ),
+    ("batch ab[ --styles=style.bmp -o out", 2, "ab[: is no pattern of names", "such as photos/*.jpg"),
+    (
+        "batch good.png half.png --styles=style.bmp -o out --name=same",
+        2,
+        "out/same.png: would be both",
+        "names of their own",
+    ),
+    (
+        "batch good.png --styles=style.bmp -o . --name=good --overwrite",
+        2,
+        "good.png: is a picture that is read",
+        "--name",
+    ),
+    ("batch full --styles=style.bmp -o full", 2, "would be read the next time", "give another folder"),
+    ("batch good.png --styles=style.bmp -o out --name=a.xyz", 2, "a.xyz: the name of the result", "must end in .png"),
+    ("batch good.png --styles=style.bmp -o out --quality=80", 2, "--quality 80 is for JPEG", "write a .jpg"),
+    ("batch good.png --styles=style.bmp -o out --size=5", 2, "--size 5", "give at least 16 pixels"),
+    ("batch good.png --styles=style.bmp -o out --shard=auto", 2, "neither SLURM_ARRAY_TASK_ID nor", "give --shard i/n"),
+    ("batch --list=nowhere.csv -o out", 2, "nowhere.csv: cannot be read", "give a list as CSV or JSON Lines"),
+    ("batch --list=letter.png -o out", 2, "letter.png: is neither a .csv nor a .jsonl", "a name that says which it is"),
+    ("batch --list=wrong.csv -o out", 2, "wrong.csv:1: there is no content-wieght", "did you mean content-weight?"),
+    ("batch --list=small.csv -o out", 2, "small.csv:2: --size 5", "give at least 16 pixels"),
+    ("augment full --styles=style.bmp -o full/more", 2, "would be read the next time", "give another folder"),
+    (
+        "augment folder --styles=style.bmp -o out",
+        3,
+        "folder: no picture is in this folder or those in it",
+        "give one with",
+    ),
+    ("augment full --styles=style.bmp -o taken", 2, "augment.csv: is there, and no table", "--overwrite to replace it"),
     // Places that cannot be written to.
     ("stylize good.png style.bmp -o o.xyz", 2, "o.xyz", "must end in .png, .jpg"),
     ("stylize good.png style.bmp -o o.jpg --bits=16", 2, "8 bits per channel", "write a .png or .tiff"),
@@ -179,7 +215,11 @@ fn fill(folder: &Folder) {
     folder.file("pickle.pth", b"PK\x03\x04 archive/data.pkl");
     folder.file("picture.avif", b"\0\0\0\x18ftypavif\0\0\0\0mif1avif");
     folder.file("wrong.toml", "seed = 1\ncontent-wieght = 2\n");
-    std::fs::create_dir(folder.path("folder")).unwrap();
+    folder.file("wrong.csv", "content,style,content-wieght\ngood.png,style.bmp,1\n");
+    folder.file("small.csv", "content,style,size\ngood.png,style.bmp,5\n");
+    ["folder", "full", "taken"].iter().for_each(|name| std::fs::create_dir(folder.path(name)).unwrap());
+    folder.file("full/a.png", bytes("rgb.png"));
+    folder.file("taken/augment.csv", "mine\n");
     let run = |content: &str, checkpoint: &str| {
         let mut command = impasto(["stylize", content, "style.bmp", "-o", "made.png", "-q", "--overwrite"]);
         command.args(SMALL_RUN).args(["--checkpoint", checkpoint]).current_dir(folder.path(""));

@@ -1,5 +1,7 @@
 //! The program as its users meet it: the built binary on small pictures.
 
+mod augment;
+mod batch;
 mod checkpoints;
 mod errors;
 mod faults;

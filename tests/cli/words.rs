@@ -117,6 +117,18 @@ fn help_is_a_command_too() {
 }
 
 #[test]
+fn commands_of_many_pictures_have_examples_in_their_help() {
+    for command in ["batch", "augment"] {
+        for flag in ["-h", "--help"] {
+            let help = printed(impasto([command, flag]));
+            assert!(help.contains(&format!("Examples:\n  impasto {command} ")), "{help}");
+            assert!(["--overwrite", "--jobs", "--shard", "--set"].iter().all(|option| help.contains(option)), "{help}");
+        }
+        assert!(printed(impasto([command, "--help"])).contains("Exit codes:"));
+    }
+}
+
+#[test]
 fn the_weights_say_which_way_they_pull_and_in_what_range() {
     let help = printed(impasto(["stylize", "--help"])).split_whitespace().collect::<Vec<_>>().join(" ");
     for part in
@@ -156,6 +168,8 @@ fn man_pages_are_printed_or_written_into_a_folder() {
         "impasto-resume.1",
         "impasto-reproduce.1",
         "impasto-show.1",
+        "impasto-batch.1",
+        "impasto-augment.1",
         "impasto-presets.1",
         "impasto-weights.1",
         "impasto-man.1",

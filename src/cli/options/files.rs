@@ -1,7 +1,5 @@
 //! Options about the files and lines that come out of it.
 
-use std::path::PathBuf;
-
 use impasto::picture::{OutputFormat, SaveOptions};
 
 use super::{OUTPUT, REPORTING};
@@ -31,14 +29,6 @@ pub struct Files {
     /// the SHA-256 of what was read. `impasto show` prints it, and `impasto reproduce` makes the picture again.
     #[arg(long, help_heading = OUTPUT, hide_short_help = true)]
     pub no_metadata: bool,
-
-    /// Keep a picture of the run so far in FILE
-    ///
-    /// It is rewritten every few seconds, in one step: whoever looks at it, now or with a viewer that looks again by
-    /// itself, sees a whole picture. In the end it is the result. - shows it in the terminal, now and then, where that can:
-    /// kitty, Ghostty, iTerm2, WezTerm.
-    #[arg(long, value_name = "FILE", help_heading = OUTPUT, hide_short_help = true)]
-    pub preview: Option<PathBuf>,
 
     /// Print a summary as JSON
     ///
