@@ -16,10 +16,10 @@ const NAME: &str = "{content}-{style}";
 
 const EXAMPLES: &str = "\
 Examples:
-  impasto batch photos --styles paintings -o out            # every photo like every painting
+  impasto batch photos --styles paintings -o out               # every photo like every painting
   impasto batch 'photos/*.jpg' --styles wave.jpg -o out --preset fast --set content-weight=0.01
   impasto batch photos --styles paintings -o out --name '{style}/{content}.jpg'
-  impasto batch --list list.csv -o out                      # content,style,output and options, line by line
+  impasto batch --list list.csv -o out                         # content,style,output and options
   impasto batch photos --styles paintings -o out --shard 2/5   # the second of five machines
 
 The same command again goes on: what is there is left. The exit code is that of the first picture that failed.";

@@ -37,9 +37,6 @@ pub struct Options {
     #[arg(long, value_name = "BITS", value_parser = values::bits(), hide_possible_values = true, help_heading = OUTPUT)]
     pub bits: Option<u8>,
 
-    #[command(flatten)]
-    pub files: Files,
-
     #[arg(long, value_name = "PIXELS", value_parser = values::side, help_heading = LOOK, allow_negative_numbers = true)]
     #[arg(help = with_default("Longest side of each style picture", "style-size"))]
     pub style_size: Option<u32>,
@@ -47,6 +44,9 @@ pub struct Options {
     #[arg(long, value_name = "FACTOR", help_heading = LOOK, allow_negative_numbers = true)]
     #[arg(help = with_default("Larger strokes above 1, smaller below", "style-scale"))]
     pub style_scale: Option<f64>,
+
+    #[command(flatten)]
+    pub files: Files,
 
     #[command(flatten)]
     pub making: Making,
