@@ -6,7 +6,7 @@
 //! dog.jpg,wave.jpg,best/dog.png,,0.01
 //! ```
 //!
-//! Names are `content`, `style`, `output`, `preset`, and those of [settings](crate::config::settings), which are those of
+//! Names are `content`, `style`, `output`, `preset`, and those of [settings], which are those of
 //! options. What is empty, or null, is not said. Files are seen from the list's folder, outputs from the folder of the
 //! results.
 
