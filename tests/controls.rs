@@ -44,18 +44,20 @@ fn made(config: &Config) -> (Picture, [f64; 3]) {
 #[test]
 fn strength_leads_from_the_photograph_to_the_style() {
     // The paper's α leaves little of the photograph: there is a way to it, and hardly one from it.
-    for (preset, strengths) in [(Preset::Default, &[0.0, 0.25, 0.5, 0.75, 1.0][..]), (Preset::Paper, &[0.0, 0.05, 0.5])]
-    {
+    let cases = [(Preset::Default, &[0.0, 0.25, 0.5, 0.75, 1.0][..], 3.0), (Preset::Paper, &[0.0, 0.05, 0.5], 1.2)];
+    for (preset, strengths, far) in cases {
         let end = |&strength: &f64| made(&Config { strength, size: 32, ..config(preset, 30) }).1;
         let ends: Vec<_> = strengths.iter().map(end).collect();
         println!("{preset:?}: {ends:?}");
         for pair in ends.windows(2) {
             let [[content, style, _], [more_content, more_style, _]] = [pair[0], pair[1]];
             assert!(more_content > content, "{preset:?}: content is left: {ends:?}");
-            assert!(more_style < style, "{preset:?}: style is approached: {ends:?}");
+            // Where style alone pulls there is no more to gain, and two runs end as near as they happen to.
+            let gained = if content > 0.9 * more_content { 1.02 } else { 1.0 };
+            assert!(more_style < gained * style, "{preset:?}: style is approached: {ends:?}");
         }
         let [first, last] = [ends[0], ends[ends.len() - 1]];
-        assert!(2.0 * first[0] < last[0] && 1.5 * last[1] < first[1], "{preset:?}: far: {ends:?}");
+        assert!(far * first[0] < last[0] && far * last[1] < first[1], "{preset:?}: far apart: {ends:?}");
     }
 }
 
