@@ -9,16 +9,16 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest as _, Sha256};
 
-/// The least and the most that the style weight is multiplied by. Labels are to stay true: at four times the style of
-/// `fast` things are still to be told, and at a quarter the manner is still to be seen.
-pub const STRENGTHS: (f64, f64) = (0.25, 4.0);
+/// The least and the most [`strength`](crate::Config::strength): four times α, and a quarter of it. Labels are to stay true:
+/// with so much of the style things are still to be told, and with so little the manner is still to be seen.
+pub const STRENGTHS: (f64, f64) = (0.33, 0.67);
 
 /// What was drawn for a result.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Draw {
     /// The number of the style, from 0.
     pub style: usize,
-    /// What the style weight is multiplied by, from [`STRENGTHS`]; its logarithm is evenly distributed.
+    /// From [`STRENGTHS`], evenly distributed.
     pub strength: f64,
 }
 
@@ -35,14 +35,14 @@ pub fn draws(seed: u64, place: &str, styles: usize, count: usize) -> Vec<Draw> {
     hash.update(place);
     let mut rng = ChaCha8Rng::from_seed(hash.finalize().into());
     let mut order: Vec<usize> = (0..styles).collect();
-    let (least, most) = (STRENGTHS.0.ln(), STRENGTHS.1.ln());
+    let (least, most) = STRENGTHS;
     (0..count)
         .map(|number| {
             if number % styles == 0 {
                 order.shuffle(&mut rng);
             }
             // To three digits, as it is written down.
-            let strength = (1e3 * rng.random_range(least..=most).exp()).round() / 1e3;
+            let strength = (1e3 * rng.random_range(least..=most)).round() / 1e3;
             Draw { style: order[number % styles], strength }
         })
         .collect()
@@ -72,11 +72,11 @@ mod tests {
     }
 
     #[test]
-    fn strengths_fill_their_range_evenly_by_factors() {
+    fn strengths_fill_their_range_evenly() {
         let drawn: Vec<_> = (0..2000).flat_map(|i| draws(0, &i.to_string(), 2, 1)).collect();
         assert!(drawn.iter().all(|draw| (STRENGTHS.0..=STRENGTHS.1).contains(&draw.strength)));
         // As many weaker as stronger; four standard deviations of a fair coin are 179 of 2000.
-        let weaker = drawn.iter().filter(|draw| draw.strength < 1.0).count();
+        let weaker = drawn.iter().filter(|draw| draw.strength < 0.5).count();
         assert!((910..=1090).contains(&weaker), "{weaker}");
         let first = drawn.iter().filter(|draw| draw.style == 0).count();
         assert!((910..=1090).contains(&first), "{first}");

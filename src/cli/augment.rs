@@ -15,7 +15,7 @@ use super::{EXIT_CODES, values};
 const PER_PICTURE: usize = 3;
 
 /// Names of the table's first columns; those of all options follow.
-const COLUMNS: [&str; 6] = ["output", "label", "content", "style", "strength", "preset"];
+const COLUMNS: [&str; 5] = ["output", "label", "content", "style", "preset"];
 
 const EXAMPLES: &str = "\
 Examples:
@@ -46,7 +46,7 @@ pub struct Options {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     #[arg(allow_negative_numbers = true)]
     #[arg(help = format!(
-        "Results of each picture; each is painted {} to {} times as boldly as the preset would [default: {PER_PICTURE}]",
+        "Results of each picture, each of a --strength drawn from {} to {} [default: {PER_PICTURE}]",
         STRENGTHS.0, STRENGTHS.1))]
     pub per_picture: Option<u32>,
 
@@ -62,21 +62,15 @@ pub struct Options {
     pub many: many::Options,
 }
 
-/// What is drawn for a result.
-struct Drawn {
-    label: String,
-    strength: f64,
-}
-
 pub fn run(options: &Options) -> Result<u8> {
     let start = Instant::now();
-    let (tasks, drawn) = tasks(options)?;
+    let (tasks, labels) = tasks(options)?;
     let table = table_place(options)?;
     let many = Many::new(&options.many, tasks)?;
     let made = many.run(start)?;
     let there = |(number, status): (usize, &Status)| {
         let made = matches!(status, Status::Made { .. } | Status::There);
-        made.then(|| (&many.tasks()[number], &drawn[number]))
+        made.then(|| (&many.tasks()[number], labels[number].as_str()))
     };
     let rows: Vec<_> = made.statuses.iter().enumerate().filter_map(there).collect();
     if !rows.is_empty() {
@@ -85,8 +79,8 @@ pub fn run(options: &Options) -> Result<u8> {
     Ok(made.code)
 }
 
-/// All results, with what is drawn for each.
-fn tasks(options: &Options) -> Result<(Vec<Task>, Vec<Drawn>)> {
+/// All results, with the label of each.
+fn tasks(options: &Options) -> Result<(Vec<Task>, Vec<String>)> {
     let (folder, out) = (&options.folder, &options.many.output);
     if is_inside(out, folder) {
         return Err(Error::Usage(format!(
@@ -97,9 +91,12 @@ fn tasks(options: &Options) -> Result<(Vec<Task>, Vec<Drawn>)> {
     let preset = options.many.preset(options.preset)?.unwrap_or(Preset::Fast);
     let config = options.many.config(Config { size: 0, ..preset.config() }, options.size)?;
     config.validate()?;
+    if config.strength != preset.config().strength {
+        return Err(Error::Usage("strength is what augment draws; give --set content-weight=… in its place".into()));
+    }
     let styles = options.styles.iter().map(|word| sources::pictures(word)).collect::<Result<Vec<_>>>()?.concat();
     let per_picture = options.per_picture.map_or(PER_PICTURE, |count| count as usize);
-    let (mut tasks, mut drawn) = (Vec::new(), Vec::new());
+    let (mut tasks, mut labels) = (Vec::new(), Vec::new());
     for picture in sources::tree(folder)? {
         let label = slashed(picture.parent().unwrap_or(Path::new("")));
         let stem = picture.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -109,12 +106,12 @@ fn tasks(options: &Options) -> Result<(Vec<Task>, Vec<Drawn>)> {
                 content: folder.join(&picture),
                 style: styles[draw.style].clone(),
                 output: out.join(picture.with_file_name(name)),
-                config: Config { style_weight: config.style_weight * draw.strength, ..config.clone() },
+                config: Config { strength: draw.strength, ..config.clone() },
             });
-            drawn.push(Drawn { label: label.clone(), strength: draw.strength });
+            labels.push(label.clone());
         }
     }
-    Ok((tasks, drawn))
+    Ok((tasks, labels))
 }
 
 /// Whether a folder, which may be yet to be made, is another one or in it.
@@ -146,20 +143,19 @@ fn table_place(options: &Options) -> Result<PathBuf> {
 }
 
 /// Writes the table.
-fn write(path: &Path, out: &Path, rows: &[(&Task, &Drawn)]) -> Result<()> {
+fn write(path: &Path, out: &Path, rows: &[(&Task, &str)]) -> Result<()> {
     let written = files::write_whole(path, |file| {
         let mut table = csv::Writer::from_writer(file);
         let names = COLUMNS.into_iter().chain(settings::ALL.iter().map(|setting| setting.name));
         table.write_record(names).map_err(|error| error.to_string())?;
-        for (task, drawn) in rows {
+        for (task, label) in rows {
             let Task { content, style, output, config } = task;
             let [content, style] = [content, style].map(|path| path.to_string_lossy().into_owned());
             let first = [
                 slashed(output.strip_prefix(out).unwrap_or(output)),
-                drawn.label.clone(),
+                (*label).to_owned(),
                 content,
                 style,
-                drawn.strength.to_string(),
                 config.preset.name().to_owned(),
             ];
             let values = settings::ALL.iter().map(|setting| setting.text(config).unwrap_or_default());

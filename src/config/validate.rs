@@ -42,7 +42,7 @@ impl Config {
         }
         if !self.alpha().is_finite() {
             return Err(Error::Usage(format!(
-                "--content-weight {}: at --strength {} it is too large for a number; give less",
+                "--content-weight {:?}: at --strength {} it is too large for a number; give less",
                 self.content_weight, self.strength
             )));
         }

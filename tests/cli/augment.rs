@@ -48,10 +48,8 @@ fn labels_are_kept_and_a_table_tells_what_was_drawn() {
     for row in &rows {
         assert_eq!(row["output"].rsplit_once('/').unwrap().0, row["label"]);
         let strength: f64 = row["strength"].parse().unwrap();
-        assert!((0.25..=4.0).contains(&strength));
+        assert!((0.33..=0.67).contains(&strength));
         assert_eq!((row["preset"].as_str(), row["iterations"].as_str(), row["seed"].as_str()), ("paper", "2", "1"));
-        let weight: f64 = row["style-weight"].parse().unwrap();
-        assert_eq!(weight, strength * impasto::Preset::Paper.config().style_weight);
     }
     // Of three styles each picture has every one.
     for picture in rows.chunks(3) {

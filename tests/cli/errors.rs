@@ -115,6 +115,12 @@ const ERRORS: &[Row] = &[
         "folder: no picture is in this folder or those in it",
         "give one with",
     ),
+    (
+        "augment full --styles=style.bmp -o out --set=strength=1",
+        2,
+        "strength is what augment draws",
+        "give --set content-weight",
+    ),
     ("augment full --styles=style.bmp -o taken", 2, "augment.csv: is there, and no table", "--overwrite to replace it"),
     // Places that cannot be written to.
     ("stylize good.png style.bmp -o o.xyz", 2, "o.xyz", "must end in .png, .jpg"),
