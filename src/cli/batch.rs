@@ -83,15 +83,8 @@ pub fn run(options: &Options) -> Result<u8> {
 fn of_all(options: &Options) -> Result<Vec<Task>> {
     let config = config(options, None)?;
     config.validate()?;
-    let words = options.contents.iter().chain(&options.styles);
-    if let Some(folder) = words.clone().find(|word| word.is_dir() && impasto::files::same(word, &options.many.output)) {
-        return Err(Error::Usage(format!(
-            "-o {}: results in a folder that is read would be read the next time; give another folder",
-            folder.display()
-        )));
-    }
     let pictures = |words: &[PathBuf]| -> Result<Vec<PathBuf>> {
-        Ok(words.iter().map(|word| sources::pictures(word)).collect::<Result<Vec<_>>>()?.concat())
+        Ok(words.iter().map(|word| found(word, &options.many.output)).collect::<Result<Vec<_>>>()?.concat())
     };
     let (contents, styles) = (pictures(&options.contents)?, pictures(&options.styles)?);
     let mut tasks = Vec::with_capacity(contents.len() * styles.len());
@@ -102,6 +95,19 @@ fn of_all(options: &Options) -> Result<Vec<Task>> {
         }
     }
     Ok(tasks)
+}
+
+/// The pictures that a word stands for, none of which may be a result of the time before: a folder or a pattern would find it.
+fn found(word: &Path, output: &Path) -> Result<Vec<PathBuf>> {
+    let pictures = sources::pictures(word)?;
+    let folder = |picture: &PathBuf| impasto::files::folder(picture);
+    if !word.is_file() && pictures.iter().any(|picture| impasto::files::same(&folder(picture), output)) {
+        return Err(Error::Usage(format!(
+            "-o {}: results in a folder that is read would be read the next time; give another folder",
+            output.display()
+        )));
+    }
+    Ok(pictures)
 }
 
 /// What the lines of a list ask for.

@@ -108,6 +108,7 @@ const ERRORS: &[Row] = &[
     ("batch --list=letter.png -o out", 2, "letter.png: is neither a .csv nor a .jsonl", "a name that says which it is"),
     ("batch --list=wrong.csv -o out", 2, "wrong.csv:1: there is no content-wieght", "did you mean content-weight?"),
     ("batch --list=small.csv -o out", 2, "small.csv:2: --size 5", "give at least 16 pixels"),
+    ("batch full/*.png --styles=style.bmp -o full", 2, "would be read the next time", "give another folder"),
     ("augment full --styles=style.bmp -o full/more", 2, "would be read the next time", "give another folder"),
     (
         "augment folder --styles=style.bmp -o out",
