@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Instant;
 
+use impasto::config::Config;
 use impasto::limits::amount;
 use impasto::picture::{self, Pixels as _};
 use impasto::transfer::{Plan, Scale, Sizes, StyleSize, plan};
@@ -11,8 +12,9 @@ use impasto::{Engine, Result};
 use serde_json::{Map, Value, json};
 
 use super::report::duration;
-use super::styles::StyleFile;
-use super::{options, say, stylize};
+use super::request::say_fitted;
+use super::styles::{Scene, StyleFile};
+use super::{options, say, time};
 
 /// Show what a run would take, memory and time, without making it.
 ///
@@ -33,7 +35,7 @@ pub fn run(options: &Options) -> Result<u8> {
     let scene = options.run.scene()?;
     let inputs = scene.sizes(content, size)?;
     let reading = begun.elapsed().as_secs_f64();
-    let config = stylize::in_time(&options.run, config, &scene, &inputs, begun)?;
+    let config = in_time(&options.run, config, &scene, &inputs, begun)?;
     let scales = plan::scales(&config, &inputs)?;
     let engine = Engine::new(config.weights.as_deref(), config.threads, NonZeroUsize::MIN)?;
     let (plan, seconds) = engine.share(|| {
@@ -50,6 +52,18 @@ pub fn run(options: &Options) -> Result<u8> {
     };
     say::text(text)?;
     Ok(0)
+}
+
+/// A configuration with so many iterations as fit, where a time is asked for.
+///
+/// # Errors
+/// As [`time::fit`].
+fn in_time(options: &options::Options, config: Config, scene: &Scene, sizes: &Sizes, start: Instant) -> Result<Config> {
+    let Some(seconds) = options.finer.time else { return Ok(config) };
+    let pictures: Vec<&Path> = std::iter::once(options.content.as_path()).chain(scene.files()).collect();
+    let fitted = time::fit(&config, &pictures, sizes, seconds, start)?;
+    say_fitted(options.quiet, seconds, &fitted);
+    Ok(Config { iterations: Some(fitted.iterations), ..config })
 }
 
 /// How an evaluation is cut, in a word or two.

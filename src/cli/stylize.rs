@@ -1,18 +1,15 @@
-//! `impasto stylize`: its request, and a run that fits into a time.
+//! `impasto stylize`: its request.
 
 use std::path::Path;
 use std::time::Instant;
 
 use impasto::Result;
-use impasto::config::Config;
 use impasto::picture;
-use impasto::transfer::Sizes;
 
 use super::options::Options;
 use super::purpose::Purpose;
-use super::request::{Request, Standard, check_standard, say_fitted};
-use super::styles::Scene;
-use super::{time, work};
+use super::request::{Request, Standard, check_standard};
+use super::work;
 
 pub fn run(options: &Options) -> Result<u8> {
     let start = Instant::now();
@@ -53,16 +50,4 @@ fn prepare(options: &Options, start: Instant) -> Result<work::Job> {
         time: options.finer.time.map(|seconds| (seconds, start)),
     };
     request.job(config)
-}
-
-/// A configuration with so many iterations as fit, where a time is asked for.
-///
-/// # Errors
-/// As [`time::fit`].
-pub fn in_time(options: &Options, config: Config, scene: &Scene, sizes: &Sizes, start: Instant) -> Result<Config> {
-    let Some(seconds) = options.finer.time else { return Ok(config) };
-    let pictures: Vec<&Path> = std::iter::once(options.content.as_path()).chain(scene.files()).collect();
-    let fitted = time::fit(&config, &pictures, sizes, seconds, start)?;
-    say_fitted(options.quiet, seconds, &fitted);
-    Ok(Config { iterations: Some(fitted.iterations), ..config })
 }
