@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use impasto::config::{Config, File, Precision, Preset, settings};
 use impasto::{Error, Result};
 
-use super::options::MOST_THREADS;
 use super::values;
 
 const RUN: &str = "Run";
@@ -34,7 +33,7 @@ pub struct Making {
 
     /// Threads; the picture does not depend on them [default: every core]
     #[arg(long, value_name = "N", help_heading = RUN, allow_negative_numbers = true)]
-    #[arg(value_parser = clap::value_parser!(u64).range(..=MOST_THREADS))]
+    #[arg(value_parser = values::thread_count())]
     pub threads: Option<u64>,
 
     /// The most memory to use, such as 2G; the picture does not depend on it [default: four fifths of what there is]

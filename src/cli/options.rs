@@ -29,9 +29,6 @@ const OPTIMISATION: &str = "Optimisation";
 const MACHINE: &str = "Machine";
 const REPORTING: &str = "Reporting";
 
-/// More threads than any machine has cores would only waste memory.
-pub const MOST_THREADS: u64 = 4096;
-
 /// Repaint a photograph in the manner of a painting.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -330,7 +327,7 @@ prints one to begin with. What is given on the command line wins over it, and it
     pub seed: Option<u64>,
 
     #[arg(long, value_name = "N", help_heading = MACHINE, allow_negative_numbers = true)]
-    #[arg(value_parser = clap::value_parser!(u64).range(..=MOST_THREADS))]
+    #[arg(value_parser = values::thread_count())]
     #[arg(help = with_default("Threads", "threads"))]
     #[arg(long_help = with_default("Threads; the picture does not depend on them", "threads"))]
     pub threads: Option<u64>,

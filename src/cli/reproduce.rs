@@ -9,7 +9,6 @@ use impasto::transfer::checkpoint::instructions;
 use impasto::{Error, Result, files};
 
 use super::keeper::Asked;
-use super::options::MOST_THREADS;
 use super::recipe::{Input, Recipe};
 use super::report::{Table, duration};
 use super::styles::{MASK, NO_STYLE, STYLE};
@@ -50,7 +49,7 @@ pub struct Options {
     output: Option<PathBuf>,
 
     /// Threads; the picture does not depend on them [default: every core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=MOST_THREADS))]
+    #[arg(long, value_name = "N", value_parser = values::thread_count())]
     #[arg(allow_negative_numbers = true)]
     threads: Option<u64>,
 

@@ -8,7 +8,6 @@ use impasto::transfer::{Checkpoint, plan};
 use impasto::{Error, Result};
 
 use super::keeper::Asked;
-use super::options::MOST_THREADS;
 use super::recipe::Further;
 use super::work::{self, Job, Report};
 use super::{say, values};
@@ -40,7 +39,7 @@ pub struct Options {
     pub checkpoint_every: Option<f64>,
 
     /// Threads; the picture does not depend on them [default: as before]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=MOST_THREADS))]
+    #[arg(long, value_name = "N", value_parser = values::thread_count())]
     #[arg(allow_negative_numbers = true)]
     pub threads: Option<u64>,
 

@@ -264,9 +264,12 @@ pub fn algorithm() -> impl TypedValueParser<Value = Algorithm> {
     })
 }
 
+/// More threads than any machine has cores would only waste memory.
+const MOST_THREADS: u64 = 4096;
+
 /// A number of threads; 0 is every core.
 pub fn thread_count() -> impl TypedValueParser<Value = u64> {
-    clap::value_parser!(u64).range(0..=super::options::MOST_THREADS)
+    clap::value_parser!(u64).range(0..=MOST_THREADS)
 }
 
 /// `content`, `matched`, `noise`, `gray`, `style-stats`, `blend:0.3`, or else a file, of whatever name.
