@@ -5,7 +5,7 @@ use std::fmt::Display;
 use impasto::limits::{self, Memory, amount};
 use impasto::transfer::Plan;
 
-use super::work::Job;
+use super::job::Job;
 use super::{presets, say};
 
 /// Before the run.

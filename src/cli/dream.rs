@@ -10,10 +10,11 @@ use impasto::vgg::layers::channels;
 use impasto::{Error, Result, picture};
 
 use super::common::{Common, beside};
+use super::job::Job;
 use super::options::MOST_JITTER;
 use super::purpose::Purpose;
 use super::styles::{Scene, StyleFile};
-use super::work::{self, Job};
+use super::work;
 use super::{EXIT_CODES, values};
 
 /// Longest side of the result unless told otherwise.

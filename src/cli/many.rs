@@ -21,12 +21,13 @@ use impasto::picture;
 use impasto::transfer::End;
 use impasto::{Engine, Error, Result};
 
+use super::job::{Job, Report};
 use super::purpose::Purpose;
 use super::recipe::Recipe;
 use super::request::Request;
 use super::signals::Signals;
 use super::styles::{Scene, StyleFile};
-use super::work::{self, Job, Report};
+use super::work;
 pub use options::{Jobs, Options};
 pub use tally::{Status, Tally};
 

@@ -13,6 +13,7 @@
 //!    │                └── regions   the same from a file
 //! texture   reconstruct   dream     other purposes: common ── making: what they share of the flags
 //!    └────── request ── purpose     what is asked, refused before the work where it cannot be done
+//!               └────── job         what is left of it: a run that may begin
 //! batch   augment ── many           many pictures, several at once: options, jobs, tally, summary
 //! resume                            a checkpoint in place of flags
 //! reproduce ── recipe               a picture in place of flags
@@ -20,7 +21,8 @@
 //!                │          ├── trace
 //!                │          ├── previews   live ── inline   summary
 //!                │          └── signals
-//!                └── keeper         the run in a file, now and then
+//!                ├── keeper         the run in a file, now and then
+//!                └── details        what -v tells: before the first iteration, and after the last
 //! plan ── options                   what a run would take
 //! show ── recipe                    a picture -> flags
 //! presets                           a value for every option, by name
@@ -42,6 +44,7 @@ mod doctor;
 mod dream;
 mod eta;
 mod inline;
+mod job;
 mod keeper;
 mod live;
 mod making;

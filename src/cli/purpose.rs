@@ -4,8 +4,6 @@ use impasto::config::{Config, Preset};
 use impasto::vgg::{Border, Layer};
 use serde::{Deserialize, Serialize};
 
-use super::work::proportions;
-
 /// Options by which every command but `stylize` changes values; it has all.
 const COMMON: [&str; 4] = ["iterations", "precision", "seed", "weights"];
 
@@ -166,6 +164,15 @@ impl Purpose {
     }
 }
 
+/// The smallest size of the same proportions: nothing is seen of what stands for a content picture, and it takes no room.
+pub fn proportions((height, width): (usize, usize)) -> (usize, usize) {
+    let (mut divisor, mut rest) = (height, width);
+    while rest != 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    (height / divisor, width / divisor)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,6 +206,15 @@ mod tests {
                 let changed = |config: Config| Config { iterations: Some(3), seed: 9, ..config };
                 assert_eq!(purpose.config(&changed(first), picture).unwrap(), changed(base));
             }
+        }
+    }
+
+    #[test]
+    fn proportions_are_in_least_terms() {
+        for (size, least) in [((768, 1024), (3, 4)), ((512, 512), (1, 1)), ((17, 31), (17, 31)), ((16, 1000), (2, 125))]
+        {
+            assert_eq!(proportions(size), least);
+            assert_eq!(impasto::picture::fit(size.0.max(size.1) as u32, least.0, least.1), size);
         }
     }
 }

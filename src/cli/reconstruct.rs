@@ -9,9 +9,10 @@ use impasto::vgg::Layer;
 use impasto::{Result, picture};
 
 use super::common::{Common, beside};
+use super::job::Job;
 use super::purpose::Purpose;
 use super::styles::{Scene, StyleFile};
-use super::work::{self, Job};
+use super::work;
 use super::{EXIT_CODES, values};
 
 /// Longest side of the result unless told otherwise.

@@ -8,11 +8,12 @@ use impasto::picture;
 use impasto::transfer::checkpoint::instructions;
 use impasto::{Error, Result, files};
 
+use super::job::{Job, Report};
 use super::keeper::Asked;
 use super::recipe::{Input, Recipe};
 use super::report::{Table, duration};
 use super::styles::{MASK, NO_STYLE, STYLE};
-use super::work::{self, Job, Report};
+use super::work;
 use super::{say, values};
 
 /// Make a picture again by the recipe in its file, and compare the bytes.

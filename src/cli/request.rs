@@ -11,6 +11,7 @@ use impasto::transfer::{Scale, Sizes, plan};
 use impasto::{Error, Result};
 
 use super::inline::Inline;
+use super::job::{Job, Report};
 use super::keeper::{self, Asked};
 use super::paths::{self, same_file};
 use super::previews::Previews;
@@ -21,7 +22,6 @@ use super::say;
 use super::styles::Scene;
 use super::time::{self, Fitted};
 use super::trace::Trace;
-use super::work::{Job, Report};
 
 /// Seconds between checkpoints unless told otherwise.
 const CHECKPOINT_EVERY: f64 = 60.0;

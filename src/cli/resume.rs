@@ -7,9 +7,11 @@ use impasto::picture;
 use impasto::transfer::{Checkpoint, plan};
 use impasto::{Error, Result};
 
+use super::job::{Job, Report};
 use super::keeper::Asked;
+use super::purpose::proportions;
 use super::recipe::Further;
-use super::work::{self, Job, Report};
+use super::work;
 use super::{say, values};
 
 /// Go on with a run from its checkpoint.
@@ -85,7 +87,7 @@ fn prepare(options: &Options, checkpoint: &Checkpoint, mut asked: Asked) -> Resu
     let mut config = header.config.clone();
     let result = header.scales.last().map(|last| (last.height, last.width)).unwrap_or_default();
     let size = |path: &Path| picture::size(path, config.max_pixels);
-    let content = asked.content.as_deref().map_or(Ok(work::proportions(result)), size)?;
+    let content = asked.content.as_deref().map_or(Ok(proportions(result)), size)?;
     let sizes = asked.scene.sizes(content, size)?;
     let further = (options.iterations.is_some() || options.size.is_some())
         .then_some(Further { size: options.size, iterations: options.iterations });

@@ -6,6 +6,7 @@ use std::time::Instant;
 use impasto::Result;
 use impasto::picture;
 
+use super::job::Job;
 use super::options::Options;
 use super::purpose::Purpose;
 use super::request::{Request, Standard, check_standard};
@@ -17,7 +18,7 @@ pub fn run(options: &Options) -> Result<u8> {
 }
 
 /// Reads what is to be read and refuses what would fail later.
-fn prepare(options: &Options, start: Instant) -> Result<work::Job> {
+fn prepare(options: &Options, start: Instant) -> Result<Job> {
     let config = options.config()?;
     let scene = options.scene()?;
     let standard = Standard {

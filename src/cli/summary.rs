@@ -4,8 +4,8 @@ use impasto::limits;
 use impasto::transfer::{End, Outcome, Step};
 use serde_json::{Map, Value, json};
 
+use super::job::Job;
 use super::signals::Signal;
-use super::work::Job;
 
 /// The losses that were measured last.
 #[derive(Clone, Debug, Default)]

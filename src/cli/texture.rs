@@ -7,10 +7,11 @@ use impasto::config::{Preset, Scales};
 use impasto::{Error, Result, picture};
 
 use super::common::{Common, beside};
+use super::job::Job;
 use super::presets::with_default;
 use super::purpose::Purpose;
 use super::styles::{Scene, StyleFile};
-use super::work::{self, Job};
+use super::work;
 use super::{EXIT_CODES, paths, values};
 
 /// Width and height of a texture, in pixels, unless told otherwise.

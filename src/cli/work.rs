@@ -2,20 +2,20 @@
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use impasto::autograd::Cancel;
-use impasto::config::Config;
 use impasto::files;
 use impasto::objective::Listener;
 use impasto::picture::{self, Mask, Picture, Pixels, SaveOptions};
 use impasto::transfer::checkpoint::{self, Digests, MaskOf, Origin};
-use impasto::transfer::{Checkpoint, End, Inputs, Outcome, Plan, Run, Scale, Sizes, Step};
+use impasto::transfer::{Checkpoint, End, Inputs, Outcome, Plan, Run, Scale, Step};
 use impasto::{Engine, Error, Result};
 
 use super::eta::Work;
+use super::job::{Job, Report};
 use super::keeper::{Asked, Keeper};
 use super::live::Live;
 use super::previews::Previews;
@@ -30,51 +30,6 @@ use super::{details, paths, say};
 
 /// Of a row of pictures, this part of their height is between them.
 const GAP: usize = 32;
-
-/// Everything known before the first iteration.
-pub struct Job {
-    pub asked: Asked,
-    pub config: Config,
-    /// Of the pictures as they were read.
-    pub inputs: Sizes,
-    pub scales: Vec<Scale>,
-    pub checkpoint: Option<PathBuf>,
-    pub report: Report,
-    pub verbose: bool,
-    /// After which iteration to stop, if before the last.
-    pub stop_after: Option<u32>,
-    /// The engine, if there is one already.
-    pub engine: Option<Engine>,
-}
-
-/// What is told of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Report {
-    /// Nothing but errors.
-    Nothing,
-    /// Progress; in the end a table, and a line.
-    Lines,
-    /// Progress alone.
-    Progress,
-    /// Progress, unless quiet; in the end an object of JSON.
-    Json {
-        /// No progress.
-        quiet: bool,
-    },
-}
-
-impl Report {
-    pub fn is_quiet(self) -> bool {
-        matches!(self, Report::Nothing | Report::Json { quiet: true })
-    }
-}
-
-impl Job {
-    /// Iterations in all scales.
-    pub fn iterations(&self) -> u32 {
-        self.scales.iter().map(|scale| scale.iterations).sum()
-    }
-}
 
 /// Does it; `from` is the checkpoint it goes on from, and whether it may be one
 /// of another kind of CPU.
@@ -264,15 +219,6 @@ fn read_or_flat(path: Option<&Path>, (height, width): (usize, usize), max_pixels
     })
 }
 
-/// The smallest size of the same proportions: nothing is seen of what stands for a content picture, and it takes no room.
-pub fn proportions((height, width): (usize, usize)) -> (usize, usize) {
-    let (mut divisor, mut rest) = (height, width);
-    while rest != 0 {
-        (divisor, rest) = (rest, divisor % rest);
-    }
-    (height / divisor, width / divisor)
-}
-
 /// Refuses a run whose picture or checkpoint the disk will have no room for.
 fn check_room(job: &Job, plan: &Plan) -> Result<()> {
     let check = |path: &Path, bytes: u64| {
@@ -429,19 +375,5 @@ fn exit_code(job: &Job, watch: Watch, outcome: Outcome, all: u32) -> Result<u8> 
         }
         (_, _, Some(failure)) => Err(failure),
         _ => Ok(0),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn proportions_are_in_least_terms() {
-        for (size, least) in [((768, 1024), (3, 4)), ((512, 512), (1, 1)), ((17, 31), (17, 31)), ((16, 1000), (2, 125))]
-        {
-            assert_eq!(proportions(size), least);
-            assert_eq!(picture::fit(size.0.max(size.1) as u32, least.0, least.1), size);
-        }
     }
 }

@@ -13,7 +13,7 @@ use impasto::transfer::{self, Machine, Plan, Seconds};
 use impasto::{Engine, Error, Result};
 
 use super::Jobs;
-use crate::cli::work::Job;
+use crate::cli::job::Job;
 
 /// Side by side is to be faster by so much: a measurement may be off by some of it.
 const CLEARLY: f64 = 1.05;

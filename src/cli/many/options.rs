@@ -8,11 +8,11 @@ use impasto::batch::{Shard, shard};
 use impasto::config::{Config, Preset, Scales};
 use impasto::picture::SaveOptions;
 
+use crate::cli::job::Report;
 use crate::cli::making::Making;
 use crate::cli::options::Files;
 use crate::cli::presets::with_default;
 use crate::cli::values;
-use crate::cli::work::Report;
 
 const OUTPUT: &str = "Output";
 const LOOK: &str = "Look";

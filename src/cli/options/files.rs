@@ -3,8 +3,8 @@
 use impasto::picture::{OutputFormat, SaveOptions};
 
 use super::{OUTPUT, REPORTING};
+use crate::cli::job::Report;
 use crate::cli::values;
-use crate::cli::work::Report;
 
 #[derive(Debug, clap::Args)]
 pub struct Files {
