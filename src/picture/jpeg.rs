@@ -14,9 +14,8 @@ use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
 
 use super::color::Model;
-use super::decode::{Bounds, Raster, Refusal, Samples, Sides, buffer};
-use super::metadata::sensible;
 use super::orientation;
+use super::raster::{Bounds, Raster, Refusal, Samples, Sides, buffer};
 
 /// Decodes a whole JPEG file; its sides are judged before any pixel is decoded.
 pub(super) fn decode(file: &[u8], bounds: &Bounds<'_>) -> Result<Raster, Refusal> {
@@ -74,7 +73,7 @@ pub(super) fn dpi(file: &[u8]) -> Option<f64> {
         2 => 2.54,
         _ => return None,
     };
-    ([x1, x0] == [y1, y0]).then(|| factor * f64::from(u16::from_be_bytes([x1, x0]))).and_then(sensible)
+    ([x1, x0] == [y1, y0]).then(|| factor * f64::from(u16::from_be_bytes([x1, x0])))
 }
 
 /// Headers are read leniently: stray bytes between segments hurt nobody.

@@ -44,7 +44,7 @@ fn said(file: &[u8]) -> Metadata {
         Ok(ImageFormat::Png) => of_png(file),
         Ok(ImageFormat::Jpeg) => {
             let of_exif = jpeg::exif(file).map(|block| of_directory(&block)).unwrap_or_default();
-            Metadata { dpi: jpeg::dpi(file).or(of_exif.dpi), ..of_exif }
+            Metadata { dpi: jpeg::dpi(file).and_then(sensible).or(of_exif.dpi), ..of_exif }
         }
         Ok(ImageFormat::WebP) => {
             let block =
@@ -89,7 +89,7 @@ fn of_directory(block: &[u8]) -> Metadata {
 }
 
 /// A number of dots per inch that every format can say.
-pub(super) fn sensible(dpi: f64) -> Option<f64> {
+fn sensible(dpi: f64) -> Option<f64> {
     (1.0..=60_000.0).contains(&dpi).then_some(dpi)
 }
 

@@ -29,6 +29,7 @@ mod orientation;
 mod output;
 pub mod palette;
 mod pixels;
+mod raster;
 mod resize;
 mod row;
 mod source;
@@ -39,7 +40,7 @@ use std::path::Path;
 
 use ndarray::{Array2, Array3};
 
-pub use decode::{check_sides, load, open, size};
+pub use decode::{load, open, size};
 pub use encode::{OutputFormat, SaveOptions};
 pub use folder::{is_named_as_picture, pictures_in};
 pub use mask::Mask;
@@ -47,6 +48,7 @@ pub use metadata::{Metadata, metadata};
 pub use output::{check_options, check_output, check_side, save};
 pub(crate) use pixels::bands;
 pub use pixels::{Original, Pixels};
+pub use raster::check_sides;
 pub use resize::{Filter, fit, resize_map, resized, resized_alpha};
 pub use row::row;
 

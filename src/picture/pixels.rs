@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::Picture;
 use super::color::{Model, ToSrgb};
-use super::decode::{Samples, buffer};
+use super::raster::{Raster, Samples, buffer};
 
 /// Pixels that are colours of four bytes at a time, for each thread.
 const BAND: usize = 1 << 16;
@@ -71,19 +71,15 @@ pub struct Original {
 }
 
 impl Original {
-    /// Of so many rows and columns of samples, each pixel's colour followed by its opacity or not.
-    pub(super) fn new(
-        (height, width): (usize, usize),
-        model: Model,
-        to_srgb: ToSrgb,
-        followed: bool,
-        samples: Samples,
-    ) -> Self {
+    /// Of what a decoder delivered.
+    pub(super) fn new(raster: Raster) -> Self {
+        let Raster { model, has_alpha: followed, .. } = raster;
+        let to_srgb = ToSrgb::new(model, raster.icc.as_deref());
+        let ((height, width), samples) = raster.upright();
         let mut original = Original { height, width, model, to_srgb, followed, has_alpha: false, samples };
         let channels = original.channels();
         let seen_through = |y| original.row(y).chunks_exact(channels).any(|pixel| pixel[channels - 1] < 1.0);
-        let has_alpha = followed && (0..height).into_par_iter().any(seen_through);
-        original.has_alpha = has_alpha;
+        original.has_alpha = followed && (0..height).into_par_iter().any(seen_through);
         original
     }
 

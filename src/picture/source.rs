@@ -10,8 +10,8 @@ use std::sync::{Mutex, PoisonError};
 
 use image::ImageFormat;
 
-use super::decode::memory_for;
 use super::is_standard;
+use super::raster::memory_for;
 
 const FORMATS: &str = "JPEG, PNG, WebP, TIFF, BMP, GIF, QOI or PNM";
 

@@ -20,9 +20,9 @@ use tiff::tags::Tag;
 use self::chunk::Coding;
 use self::colours::Colours;
 use self::layout::Layout;
-use super::decode::{Bounds, Raster, Refusal, Samples, Sides, buffer};
 use super::directory::Directory;
 use super::orientation;
+use super::raster::{Bounds, Raster, Refusal, Samples, Sides, buffer};
 
 /// Adobe's tag for a packet of XMP.
 const XMP: Tag = Tag::Unknown(700);

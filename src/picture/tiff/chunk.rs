@@ -12,9 +12,9 @@ use flate2::read::ZlibDecoder;
 use tiff::tags::{CompressionMethod, Tag};
 use weezl::{BitOrder, LzwStatus, decode::Configuration};
 
-use super::super::decode::buffer;
 use super::super::directory::Directory;
 use super::super::jpeg;
+use super::super::raster::buffer;
 use super::layout::{Layout, Place, Shape};
 use super::{damaged, unsupported};
 

@@ -7,8 +7,8 @@
 use half::f16;
 use tiff::tags::{CompressionMethod, PhotometricInterpretation, Tag};
 
-use super::super::decode::{Bounds, Sides, memory_for};
 use super::super::directory::Directory;
+use super::super::raster::{Bounds, Sides, memory_for};
 use super::{damaged, unsupported};
 
 pub(super) struct Layout {
