@@ -19,14 +19,14 @@ use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_grou
 use half::bf16;
 use impasto::autograd::{Tape, Value};
 use impasto::kernels::mask::Mask;
-use impasto::kernels::pool::Choices;
+use impasto::kernels::pooling::Choices;
 use impasto::kernels::simd::Element;
 use impasto::kernels::simd::element::convert;
 use impasto::kernels::variation::{Edges, Power, Stencil};
-use impasto::kernels::{conv, gram, pool, reduce, variation};
+use impasto::kernels::{conv, gram, pooling, reduce, variation};
 use impasto::ops::normalize;
 use impasto::optim::{Adam, AdamOptions};
-use impasto::tensor::{Dtype, FeatureMap, Pool};
+use impasto::tensor::{BufferPool, Dtype, FeatureMap};
 use impasto::vgg::Layer;
 use impasto::vgg::layers::{channels, stride};
 use ndarray::Array2;
@@ -108,11 +108,11 @@ fn verify_pools<E: Element>() {
     let (x, d_y): (FeatureMap<E>, FeatureMap<E>) = (map_of(4, 6, 5, 1), map_of(2, 3, 5, 2));
     let [mut y, mut mean] = [(); 2].map(|()| dirty::<E>(d_y.dim()));
     let [mut d_x, mut shared] = [(); 2].map(|()| dirty::<E>(x.dim()));
-    let mut choices = Choices::from_pool(&mut Pool::new(), d_y.dim());
-    pool::max_forward(&x, &mut y, Some(&mut choices));
-    pool::max_backward(&d_y, &choices, 0.0, &mut d_x);
-    pool::avg_forward(&x, 1.0, &mut mean);
-    pool::avg_backward(&d_y, 1.0, 0.0, &mut shared);
+    let mut choices = Choices::from_pool(&mut BufferPool::new(), d_y.dim());
+    pooling::max_forward(&x, &mut y, Some(&mut choices));
+    pooling::max_backward(&d_y, &choices, 0.0, &mut d_x);
+    pooling::avg_forward(&x, 1.0, &mut mean);
+    pooling::avg_backward(&d_y, 1.0, 0.0, &mut shared);
     for ((i, j, c), &largest) in y.view().indexed_iter() {
         let block = [0, 1].into_iter().flat_map(|u| [0, 1].map(|v| [2 * i + u, 2 * j + v, c]));
         let [largest, d_y] = [largest, d_y.view()[[i, j, c]]].map(E::to_f32);
@@ -133,15 +133,15 @@ fn pools<E: Element>(criterion: &mut Criterion) {
         let mut group = group(criterion, pooling);
         for (layer, mut x) in blocks::<E>().take(4) {
             group.throughput(bytes(&x));
-            let mut y = dirty(pool::pooled_dim(x.dim()));
-            let mut choices = Choices::from_pool(&mut Pool::new(), y.dim());
-            pool::max_forward(&x, &mut y, Some(&mut choices));
+            let mut y = dirty(pooling::pooled_dim(x.dim()));
+            let mut choices = Choices::from_pool(&mut BufferPool::new(), y.dim());
+            pooling::max_forward(&x, &mut y, Some(&mut choices));
             let name = name(format_args!("block {}", layer.block), &x);
             group.bench_function(name, |bencher| match pooling {
-                "max_pool/Forward" => bencher.iter(|| pool::max_forward(&x, &mut y, Some(&mut choices))),
-                "max_pool/Backward" => bencher.iter(|| pool::max_backward(&y, &choices, 0.0, &mut x)),
-                "avg_pool/Forward" => bencher.iter(|| pool::avg_forward(&x, 1.0, &mut y)),
-                _ => bencher.iter(|| pool::avg_backward(&y, 1.0, 0.0, &mut x)),
+                "max_pool/Forward" => bencher.iter(|| pooling::max_forward(&x, &mut y, Some(&mut choices))),
+                "max_pool/Backward" => bencher.iter(|| pooling::max_backward(&y, &choices, 0.0, &mut x)),
+                "avg_pool/Forward" => bencher.iter(|| pooling::avg_forward(&x, 1.0, &mut y)),
+                _ => bencher.iter(|| pooling::avg_backward(&y, 1.0, 0.0, &mut x)),
             });
         }
     }
@@ -152,7 +152,7 @@ fn verify_passes<E: Element>() {
     let of = |seed| map_of::<E>(1, 1, 77, seed);
     let (a, b, mut d, mut y) = (of(1), of(2), of(3), of(1));
     let (wide_a, wide_b, before) = (E::widened(&a), E::widened(&b), E::widened(&d).into_owned());
-    let mut mask = Mask::from_pool(&mut Pool::new(), 77);
+    let mut mask = Mask::from_pool(&mut BufferPool::new(), 77);
     mask.set(a.as_slice());
     let mut masked = b.clone();
     mask.apply(masked.as_mut_slice());
@@ -176,7 +176,7 @@ fn passes<E: Element>(criterion: &mut Criterion) {
     let mut group = group(criterion, "pass");
     let of = |seed| map_of::<E>(SIDE, SIDE, channels(Layer::relu(1, 1)), seed);
     let (a, b, mut d) = (of(1), of(2), of(3));
-    let mut mask = Mask::from_pool(&mut Pool::new(), a.as_slice().len());
+    let mut mask = Mask::from_pool(&mut BufferPool::new(), a.as_slice().len());
     mask.set(a.as_slice());
     group.throughput(bytes(&a));
     let name = |what: &str| name(what, &a);
@@ -223,7 +223,7 @@ fn picture(criterion: &mut Criterion) {
 /// An op on the tape, as it has no kernel of its own.
 fn normalization(group: &mut BenchmarkGroup<'_, WallTime>, x: &FeatureMap, d_y: &FeatureMap) {
     let (mean, std) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
-    let mut pool = Pool::new();
+    let mut pool = BufferPool::new();
     let constant = Arc::new(Value::Map(x.clone()));
     group.bench_function("normalize/Forward", |bencher| {
         bencher.iter(|| {

@@ -18,7 +18,7 @@ use impasto::config::{Config, Preset};
 use impasto::kernels::conv::Shape;
 use impasto::objective::{Listener, Objective};
 use impasto::optim::{Adam, AdamOptions};
-use impasto::tensor::{Dtype, FeatureMap, Pool};
+use impasto::tensor::{BufferPool, Dtype, FeatureMap};
 use impasto::vgg::{Layer, Pooling, Stage, Vgg};
 
 /// Numbers in [0, 1], as a picture.
@@ -44,7 +44,7 @@ fn flops(vgg: &Vgg, side: usize) -> u64 {
 
 fn verify(vgg: &Arc<Vgg>, config: &Config, dtype: Dtype) {
     let (pictures, expected) = (Fixtures::open("pictures"), &fixtures()["losses"]["max"]);
-    let mut pool = Pool::new();
+    let mut pool = BufferPool::new();
     let mut objective = Objective::new(vgg.clone(), config.goal(), &pictures.map("content"), &pictures.map("style"));
     let losses = objective.evaluate(&pictures.map("start"), &mut pool);
     // Rounded to 2⁻⁹ in every layer, sums of many squares stay within a few of that.
@@ -63,7 +63,7 @@ fn step(criterion: &mut Criterion) {
         let vgg = Arc::new(vgg16_in(dtype, Layer::relu(4, 3), Pooling::Max, None));
         verify(&vgg, &config, dtype);
         for side in [256, 512] {
-            let mut pool = Pool::new();
+            let mut pool = BufferPool::new();
             let mut objective = Objective::new(vgg.clone(), config.goal(), &picture(side, 1), &picture(side, 2));
             let (mut x, mut gradient) = (picture(side, 3), Some(picture(side, 3)));
             let Config { learning_rate, beta1, beta2, epsilon, .. } = config;

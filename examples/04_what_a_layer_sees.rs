@@ -9,7 +9,7 @@ use impasto::Picture;
 use impasto::autograd::{Tape, Value};
 use impasto::config::DEFAULT_MAX_PIXELS;
 use impasto::picture;
-use impasto::tensor::{Dtype, FeatureMap, Pool};
+use impasto::tensor::{BufferPool, Dtype, FeatureMap};
 use impasto::vgg::network::Options;
 use impasto::vgg::{Border, Layer, Pooling, Vgg, Weights};
 use ndarray::{Array3, s};
@@ -35,7 +35,7 @@ fn main() -> impasto::Result<()> {
     let vgg = Vgg::new(&Weights::embedded()?, layers[3], options)?;
     let photograph = picture::load("samples/astronaut.jpg".as_ref(), DEFAULT_MAX_PIXELS)?.resize(192, 192);
 
-    let mut pool = Pool::new();
+    let mut pool = BufferPool::new();
     let mut tape = Tape::new(&mut pool);
     let x = tape.constant(Value::Map(FeatureMap::from_array(photograph.rgb.clone())).into());
     let mut rows = Vec::new();

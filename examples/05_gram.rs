@@ -9,7 +9,7 @@ use impasto::autograd::{Tape, Value};
 use impasto::config::DEFAULT_MAX_PIXELS;
 use impasto::ops::gram;
 use impasto::picture;
-use impasto::tensor::{Dtype, FeatureMap, Pool};
+use impasto::tensor::{BufferPool, Dtype, FeatureMap};
 use impasto::vgg::network::Options;
 use impasto::vgg::{Border, Layer, Pooling, Vgg, Weights};
 
@@ -23,7 +23,7 @@ fn main() -> impasto::Result<()> {
     let (height, width) = picture::fit(256, painting.height(), painting.width());
     let painting = painting.resize(height, width);
 
-    let mut pool = Pool::new();
+    let mut pool = BufferPool::new();
     let mut tape = Tape::new(&mut pool);
     let x = tape.constant(Value::Map(FeatureMap::from_array(painting.rgb)).into());
     let mut found = None;

@@ -12,14 +12,14 @@
 use impasto::autograd::{Tape, Value};
 use impasto::kernels::conv::Filter;
 use impasto::ops::{conv2d, relu, squared_error};
-use impasto::tensor::{FeatureMap, Pool};
+use impasto::tensor::{BufferPool, FeatureMap};
 use ndarray::{Array4, ArrayD};
 
 const SIDE: usize = 4;
 
 /// The loss at the picture x (4 × 4 × 1), and its gradient of the same shape.
 fn loss(x: &FeatureMap) -> (f64, FeatureMap) {
-    let mut pool = Pool::new();
+    let mut pool = BufferPool::new();
     let mut tape = Tape::new(&mut pool);
     // Leaves: x is what we differentiate by; the filter, its bias and the target are constants.
     let x = tape.variable(Value::Map(x.clone()));

@@ -12,7 +12,7 @@ use impasto::autograd::{Tape, Value, Var};
 use impasto::objective::Objective;
 use impasto::optim::{Adam, AdamOptions};
 use impasto::picture::{self, Picture};
-use impasto::tensor::{Dtype, FeatureMap, Pool};
+use impasto::tensor::{BufferPool, Dtype, FeatureMap};
 use impasto::vgg::network::Options;
 use impasto::vgg::{Border, Pooling, Vgg, Weights};
 
@@ -31,7 +31,7 @@ fn posterize(tape: &mut Tape<'_>, x: Var) -> Var {
 
 // ANCHOR: own_loss
 /// The loss at a picture, and its gradient.
-fn own_loss(x: &FeatureMap, pool: &mut Pool) -> (f64, FeatureMap) {
+fn own_loss(x: &FeatureMap, pool: &mut BufferPool) -> (f64, FeatureMap) {
     let mut tape = Tape::new(pool);
     let x = tape.variable(Value::Map(x.clone()));
     let y = posterize(&mut tape, x);
@@ -41,7 +41,7 @@ fn own_loss(x: &FeatureMap, pool: &mut Pool) -> (f64, FeatureMap) {
 
 // ANCHOR: check
 /// What d y / dx says of a step along the gradient, and what the step does.
-fn check(x: &FeatureMap, pool: &mut Pool) -> (f64, f64) {
+fn check(x: &FeatureMap, pool: &mut BufferPool) -> (f64, f64) {
     let gradient = own_loss(x, pool).1;
     let mut moved = |by: f32| {
         let mut x = x.clone();
@@ -72,7 +72,7 @@ fn main() -> impasto::Result<()> {
     let vgg = Vgg::new(&Weights::embedded()?, config.goal().deepest_layer(), options)?;
     let mut objective = Objective::new(Arc::new(vgg), config.goal(), &content, &style);
 
-    let (mut x, mut pool) = (content, Pool::new());
+    let (mut x, mut pool) = (content, BufferPool::new());
     let (said, done) = check(&x, &mut pool);
     println!("along its gradient our loss grows by {done:.0}, and its gradient says {said:.0}");
     assert!((said - done).abs() < 1e-2 * said);

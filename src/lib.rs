@@ -72,7 +72,7 @@
 //! begin at [`transfer`] and come back.
 //!
 //! 1. [`tensor`]: a feature map is (height × width × channels), channels innermost,
-//!    so that it *is* the matrix F. *Look for* [`tensor::Pool`], which makes every
+//!    so that it *is* the matrix F. *Look for* [`tensor::BufferPool`], which makes every
 //!    step after the first allocate nothing large.
 //! 2. [`kernels`]: the loops that take the time. *Look for* the plain twin of each
 //!    fast one ([`kernels::conv::reference`]: what a convolution is;

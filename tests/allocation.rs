@@ -9,7 +9,7 @@ use std::sync::Arc;
 use impasto::config::Preset;
 use impasto::kernels::conv::Algorithm;
 use impasto::objective::{Listener, Objective};
-use impasto::tensor::{Dtype, FeatureMap, Pool};
+use impasto::tensor::{BufferPool, Dtype, FeatureMap};
 use impasto::vgg::{Layer, Pooling};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -21,11 +21,11 @@ fn third_step(precision: Dtype, side: usize) -> (usize, [usize; 2]) {
     let algorithm = Some(Algorithm::Winograd);
     let vgg = Arc::new(common::vgg16_in(precision, Layer::relu(4, 3), Pooling::Max, algorithm));
     let config = Preset::Paper.config();
-    let mut pool = Pool::new();
+    let mut pool = BufferPool::new();
     let picture = common::random_map(side, side, 3, 1);
     let mut objective = Objective::new(vgg, config.goal(), &picture, &common::random_map(side, side, 3, 2));
     let mut gradient = Some(FeatureMap::zeros(side, side, 3));
-    let mut step = |pool: &mut Pool| {
+    let mut step = |pool: &mut BufferPool| {
         let evaluation = objective.run(&picture, gradient.take(), pool, &Listener::default());
         gradient = evaluation.unwrap().gradient;
     };

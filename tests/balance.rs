@@ -28,7 +28,7 @@ use impasto::Picture;
 use impasto::config::{Config, Preset};
 use impasto::objective::{Goal, Objective};
 use impasto::picture::{self, fit, palette};
-use impasto::tensor::{Dtype, FeatureMap, Pool};
+use impasto::tensor::{BufferPool, Dtype, FeatureMap};
 use impasto::transfer::{Sizes, plan};
 use impasto::vgg::network::Options;
 use impasto::vgg::{Layer, Vgg, Weights};
@@ -74,7 +74,7 @@ impl Network {
         let start = map(&palette::matched(content, style, config.largest_gain));
         let norm = |goal: Goal| {
             let mut objective = Objective::new(self.0.clone(), goal, &map(content), &map(style));
-            let gradient = objective.evaluate(&start, &mut Pool::new()).gradient.unwrap();
+            let gradient = objective.evaluate(&start, &mut BufferPool::new()).gradient.unwrap();
             gradient.as_slice().iter().map(|&d| f64::from(d).powi(2)).sum::<f64>().sqrt()
         };
         let goal = Goal { tv_weight: 0.0, ..config.goal() };

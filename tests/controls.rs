@@ -11,7 +11,7 @@ use impasto::autograd::{Tape, Value};
 use impasto::config::{Colors, Init, OptimizerKind, Precision, Scales, Tone};
 use impasto::objective::{Goal, LayerWeight, Objective, Variation};
 use impasto::picture::Mask;
-use impasto::tensor::{FeatureMap, Pool};
+use impasto::tensor::{BufferPool, FeatureMap};
 use impasto::transfer::{Inputs, Regions, Style};
 use impasto::vgg::network::Options;
 use impasto::vgg::{Layer, Vgg, Weights};
@@ -197,7 +197,7 @@ fn map(picture: &Picture) -> FeatureMap {
 
 /// The features of a layer, a row a pixel.
 fn features(vgg: &Vgg, picture: &Picture, wanted: Layer) -> Array2<f64> {
-    let mut pool = Pool::new();
+    let mut pool = BufferPool::new();
     let mut tape = Tape::new(&mut pool);
     let picture = tape.constant(Arc::new(Value::Map(map(picture))));
     let mut found = None;
@@ -229,7 +229,7 @@ fn normalised_gradients_are_each_layers_divided_by_its_norm() {
     let (content, [style, x]) = (photograph(), paintings());
     let x = x.resize(40, 48);
     let evaluate = |goal: Goal| {
-        Objective::new(vgg.clone(), goal, &map(&content), &map(&style)).evaluate(&map(&x), &mut Pool::new())
+        Objective::new(vgg.clone(), goal, &map(&content), &map(&style)).evaluate(&map(&x), &mut BufferPool::new())
     };
     let (plain, normalised) = (evaluate(goal.clone()), evaluate(Goal { normalize_gradients: true, ..goal.clone() }));
     let losses = |e: &impasto::objective::Evaluation| [e.content, e.style, e.tv, e.total];

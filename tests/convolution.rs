@@ -12,7 +12,7 @@ use impasto::kernels::conv::{self, Algorithm, Epilogue, Filter};
 use impasto::kernels::mask::Mask;
 use impasto::kernels::simd::Element;
 use impasto::kernels::simd::element::convert;
-use impasto::tensor::{FeatureMap, Pool};
+use impasto::tensor::{BufferPool, FeatureMap};
 use ndarray::Array4;
 use proptest::prelude::*;
 
@@ -226,7 +226,7 @@ fn results_in<X: Element, Y: Element>(case: &Case, filter: &Filter) -> (Vec<bf16
     let x: FeatureMap<X> = convert(&halves(case.x()));
     let d_y: FeatureMap<Y> = convert(&halves(case.d_y()));
     let elements = d_y.as_slice().len();
-    let mut mask = Mask::from_pool(&mut Pool::new(), elements);
+    let mut mask = Mask::from_pool(&mut BufferPool::new(), elements);
     let bias = case.bias();
     let mut y: FeatureMap<Y> = convert(&dirty_map(case.out_dim()));
     conv::forward(&x, filter, case.padding, Epilogue::Relu(&bias, Some(mask.bytes_mut())), &mut y);

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use common::{Fixtures, Tolerance, document, network_looseness, weights_file};
 use impasto::config::{Config, Preset};
 use impasto::objective::{Evaluation, Goal, LayerWeight, Objective, Statistic};
-use impasto::tensor::{FeatureMap, Pool};
+use impasto::tensor::{BufferPool, FeatureMap};
 use impasto::vgg::network::Options;
 use impasto::vgg::{Vgg, Weights};
 use serde_json::{Value as Json, json};
@@ -113,7 +113,7 @@ impl Case {
             tv_weight: weight("tv", own.tv_weight),
             ..own
         };
-        Objective::new(self.vgg.clone(), goal, &self.content, &self.style).evaluate(&self.start, &mut Pool::new())
+        Objective::new(self.vgg.clone(), goal, &self.content, &self.style).evaluate(&self.start, &mut BufferPool::new())
     }
 }
 

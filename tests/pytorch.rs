@@ -20,7 +20,7 @@ use impasto::config::{Config, Precision, Preset, Tone};
 use impasto::kernels::conv::Algorithm;
 use impasto::objective::{Evaluation, Objective};
 use impasto::ops::{avg_pool2d, conv2d, gram, max_pool2d, normalize, total_variation};
-use impasto::tensor::Pool;
+use impasto::tensor::BufferPool;
 use impasto::vgg::network::{MEAN, STD};
 use impasto::vgg::{Layer, Pooling};
 use impasto::{Picture, stylize};
@@ -45,7 +45,7 @@ fn cases(op: &str) -> Vec<String> {
 fn check_op(op: &str, tolerance: Tolerance, apply: impl Fn(&mut Tape<'_>, Var) -> Var) {
     let file = Fixtures::open("ops");
     for case in cases(op) {
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let x = tape.variable(Value::Map(file.map(&format!("{case}.x"))));
         let y = apply(&mut tape, x);
@@ -73,7 +73,7 @@ fn conv2d_and_its_three_gradients_agree_in_every_algorithm() {
     let file = Fixtures::open("ops");
     for (case, algorithm) in cases("conv2d").iter().flat_map(|case| Algorithm::ALL.map(|a| (case, a))) {
         let tensor = |what: &str| format!("{case}.{what}");
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let x = tape.variable(Value::Map(file.map(&tensor("x"))));
         let w = tape.variable(file.filter(&tensor("weight"), Some(algorithm)));
@@ -122,7 +122,7 @@ fn features_agree_at_every_layer_with_both_poolings() {
     let stride = document["sample_stride"].as_u64().unwrap() as usize;
     for ((name, pooling), algorithm) in POOLINGS.into_iter().flat_map(|p| runs().map(move |a| (p, a))) {
         let vgg = vgg16(Layer::relu(5, 3), pooling, algorithm);
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let picture = tape.constant(Arc::new(Value::Map(content.clone())));
         let mut seen = 0;
@@ -216,7 +216,7 @@ fn losses_and_the_pictures_gradient_agree_with_both_poolings() {
         let vgg = Arc::new(vgg16(Layer::relu(4, 3), pooling, algorithm));
         let evaluate = |content_weight: f64, style_weight: f64, tv_weight: f64| -> Evaluation {
             let config = Config { content_weight, style_weight, tv_weight, ..paper(&document, algorithm) };
-            let mut pool = Pool::new();
+            let mut pool = BufferPool::new();
             Objective::new(vgg.clone(), config.goal(), &content, &style).evaluate(&start, &mut pool)
         };
         let check = |what: &str, reference: &str, evaluation: &Evaluation| {

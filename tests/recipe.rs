@@ -23,7 +23,7 @@ use impasto::kernels::gram::moments;
 use impasto::objective::statistic::{Options as Told, Sums};
 use impasto::objective::{Evaluation, Goal, LayerWeight, Objective, Statistic};
 use impasto::ops::known;
-use impasto::tensor::{Dtype, FeatureMap, Pool};
+use impasto::tensor::{BufferPool, Dtype, FeatureMap};
 use impasto::transfer::Step;
 use impasto::vgg::network::{Options, map_bytes};
 use impasto::vgg::{Border, Layer, Pooling, Vgg, Weights};
@@ -107,7 +107,7 @@ impl Case {
     /// The losses of a goal, and its gradient.
     fn evaluate(&self, vgg: &Arc<Vgg>, goal: Goal) -> (Evaluation, Vec<f32>) {
         let mut objective = Objective::new(vgg.clone(), goal, &self.content, &self.style);
-        let mut evaluation = objective.evaluate(&self.picture, &mut Pool::new());
+        let mut evaluation = objective.evaluate(&self.picture, &mut BufferPool::new());
         let gradient = evaluation.gradient.take().unwrap();
         (evaluation, gradient.as_slice().to_vec())
     }
@@ -236,7 +236,7 @@ fn every_poolings_maps_take_what_was_planned() {
         let options = Options { pooling, border: Border::Zero, precision: Dtype::F32, algorithm: None };
         let vgg = Arc::new(Vgg::new(&weights, goal.deepest_layer(), options).unwrap());
         let planned = map_bytes(vgg.stages(), &options, height, width, |layer| goal.layers().any(|l| l == layer));
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let mut objective = Objective::new(vgg, goal, &picture, &picture);
         let _ = objective.evaluate(&picture, &mut pool);
         let share = pool.bytes() as f64 / planned as f64;
@@ -255,7 +255,7 @@ fn the_transport_agrees_whatever_the_ranks() {
         let (x, style) = (case("x"), case("target"));
         let sums = Sums { sums: moments(&style), pixels: style.pixels() as f64 };
         let mut target = Statistic::Wasserstein.target(&sums, Told { refresh: 1 });
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let features = tape.variable(Value::Map(x.clone()));
         let measured = target.measure(x.pixels(), x.channels()).record(&mut tape, features);

@@ -11,7 +11,7 @@ use impasto::autograd::Cancel;
 use impasto::config::{Precision, ScaleRule, Scales, Tone};
 use impasto::objective::{Cut, Goal, LayerWeight, Objective, Region, Sample, Statistic};
 use impasto::picture::Mask;
-use impasto::tensor::{FeatureMap, Pool};
+use impasto::tensor::{BufferPool, FeatureMap};
 use impasto::transfer::checkpoint::{Digests, Header, digest};
 use impasto::transfer::{Checkpoint, Inputs, Regions, Step, Style};
 use impasto::vgg::network::Options;
@@ -71,7 +71,7 @@ fn map(picture: &Picture) -> FeatureMap {
 fn distance(vgg: &Arc<Vgg>, config: &Config, picture: &Picture, columns: Range<usize>, style: &Picture) -> f64 {
     let goal = Goal { content_layers: Vec::new(), content_weight: 0.0, tv_weight: 0.0, ..config.goal() };
     let part = map(&Picture::from_rgb(picture.rgb.slice(s![.., columns, ..]).to_owned()));
-    Objective::new(vgg.clone(), goal, &part, &map(style)).measure(&part, &mut Pool::new()).style
+    Objective::new(vgg.clone(), goal, &part, &map(style)).measure(&part, &mut BufferPool::new()).style
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn strips_have_the_losses_and_the_gradient_of_the_whole_to_the_bit() {
         let config = Config { precision, statistic, ..config() };
         let vgg = network(&config);
         let evaluations = |cut| {
-            let (mut objective, mut pool) = (objective(&vgg, &config.goal(), cut), Pool::new());
+            let (mut objective, mut pool) = (objective(&vgg, &config.goal(), cut), BufferPool::new());
             // The second is at what a statistic remembers.
             [2.0, 3.0].map(|length| objective.evaluate(&map(&waves(48, 64, length, [0.4, 0.5, 0.6])), &mut pool))
         };
@@ -160,7 +160,7 @@ fn the_gradient_is_that_of_the_losses() {
     let config = Config { statistic: Statistic::Gram, precision: Precision::F32, ..config() };
     let goal = Goal { content_weight: 0.0, tv_weight: 0.0, ..config.goal() };
     let vgg = network(&config);
-    let (mut objective, mut pool) = (objective(&vgg, &goal, Cut::default()), Pool::new());
+    let (mut objective, mut pool) = (objective(&vgg, &goal, Cut::default()), BufferPool::new());
     let x = map(&waves(48, 64, 2.0, [0.4, 0.5, 0.6]));
     let gradient = objective.evaluate(&x, &mut pool).gradient.unwrap();
     // Along itself, a step so small that hardly a ReLU or a pooling changes its mind: a hundred times as far, the difference
@@ -183,7 +183,7 @@ fn a_white_mask_is_none_but_for_rounding() {
     let evaluation = |region| {
         let (content, cancel) = (map(&photograph()), Cancel::default());
         let objective = Objective::cut(vgg.clone(), config.goal(), content, vec![region], Cut::default(), &cancel);
-        objective.unwrap().evaluate(&map(&waves(48, 64, 2.0, [0.4, 0.5, 0.6])), &mut Pool::new())
+        objective.unwrap().evaluate(&map(&waves(48, 64, 2.0, [0.4, 0.5, 0.6])), &mut BufferPool::new())
     };
     let white = |height, width| Some(FeatureMap::from_vec(height, width, 1, vec![1.0; height * width]));
     let mut masked = Region::whole(map(&one));

@@ -12,7 +12,7 @@ use impasto::kernels::conv::Algorithm;
 use impasto::objective::{
     self, Cut, Evaluation, Goal, LayerWeight, Listener, Objective, Part, Region, Statistic, Variation,
 };
-use impasto::tensor::{FeatureMap, Pool};
+use impasto::tensor::{BufferPool, FeatureMap};
 use impasto::vgg::network::Options;
 use impasto::vgg::{Border, Layer, Pooling, Vgg, Weights};
 
@@ -46,7 +46,7 @@ fn evaluations(vgg: &Arc<Vgg>, goal: &Goal, size: [usize; 2], cut: Cut) -> Vec<E
     let cancel = Cancel::default();
     let mut objective =
         Objective::cut(vgg.clone(), goal.clone(), content, vec![Region::whole(style)], cut, &cancel).unwrap();
-    let mut pool = Pool::new();
+    let mut pool = BufferPool::new();
     let evaluation = |i: u64| {
         let x = picture(size, 3 + i);
         if i < 2 { objective.evaluate(&x, &mut pool) } else { objective.measure(&x, &mut pool) }
@@ -189,7 +189,7 @@ fn every_strip_of_both_passes_is_told() {
     let listener = told.clone();
     let strip = Arc::new(move |part| listener.lock().unwrap().push(part));
     let listener = Listener { strip: Some(strip), ..Listener::default() };
-    objective.run(&content, None, &mut Pool::new(), &listener).unwrap();
+    objective.run(&content, None, &mut BufferPool::new(), &listener).unwrap();
     let of = 2 * ODD[0].div_ceil(12);
     assert_eq!(*told.lock().unwrap(), (1..=of).map(|done| Part { done, of }).collect::<Vec<_>>());
 }
@@ -204,6 +204,6 @@ fn a_cancelled_evaluation_has_no_result() {
     let mut objective =
         Objective::cut(vgg.clone(), config.goal(), content.clone(), vec![Region::whole(style)], cut, &cancel).unwrap();
     cancel.cancel();
-    assert!(objective.run(&content, None, &mut Pool::new(), &Listener::cancelling(cancel.clone())).is_none());
+    assert!(objective.run(&content, None, &mut BufferPool::new(), &Listener::cancelling(cancel.clone())).is_none());
     assert!(Objective::cut(vgg, config.goal(), content.clone(), vec![Region::whole(content)], cut, &cancel).is_none());
 }

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use common::{paintings, waves, weights_file};
 use impasto::config::{ScaleRule, Scales, Tone};
 use impasto::objective::{Goal, Objective, Statistic};
-use impasto::tensor::{FeatureMap, Pool};
+use impasto::tensor::{BufferPool, FeatureMap};
 use impasto::transfer::checkpoint::{Digests, Header, digest};
 use impasto::transfer::{Checkpoint, Inputs, Plan, Regions, Sizes, Step, Style};
 use impasto::vgg::network::Options;
@@ -74,7 +74,7 @@ fn distance(picture: &Picture, style: &Picture, statistic: Statistic) -> f64 {
     let weights = Weights::load(Some(&weights_file())).unwrap();
     let vgg = Vgg::new(&weights, goal.deepest_layer(), options).unwrap().into();
     let map = |picture: &Picture| FeatureMap::from_array(picture.rgb.clone());
-    Objective::new(vgg, goal, &map(picture), &map(style)).measure(&map(picture), &mut Pool::new()).style
+    Objective::new(vgg, goal, &map(picture), &map(style)).measure(&map(picture), &mut BufferPool::new()).style
 }
 
 #[test]

@@ -12,7 +12,7 @@ use common::{Fixtures, Tolerance, document, network_looseness};
 use impasto::autograd::{Tape, Value};
 use impasto::kernels::conv::Algorithm;
 use impasto::objective::{ContentLoss, Evaluation, Goal, LayerWeight, Objective, Statistic, Variation};
-use impasto::tensor::{Dtype, Pool};
+use impasto::tensor::{BufferPool, Dtype};
 use impasto::vgg::network::Options;
 use impasto::vgg::{Architecture, Border, Layer, Pooling, Stage, Vgg, Weights};
 use safetensors::tensor::{Dtype as Stored, TensorView};
@@ -81,7 +81,7 @@ fn every_layers_features_agree() {
     for algorithm in runs() {
         let looseness = network_looseness(algorithm);
         let vgg = network(Layer::relu(5, 4), algorithm);
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let picture = tape.constant(Arc::new(Value::Map(content.clone())));
         let mut seen = Vec::new();
@@ -131,7 +131,7 @@ fn losses_at_the_layers_that_only_vgg19_has_agree_with_their_gradients() {
         let looseness = network_looseness(algorithm);
         let vgg = Arc::new(network(Layer::relu(5, 4), algorithm));
         let evaluate = |goal: Goal| -> Evaluation {
-            Objective::new(vgg.clone(), goal, &content, &style).evaluate(&start, &mut Pool::new())
+            Objective::new(vgg.clone(), goal, &content, &style).evaluate(&start, &mut BufferPool::new())
         };
         // Sums over thousands of terms: single errors average out. What whole maps are off by, 1e-6 above, is doubled by
         // a square.

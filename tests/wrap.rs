@@ -10,7 +10,7 @@ use common::{random, relative_rms, weights_file};
 use impasto::config::{CanvasKind, Config, Preset, ScaleRule, Scales};
 use impasto::kernels::variation::Edges;
 use impasto::objective::{Objective, Statistic};
-use impasto::tensor::{FeatureMap, Pool};
+use impasto::tensor::{BufferPool, FeatureMap};
 use impasto::transfer::canvas::Canvas;
 use impasto::transfer::{Machine, Plan};
 use impasto::vgg::network::Options;
@@ -44,7 +44,7 @@ fn losses_do_not_know_where_the_edges_are_and_gradients_move_with_the_picture() 
     let evaluate = |shift: (usize, usize)| {
         let content = shifted(&picture(48, 32, 3), shift);
         let mut objective = Objective::new(vgg.clone(), config.goal(), &content, &style);
-        objective.evaluate(&shifted(&x, shift), &mut Pool::new())
+        objective.evaluate(&shifted(&x, shift), &mut BufferPool::new())
     };
     let plain = evaluate((0, 0));
     // By what the poolings halve: then every number is computed from the same numbers.

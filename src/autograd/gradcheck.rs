@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{Tape, Value, Var};
 use crate::kernels::conv::Filter;
-use crate::tensor::Pool;
+use crate::tensor::BufferPool;
 
 /// How far x is moved each way. Every op here is linear or quadratic between
 /// its kinks, where a central difference has no truncation error, so the step is
@@ -46,7 +46,7 @@ fn check_direction(
     op: &impl Fn(&mut Tape<'_>, &[Var]) -> Var,
     rng: &mut ChaCha8Rng,
 ) {
-    let mut pool = Pool::new();
+    let mut pool = BufferPool::new();
     let mut tape = Tape::new(&mut pool);
     let vars: Vec<Var> = inputs
         .iter()
@@ -68,7 +68,7 @@ fn check_direction(
         }
     }
     let moved = |sign: f32| {
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let vars: Vec<Var> =
             inputs.iter().zip(directions).map(|(x, v)| tape.constant(step(x, v, sign * STEP).into())).collect();

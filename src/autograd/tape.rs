@@ -7,8 +7,8 @@ use ndarray::ArrayD;
 use super::{Cancel, MapElement, Value};
 use crate::kernels::conv::Filter;
 use crate::kernels::mask::Mask;
-use crate::kernels::pool::Choices;
-use crate::tensor::{Dtype, FeatureMap, Pool};
+use crate::kernels::pooling::Choices;
+use crate::tensor::{BufferPool, Dtype, FeatureMap};
 
 /// A node of a [`Tape`], by its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,24 +38,24 @@ struct Node {
 
 /// A recorded computation.
 ///
-/// The tape borrows a [`Pool`] for as long as it lives; what it allocated goes
+/// The tape borrows a [`BufferPool`] for as long as it lives; what it allocated goes
 /// back there, whether it is differentiated or dropped.
 pub struct Tape<'p> {
     nodes: Vec<Node>,
-    pool: &'p mut Pool,
+    pool: &'p mut BufferPool,
     cancel: Cancel,
 }
 
 impl<'p> Tape<'p> {
     /// An empty tape.
     #[must_use]
-    pub fn new(pool: &'p mut Pool) -> Self {
+    pub fn new(pool: &'p mut BufferPool) -> Self {
         Tape::heeding(pool, Cancel::default())
     }
 
     /// An empty tape that stops where it is when it is cancelled: what is computed after that is of no use.
     #[must_use]
-    pub fn heeding(pool: &'p mut Pool, cancel: Cancel) -> Self {
+    pub fn heeding(pool: &'p mut BufferPool, cancel: Cancel) -> Self {
         Tape { nodes: Vec::new(), pool, cancel }
     }
 
@@ -253,7 +253,7 @@ impl Drop for Tape<'_> {
     }
 }
 
-fn recycle(value: Slot, pool: &mut Pool) {
+fn recycle(value: Slot, pool: &mut BufferPool) {
     if let Slot::Owned(value) = value {
         value.recycle(pool);
     }
@@ -291,7 +291,7 @@ pub struct Backward<'a> {
     nodes: &'a mut [Node],
     saves: &'a [Var],
     gradients: &'a mut [Option<Value>],
-    pool: &'a mut Pool,
+    pool: &'a mut BufferPool,
 }
 
 impl Backward<'_> {
@@ -429,7 +429,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "a rule reads node 0, which its op has not named in `saves`")]
     fn a_rule_reads_only_what_its_op_has_named() {
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let x = tape.variable(Value::Scalar(3.0));
         let square = tape.record(Value::Scalar(9.0), &[x], &[], move |_, back| {

@@ -5,7 +5,7 @@ use ndarray::ArrayD;
 
 use crate::kernels::conv::Filter;
 use crate::kernels::simd::Element;
-use crate::tensor::{Dtype, FeatureMap, Pool};
+use crate::tensor::{BufferPool, Dtype, FeatureMap};
 
 /// The value or the gradient of a node.
 #[derive(Clone, Debug)]
@@ -127,7 +127,7 @@ impl Value {
     }
 
     /// Gives a map's buffer back to the pool.
-    pub(super) fn recycle(self, pool: &mut Pool) {
+    pub(super) fn recycle(self, pool: &mut BufferPool) {
         match self {
             Value::Map(map) => pool.put(map.into_buffer()),
             Value::MapBf16(map) => pool.put(map.into_buffer()),

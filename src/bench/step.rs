@@ -17,7 +17,7 @@ use crate::kernels::simd::pages::prefer_huge;
 use crate::limits::{peak_memory, reset_peak_memory};
 use crate::objective::{Listener, Objective};
 use crate::optim::{Adam, AdamOptions};
-use crate::tensor::{FeatureMap, Pool};
+use crate::tensor::{BufferPool, FeatureMap};
 use crate::transfer::plan::{Machine, Plan};
 use crate::vgg::network::Options as NetworkOptions;
 use crate::vgg::{Architecture, Vgg, Weights};
@@ -73,12 +73,12 @@ struct Run {
     /// Where its gradient goes.
     gradient: FeatureMap,
     adam: Adam,
-    pool: Pool,
+    pool: BufferPool,
 }
 
 impl Run {
     fn new(vgg: Arc<Vgg>, config: &Config, side: usize) -> Self {
-        let pool = Pool::advised(prefer_huge);
+        let pool = BufferPool::advised(prefer_huge);
         let picture = test_picture(side, side, TestPicture::Content);
         let style = test_picture(side, side, TestPicture::Style);
         let objective = Objective::new(vgg, config.goal(), &picture, &style);

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::reduce::BLOCK;
 use super::simd::{Element, Isa, Kernel, Simd};
-use crate::tensor::{Buffer, Pool};
+use crate::tensor::{Buffer, BufferPool};
 
 /// Bits for the elements of a map, in memory order, lowest bit first.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub struct Mask {
 impl Mask {
     /// Room for a map of `elements`, its bits unspecified.
     #[must_use]
-    pub fn from_pool(pool: &mut Pool, elements: usize) -> Self {
+    pub fn from_pool(pool: &mut BufferPool, elements: usize) -> Self {
         Mask { bytes: pool.take(elements.div_ceil(8)), elements }
     }
 
@@ -147,7 +147,7 @@ mod tests {
     fn bits_select_positive_elements<E: Element>() {
         for elements in [1, 7, 8, 33, BLOCK - 1, BLOCK + 13] {
             let y: Vec<E> = (0..elements).map(|i| E::from_f32(((i * 37) % 11) as f32 - 5.0)).collect();
-            let mut mask = Mask::from_pool(&mut Pool::new(), elements);
+            let mut mask = Mask::from_pool(&mut BufferPool::new(), elements);
             mask.set(&y);
             let mut d = vec![E::from_f32(1.0); elements];
             mask.apply(&mut d);

@@ -13,7 +13,7 @@ pub mod gram;
 pub mod mask;
 pub mod masked;
 pub mod matmul;
-pub mod pool;
+pub mod pooling;
 pub mod reduce;
 pub mod resample;
 pub(crate) mod scratch;

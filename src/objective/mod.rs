@@ -31,7 +31,7 @@ use crate::kernels::simd::pages::prefer_huge;
 use crate::kernels::variation::Edges;
 use crate::ops::{add, known, masked_moments, moments, normalize_gradient, scale, squared_error};
 use crate::state::{Found, Saved};
-use crate::tensor::{FeatureMap, Pool};
+use crate::tensor::{BufferPool, FeatureMap};
 use crate::vgg::{Border, Layer, Vgg};
 pub use content::ContentLoss;
 pub use layer_weight::LayerWeight;
@@ -188,7 +188,7 @@ impl Objective {
         cancel: &Cancel,
     ) -> Option<Self> {
         // Not the steps' pool: it would be left cut to the sizes of an evaluation without a gradient.
-        let pool = || Pool::advised(prefer_huge);
+        let pool = || BufferPool::advised(prefer_huge);
         let size = (content.height(), content.width());
         let content = match cut.picture {
             Some(_) => Content::Picture(content),
@@ -238,14 +238,14 @@ impl Objective {
 
     /// The losses at x (H × W × 3) and their gradient.
     #[must_use]
-    pub fn evaluate(&mut self, x: &FeatureMap, pool: &mut Pool) -> Evaluation {
+    pub fn evaluate(&mut self, x: &FeatureMap, pool: &mut BufferPool) -> Evaluation {
         let gradient = FeatureMap::zeros(x.height(), x.width(), x.channels());
         self.run(x, Some(gradient), pool, &Listener::default()).expect("nobody cancels")
     }
 
     /// The losses at x (H × W × 3) alone.
     #[must_use]
-    pub fn measure(&mut self, x: &FeatureMap, pool: &mut Pool) -> Evaluation {
+    pub fn measure(&mut self, x: &FeatureMap, pool: &mut BufferPool) -> Evaluation {
         self.run(x, None, pool, &Listener::default()).expect("nobody cancels")
     }
 
@@ -259,7 +259,7 @@ impl Objective {
         &mut self,
         x: &FeatureMap,
         gradient: Option<FeatureMap>,
-        pool: &mut Pool,
+        pool: &mut BufferPool,
         listener: &Listener,
     ) -> Option<Evaluation> {
         assert!(gradient.as_ref().is_none_or(|d| d.dim() == x.dim()), "a gradient for every value");
@@ -281,7 +281,7 @@ impl Objective {
         &mut self,
         x: &FeatureMap,
         gradient: Option<FeatureMap>,
-        pool: &mut Pool,
+        pool: &mut BufferPool,
         cancel: &Cancel,
     ) -> Option<Evaluation> {
         let mut tape = Tape::heeding(pool, cancel.clone());
@@ -406,7 +406,7 @@ fn blend(
     goal: &Goal,
     styles: &[Sample],
     rows: Option<usize>,
-    pool: impl Fn() -> Pool,
+    pool: impl Fn() -> BufferPool,
     cancel: &Cancel,
 ) -> Option<Vec<(LayerWeight, Sums)>> {
     assert!(!styles.is_empty(), "a style to learn");
@@ -427,7 +427,7 @@ fn sums(
     goal: &Goal,
     style: &Sample,
     rows: Option<usize>,
-    pool: Pool,
+    pool: BufferPool,
     cancel: &Cancel,
 ) -> Option<Vec<(LayerWeight, Sums)>> {
     let Sample { picture, mask, .. } = style;
@@ -462,7 +462,7 @@ fn features<T>(
     vgg: &Vgg,
     layers: &[LayerWeight],
     (picture, role): (&FeatureMap, Role),
-    mut pool: Pool,
+    mut pool: BufferPool,
     cancel: &Cancel,
     mut see: impl FnMut(&mut Tape<'_>, Var, Layer) -> T,
 ) -> Vec<(LayerWeight, T)> {

@@ -25,7 +25,7 @@ use crate::kernels::masked;
 use crate::kernels::reduce::{BLOCK, SquaredDistances, add_difference};
 use crate::kernels::variation::{self, Edges};
 use crate::ops::known;
-use crate::tensor::{Buffer, Dtype, FeatureMap, Pool};
+use crate::tensor::{Buffer, BufferPool, Dtype, FeatureMap};
 use crate::vgg::layers::{channels, stride};
 use crate::vgg::network::Options;
 use crate::vgg::strips::{self, Bytes, Route, Strips};
@@ -86,7 +86,7 @@ pub(super) fn sums(
     goal: &Goal,
     style: &Sample,
     rows: usize,
-    mut pool: Pool,
+    mut pool: BufferPool,
     cancel: &Cancel,
 ) -> Option<Vec<(LayerWeight, Sums)>> {
     let (pool, picture) = (&mut pool, &style.picture);
@@ -167,7 +167,7 @@ fn measured<E: MapElement>(
     wanted: &[Wanted],
     picture: &FeatureMap,
     rows: usize,
-    pool: &mut Pool,
+    pool: &mut BufferPool,
     (cancel, tell): (&Cancel, &dyn Fn(usize)),
 ) -> Option<Vec<ArrayD<f32>>> {
     let Some(deepest) = wanted.iter().map(|wanted| wanted.layer).max() else { return Some(Vec::new()) };
@@ -248,7 +248,7 @@ impl Objective {
         x: &FeatureMap,
         rows: usize,
         gradient: Option<FeatureMap>,
-        pool: &mut Pool,
+        pool: &mut BufferPool,
         listener: &Listener,
     ) -> Option<Evaluation> {
         pool.reserve(room(&self.goal, self.vgg.stages(), self.vgg.options(), (x.height(), x.width()), rows));
@@ -263,7 +263,7 @@ impl Objective {
         x: &FeatureMap,
         rows: usize,
         gradient: Option<FeatureMap>,
-        pool: &mut Pool,
+        pool: &mut BufferPool,
         listener: &Listener,
     ) -> Option<Evaluation> {
         let cancel = &listener.cancel;
@@ -324,7 +324,7 @@ impl Objective {
         x: &FeatureMap,
         tv: f64,
     ) -> (HashMap<Layer, Slope>, Option<f64>) {
-        let pool = &mut Pool::new();
+        let pool = &mut BufferPool::new();
         let mut tape = Tape::new(pool);
         let sums: Vec<_> = measured.into_iter().map(|value| tape.variable(Value::Tensor(value))).collect();
         let losses = sums.iter().zip(distances).map(|(&sums, d)| known(&mut tape, sums, d.value, d.gradient.clone()));
@@ -361,7 +361,7 @@ impl Objective {
         rows: usize,
         slopes: &HashMap<Layer, Slope>,
         mut d_x: Option<&mut FeatureMap>,
-        pool: &mut Pool,
+        pool: &mut BufferPool,
         (cancel, tell): (&Cancel, &dyn Fn(usize)),
     ) -> Option<Errors<E>> {
         let Content::Picture(content) = &self.content else { unreachable!("a picture that is cut is looked at again") };
@@ -422,7 +422,7 @@ impl Slope {
         rows: &Range<usize>,
         features: &FeatureMap<E>,
         target: Option<&[E]>,
-        pool: &mut Pool,
+        pool: &mut BufferPool,
     ) -> FeatureMap<E> {
         let (height, width, channels) = features.dim();
         let mut d = FeatureMap::from_pool(pool, height, width, channels);

@@ -22,11 +22,11 @@ pub fn add(tape: &mut Tape<'_>, terms: &[Var]) -> Var {
 mod tests {
     use super::*;
     use crate::autograd::gradcheck;
-    use crate::tensor::Pool;
+    use crate::tensor::BufferPool;
 
     #[test]
     fn adds() {
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let terms = [1.5, -0.25, 4.0].map(|x| tape.variable(Value::Scalar(x)));
         let sum = add(&mut tape, &terms);

@@ -1,7 +1,7 @@
 use half::bf16;
 
 use crate::autograd::{MapElement, Tape, Var};
-use crate::kernels::pool;
+use crate::kernels::pooling;
 use crate::tensor::Dtype;
 
 /// 2×2 average-pooling, stride 2, floor: `y[i,j] = mean x[2i..2i+2, 2j..2j+2]`.
@@ -26,13 +26,13 @@ pub fn scaled_avg_pool2d(tape: &mut Tape<'_>, x: Var, factor: f32) -> Var {
 
 fn of<E: MapElement>(tape: &mut Tape<'_>, x: Var, factor: f32) -> Var {
     let dim = tape.dim(x);
-    let (height, width, channels) = pool::pooled_dim(dim);
+    let (height, width, channels) = pooling::pooled_dim(dim);
     let mut y = tape.allocate::<E>(height, width, channels);
-    pool::avg_forward(tape.map_of(x), factor, &mut y);
+    pooling::avg_forward(tape.map_of(x), factor, &mut y);
     tape.record(E::wrap(y), &[x], &[], move |d_out, back| {
         let d_y = E::gradient(d_out);
         let (mut d_x, beta) = back.gradient_of(x, dim);
-        pool::avg_backward(&d_y, factor, beta, &mut d_x);
+        pooling::avg_backward(&d_y, factor, beta, &mut d_x);
         back.give(x, E::wrap(d_x));
         back.recycle(E::wrap(d_y));
     })
@@ -43,11 +43,11 @@ mod tests {
     use super::*;
     use crate::autograd::gradcheck;
     use crate::ops::testing::{map, map_of, random_map};
-    use crate::tensor::Pool;
+    use crate::tensor::BufferPool;
 
     #[test]
     fn averages_and_leaves_an_odd_edge_out() {
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let x = tape.variable(map(map_of(&[[1.0, 2.0, 9.0], [3.0, 6.0, 9.0], [9.0, 9.0, 9.0]])));
         let y = avg_pool2d(&mut tape, x);

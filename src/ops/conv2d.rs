@@ -65,11 +65,11 @@ mod tests {
     use crate::autograd::gradcheck;
     use crate::kernels::conv::{Algorithm, Filter};
     use crate::ops::testing::{map, map_of, random_map, random_tensor};
-    use crate::tensor::Pool;
+    use crate::tensor::BufferPool;
 
     #[test]
     fn is_a_cross_correlation_with_zeros_around() {
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let x = tape.variable(map(map_of(&[[1.0, 2.0], [3.0, 4.0]])));
         // Taps numbered in reading order: 1 2 3 / 4 5 6 / 7 8 9.

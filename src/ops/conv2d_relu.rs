@@ -52,7 +52,7 @@ mod tests {
     use crate::kernels::conv::{Algorithm, Filter};
     use crate::ops::testing::{map, random_map, random_tensor};
     use crate::ops::{conv2d, relu};
-    use crate::tensor::Pool;
+    use crate::tensor::BufferPool;
 
     /// To the bit: the same sums, and the same zeros.
     #[test]
@@ -63,7 +63,7 @@ mod tests {
                 let filter = std::sync::Arc::new(Value::Filter(Filter::new(weight, Some(algorithm))));
                 let bias = std::sync::Arc::new(Value::Tensor(random_tensor(&[out], 3)));
                 let run = |fused: bool| {
-                    let mut pool = Pool::new();
+                    let mut pool = BufferPool::new();
                     let mut tape = Tape::new(&mut pool);
                     let x = tape.variable(map(random_map(9, 7, channels, 1)));
                     let (w, b) = (tape.constant(filter.clone()), tape.constant(bias.clone()));

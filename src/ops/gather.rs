@@ -34,11 +34,11 @@ mod tests {
     use crate::autograd::gradcheck;
     use crate::ops::testing::{map, random_map};
     use crate::ops::{add, scale, squared_error};
-    use crate::tensor::Pool;
+    use crate::tensor::BufferPool;
 
     #[test]
     fn is_the_matrix_of_pixels_and_channels() {
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let features = random_map(2, 3, 4, 1);
         let x = tape.variable(map(features.clone()));

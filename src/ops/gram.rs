@@ -62,11 +62,11 @@ mod tests {
     use crate::autograd::gradcheck;
     use crate::ops::testing::{map, random_map};
     use crate::ops::{add, avg_pool2d, squared_error};
-    use crate::tensor::{FeatureMap, Pool};
+    use crate::tensor::{BufferPool, FeatureMap};
 
     #[test]
     fn multiplies_channels_pixel_by_pixel() {
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let x = tape.variable(map(FeatureMap::from_vec(1, 2, 2, vec![1.0, 2.0, 3.0, 4.0])));
         let g = gram(&mut tape, x);

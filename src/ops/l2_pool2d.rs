@@ -1,7 +1,7 @@
 use half::bf16;
 
 use crate::autograd::{MapElement, Tape, Var};
-use crate::kernels::pool;
+use crate::kernels::pooling;
 use crate::tensor::Dtype;
 
 /// 2×2 pooling by the root of squares, stride 2, floor: `y[i,j] = 0.78 √(Σ x[2i..2i+2, 2j..2j+2]² + 1e-6)`.
@@ -18,19 +18,19 @@ pub fn l2_pool2d(tape: &mut Tape<'_>, x: Var) -> Var {
 
 fn of<E: MapElement>(tape: &mut Tape<'_>, x: Var) -> Var {
     let dim = tape.dim(x);
-    let (height, width, channels) = pool::pooled_dim(dim);
+    let (height, width, channels) = pooling::pooled_dim(dim);
     let mut y = tape.allocate::<E>(height, width, channels);
-    pool::l2_forward(tape.map_of(x), &mut y);
+    pooling::l2_forward(tape.map_of(x), &mut y);
     tape.record(E::wrap(y), &[x], &[x], move |d_out, back| {
         let d_y = E::gradient(d_out);
         let d_x = match back.gradient_over::<E>(x) {
             Some(mut x) => {
-                pool::l2_backward_over(&d_y, &mut x);
+                pooling::l2_backward_over(&d_y, &mut x);
                 x
             }
             None => {
                 let (mut d_x, beta) = back.gradient_of(x, dim);
-                pool::l2_backward(&d_y, back.map_of(x), beta, &mut d_x);
+                pooling::l2_backward(&d_y, back.map_of(x), beta, &mut d_x);
                 d_x
             }
         };
@@ -45,7 +45,7 @@ mod tests {
     use crate::autograd::gradcheck;
     use crate::ops::testing::{map, map_of, random_map};
     use crate::ops::{add, avg_pool2d, gram, squared_error};
-    use crate::tensor::{FeatureMap, Pool};
+    use crate::tensor::{BufferPool, FeatureMap};
 
     /// Away from 0, where the root bends.
     fn above(height: usize, width: usize, seed: u64) -> FeatureMap {
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn is_the_root_of_squares_and_leaves_an_odd_edge_out() {
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let x = tape.variable(map(map_of(&[[1.0, 2.0, 9.0], [4.0, 2.0, 9.0], [9.0, 9.0, 9.0]])));
         let y = l2_pool2d(&mut tape, x);
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn black_has_a_finite_value_and_no_gradient() {
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let x = tape.variable(map(FeatureMap::zeros(2, 2, 1)));
         let y = l2_pool2d(&mut tape, x);

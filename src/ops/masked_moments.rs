@@ -44,11 +44,11 @@ mod tests {
     use crate::autograd::gradcheck;
     use crate::ops::testing::{map, random_map};
     use crate::ops::{add, avg_pool2d, squared_error};
-    use crate::tensor::{FeatureMap, Pool};
+    use crate::tensor::{BufferPool, FeatureMap};
 
     #[test]
     fn a_pixel_counts_as_much_as_its_mask() {
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let x = tape.variable(map(FeatureMap::from_vec(1, 3, 2, vec![1.0, 2.0, 3.0, 4.0, 9.0, 9.0])));
         let m = masked_moments(&mut tape, x, [1.0, 0.25, 0.0].into());

@@ -1,7 +1,7 @@
 use half::bf16;
 
 use crate::autograd::{MapElement, Tape, Var};
-use crate::kernels::pool;
+use crate::kernels::pooling;
 use crate::tensor::Dtype;
 
 /// 2×2 max-pooling, stride 2, floor: `y[i,j] = max x[2i..2i+2, 2j..2j+2]`, as VGG was trained.
@@ -18,15 +18,15 @@ pub fn max_pool2d(tape: &mut Tape<'_>, x: Var) -> Var {
 
 fn of<E: MapElement>(tape: &mut Tape<'_>, x: Var) -> Var {
     let dim = tape.dim(x);
-    let (height, width, channels) = pool::pooled_dim(dim);
+    let (height, width, channels) = pooling::pooled_dim(dim);
     let mut y = tape.allocate::<E>(height, width, channels);
     let mut choices = tape.needs_gradient(&[x]).then(|| tape.allocate_choices(y.dim()));
-    pool::max_forward(tape.map_of(x), &mut y, choices.as_mut());
+    pooling::max_forward(tape.map_of(x), &mut y, choices.as_mut());
     tape.record(E::wrap(y), &[x], &[], move |d_out, back| {
         let d_y = E::gradient(d_out);
         let choices = choices.expect("made where a gradient is needed");
         let (mut d_x, beta) = back.gradient_of(x, dim);
-        pool::max_backward(&d_y, &choices, beta, &mut d_x);
+        pooling::max_backward(&d_y, &choices, beta, &mut d_x);
         back.recycle_choices(choices);
         back.give(x, E::wrap(d_x));
         back.recycle(E::wrap(d_y));
@@ -38,11 +38,11 @@ mod tests {
     use super::*;
     use crate::autograd::gradcheck;
     use crate::ops::testing::{map, map_of, spaced_map};
-    use crate::tensor::Pool;
+    use crate::tensor::BufferPool;
 
     #[test]
     fn keeps_the_largest_and_sends_the_gradient_to_the_first_of_equals() {
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let x = tape.variable(map(map_of(&[[1.0, 2.0, 7.0, 7.0, 9.0], [4.0, 3.0, 7.0, 7.0, 9.0]])));
         let y = max_pool2d(&mut tape, x);

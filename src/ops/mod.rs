@@ -108,14 +108,14 @@ mod tests {
     use crate::autograd::{MapElement, Tape, Value, Var};
     use crate::kernels::conv::Filter;
     use crate::kernels::simd::element::convert;
-    use crate::tensor::{Dtype, FeatureMap, Pool};
+    use crate::tensor::{BufferPool, Dtype, FeatureMap};
 
     /// An op's value and the gradient of its input, for an upstream gradient of its own. All of it as `f32`.
     fn results<E: MapElement>(
         x: &FeatureMap<bf16>,
         op: &impl Fn(&mut Tape<'_>, Var, Dtype) -> Var,
     ) -> (Vec<f32>, Vec<f32>) {
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let x = tape.variable(E::wrap(convert(x)));
         let y = op(&mut tape, x, E::DTYPE);
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn gradients_in_bf16_are_gathered_from_several_uses() {
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let x = tape.variable(Value::MapBf16(convert(&random_map(4, 6, 20, 1))));
         let pooled = max_pool2d(&mut tape, x);

@@ -34,11 +34,11 @@ mod tests {
     use crate::autograd::gradcheck;
     use crate::ops::avg_pool2d;
     use crate::ops::testing::{map, random_map};
-    use crate::tensor::{FeatureMap, Pool};
+    use crate::tensor::{BufferPool, FeatureMap};
 
     #[test]
     fn stacks_the_gram_matrix_and_the_sums() {
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let x = tape.variable(map(FeatureMap::from_vec(1, 2, 2, vec![1.0, 2.0, 3.0, 4.0])));
         let m = moments(&mut tape, x);

@@ -46,11 +46,11 @@ mod tests {
     use super::*;
     use crate::autograd::gradcheck;
     use crate::ops::testing::{map, random_map};
-    use crate::tensor::{FeatureMap, Pool};
+    use crate::tensor::{BufferPool, FeatureMap};
 
     #[test]
     fn shifts_and_scales_each_channel() {
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let x = tape.variable(map(FeatureMap::from_vec(1, 2, 2, vec![1.0, 2.0, 3.0, 4.0])));
         let y = normalize(&mut tape, x, [1.0, 0.0], [0.5, 2.0]);

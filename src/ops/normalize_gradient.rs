@@ -46,11 +46,11 @@ mod tests {
     use crate::autograd::Value;
     use crate::ops::testing::{map, map_of, random_map, random_tensor};
     use crate::ops::{add, gram, max_pool2d, relu, scale, squared_error};
-    use crate::tensor::Pool;
+    use crate::tensor::BufferPool;
 
     #[test]
     fn by_hand() {
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let x = tape.variable(map(map_of(&[[1.0, 2.0, 5.0, 0.0]])));
         let seen = normalize_gradient(&mut tape, x, 3.0);
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn what_is_at_its_end_has_no_gradient_and_no_nan() {
         for weight in [1.0, 1e-320] {
-            let mut pool = Pool::new();
+            let mut pool = BufferPool::new();
             let mut tape = Tape::new(&mut pool);
             let x = tape.variable(map(random_map(3, 4, 2, 1)));
             let seen = normalize_gradient(&mut tape, x, weight);
@@ -101,13 +101,13 @@ mod tests {
             squared_error(tape, pooled, target)
         };
         let alone = |loss: &dyn Fn(&mut Tape<'_>, Var) -> Var| {
-            let mut pool = Pool::new();
+            let mut pool = BufferPool::new();
             let mut tape = Tape::new(&mut pool);
             let x = tape.variable(map(features.clone()));
             let loss = loss(&mut tape, x);
             tape.backward(loss).take_map(x).as_slice().iter().map(|&d| f64::from(d)).collect::<Vec<_>>()
         };
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let picture = tape.variable(map(features.clone()));
         // Of values above 0 it is what it is of, and could be written over.

@@ -40,11 +40,11 @@ mod tests {
     use super::*;
     use crate::autograd::gradcheck;
     use crate::ops::testing::{map, map_of, spaced_map};
-    use crate::tensor::Pool;
+    use crate::tensor::BufferPool;
 
     #[test]
     fn clips_at_zero_and_passes_no_gradient_there() {
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let x = tape.variable(map(map_of(&[[-1.0, 0.0, 2.0]])));
         let y = relu(&mut tape, x);

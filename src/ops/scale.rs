@@ -24,11 +24,11 @@ mod tests {
     use super::*;
     use crate::autograd::gradcheck;
     use crate::ops::testing::random_tensor;
-    use crate::tensor::Pool;
+    use crate::tensor::BufferPool;
 
     #[test]
     fn multiplies() {
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let x = tape.variable(Value::Scalar(3.0));
         let y = scale(&mut tape, x, -0.5);

@@ -51,11 +51,11 @@ mod tests {
     use super::*;
     use crate::autograd::gradcheck;
     use crate::ops::testing::{map, map_of, random_map, random_tensor};
-    use crate::tensor::Pool;
+    use crate::tensor::BufferPool;
 
     #[test]
     fn sums_squares() {
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let x = tape.variable(map(map_of(&[[1.0, 2.0, 5.0]])));
         let t = tape.constant(map(map_of(&[[0.0, 4.0, 5.0]])).into());

@@ -71,11 +71,11 @@ mod tests {
     use crate::autograd::gradcheck;
     use crate::ops::testing::{map, map_of, random_map, spaced_map};
     use crate::ops::{add, scale};
-    use crate::tensor::Pool;
+    use crate::tensor::BufferPool;
 
     #[test]
     fn sums_squared_steps_down_and_right() {
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let x = tape.variable(map(map_of(&[[1.0, 3.0], [0.0, 7.0]])));
         let y = total_variation(&mut tape, x);
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn nine_points_add_the_diagonals() {
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let x = tape.variable(map(map_of(&[[1.0, 3.0], [0.0, 7.0]])));
         let y = total_variation9(&mut tape, x);
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn absolute_differences_by_hand_and_neighbours_that_are_the_same_do_not_pull() {
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let x = tape.variable(map(map_of(&[[1.0, 3.0], [1.0, 7.0]])));
         let y = absolute_variation(&mut tape, x);
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn around_the_edges_every_pixel_has_all_its_neighbours() {
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let x = tape.variable(map(map_of(&[[1.0, 3.0, 2.0], [0.0, 7.0, 5.0]])));
         let y = variation(&mut tape, x, four(), Edges::Joined);

@@ -6,15 +6,15 @@
 //! a map *is* its matrix F of M = H·W pixels by N channels, whose Gram matrix
 //! is FᵀF.
 
+mod buffer;
 mod dtype;
-mod pool;
 mod rows;
 
 use bytemuck::Pod;
 use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut2};
 
+pub use buffer::{Buffer, BufferPool};
 pub use dtype::Dtype;
-pub use pool::{Buffer, Pool};
 pub use rows::Rows;
 
 /// A feature map (H × W × C), row-major, channels innermost.
@@ -50,7 +50,7 @@ impl<E: Pod> FeatureMap<E> {
 
     /// A map with a buffer of the pool, its contents unspecified.
     #[must_use]
-    pub fn from_pool(pool: &mut Pool, height: usize, width: usize, channels: usize) -> Self {
+    pub fn from_pool(pool: &mut BufferPool, height: usize, width: usize, channels: usize) -> Self {
         Self::from_buffer(height, width, channels, pool.take(height * width * channels))
     }
 

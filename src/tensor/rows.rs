@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytemuck::Pod;
 use rayon::prelude::*;
 
-use super::{Buffer, Pool};
+use super::{Buffer, BufferPool};
 
 /// Elements copied by one task.
 const BLOCK: usize = 1 << 16;
@@ -27,7 +27,7 @@ pub struct Rows<T: Pod> {
 impl<T: Pod + Send + Sync> Rows<T> {
     /// None yet, with room for so many.
     #[must_use]
-    pub fn new(length: usize, room: usize, pool: &mut Pool) -> Self {
+    pub fn new(length: usize, room: usize, pool: &mut BufferPool) -> Self {
         let ring = if room == 0 { Vec::new().into() } else { pool.take(length * room) };
         Rows { length, room, ring, there: 0..0 }
     }
@@ -54,7 +54,7 @@ impl<T: Pod + Send + Sync> Rows<T> {
     /// # Panics
     /// If they are not all there.
     #[must_use]
-    pub fn copy(&self, wanted: Range<usize>, pool: &mut Pool) -> Buffer<T> {
+    pub fn copy(&self, wanted: Range<usize>, pool: &mut BufferPool) -> Buffer<T> {
         assert!(self.there.start <= wanted.start && wanted.end <= self.there.end, "{wanted:?} of {:?}", self.there);
         let mut all = pool.take(wanted.len() * self.length);
         let mut rest = &mut all[..];
@@ -111,7 +111,7 @@ mod tests {
                 most = most.max(end - first);
                 first = (first + go).min(end);
             }
-            let (mut pool, mut first) = (Pool::new(), 0);
+            let (mut pool, mut first) = (BufferPool::new(), 0);
             let mut rows = Rows::<u32>::new(3, most + spare, &mut pool);
             for (come, go) in steps {
                 let begin = 3 * rows.there.end;
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "beside")]
     fn there_is_no_more_room_than_was_asked_for() {
-        let mut rows = Rows::<u8>::new(2, 3, &mut Pool::new());
+        let mut rows = Rows::<u8>::new(2, 3, &mut BufferPool::new());
         rows.push(&[0; 4]);
         rows.push(&[0; 4]);
     }

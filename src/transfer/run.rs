@@ -33,7 +33,7 @@ use crate::objective::{Evaluation, Goal, Listener, Objective, Region, Sample};
 use crate::optim::{Optimizer, Told};
 use crate::picture::Picture;
 use crate::state::{Found, Saved};
-use crate::tensor::{FeatureMap, Pool};
+use crate::tensor::{BufferPool, FeatureMap};
 use crate::vgg::Vgg;
 
 /// A run under way.
@@ -63,7 +63,7 @@ struct State {
     optimizer: Optimizer,
     average: Option<Average>,
     settling: Option<Settling>,
-    pool: Pool,
+    pool: BufferPool,
     /// Room for the picture as it is looked at, where that is shifted.
     shifted: Option<FeatureMap>,
 }
@@ -225,7 +225,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         // The maps of the last scale go before those of this one come.
-        self.state.pool = Pool::new();
+        self.state.pool = BufferPool::new();
         let pictures = self.inputs.next();
         // Where nothing is made like the style pictures, the photograph is added in its own colours.
         let matched = config.detail > 0.0 && config.compares_style();
@@ -259,7 +259,7 @@ impl State {
             point: Point::new(&canvas, picture),
             canvas,
             optimizer,
-            pool: Pool::advised(prefer_huge),
+            pool: BufferPool::advised(prefer_huge),
             shifted: None,
         }
     }
@@ -285,7 +285,7 @@ impl State {
             settling: config.until.map(|until| Settling::load(until, found)).transpose()?,
             point: Point::of(&canvas, theta, picture),
             canvas,
-            pool: Pool::advised(prefer_huge),
+            pool: BufferPool::advised(prefer_huge),
             shifted: None,
         })
     }

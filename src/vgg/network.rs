@@ -9,7 +9,7 @@ use super::{Layer, Stage, Weights};
 use crate::autograd::{Tape, Value, Var};
 use crate::error::Result;
 use crate::kernels::conv::{self, Algorithm, Choice, Cpu, Filter, Scratch, Shape};
-use crate::kernels::pool::Choices;
+use crate::kernels::pooling::Choices;
 use crate::ops::{
     avg_pool2d, conv2d_relu, l2_pool2d, max_pool2d, normalize, pad_replicate, pad_wrap, scaled_avg_pool2d,
 };

@@ -23,10 +23,10 @@ use super::{Layer, Stage};
 use crate::autograd::{Cancel, MapElement};
 use crate::kernels::conv::{self, Direction, Epilogue, Shape, Span};
 use crate::kernels::mask::Mask;
-use crate::kernels::pool::{self, Choices};
+use crate::kernels::pooling::{self, Choices};
 use crate::kernels::simd::Element;
 use crate::ops::{normalize, pad_replicate};
-use crate::tensor::{FeatureMap, Pool, Rows};
+use crate::tensor::{BufferPool, FeatureMap, Rows};
 use course::{Course, Held, Move};
 
 /// Where a walk goes.
@@ -229,13 +229,13 @@ pub fn at_once(stages: &[Stage], options: &Options, height: usize, layer: Layer,
 impl<'a, E: MapElement> Strips<'a, E> {
     /// A walk before its first strip of `rows` rows, a multiple of [`conv::GRID`].
     #[must_use]
-    pub fn new(vgg: &'a Vgg, route: &Route, picture: &'a FeatureMap, rows: usize, pool: &mut Pool) -> Self {
+    pub fn new(vgg: &'a Vgg, route: &Route, picture: &'a FeatureMap, rows: usize, pool: &mut BufferPool) -> Self {
         let (height, width, _) = picture.dim();
         let survey = Survey::new::<E>(vgg.stages(), vgg.options(), (height, width), route, rows);
         Self::surveyed(vgg, survey, picture, pool)
     }
 
-    fn surveyed(vgg: &'a Vgg, survey: Survey, picture: &'a FeatureMap, pool: &mut Pool) -> Self {
+    fn surveyed(vgg: &'a Vgg, survey: Survey, picture: &'a FeatureMap, pool: &mut BufferPool) -> Self {
         let maps = survey.maps.into_iter().zip(vgg.stages()).map(|((row, held), stage)| {
             let elements = row.0 * row.1;
             let (mask, choices) = match stage {
@@ -273,9 +273,9 @@ impl<'a, E: MapElement> Strips<'a, E> {
     pub fn forward(
         &mut self,
         end: usize,
-        pool: &mut Pool,
+        pool: &mut BufferPool,
         cancel: &Cancel,
-        mut tap: impl FnMut(Layer, Range<usize>, &FeatureMap<E>, &mut Pool) -> Option<FeatureMap<E>>,
+        mut tap: impl FnMut(Layer, Range<usize>, &FeatureMap<E>, &mut BufferPool) -> Option<FeatureMap<E>>,
     ) -> Option<()> {
         for (i, stage) in self.vgg.stages().iter().enumerate().take(self.maps.len()) {
             if cancel.is_cancelled() {
@@ -320,9 +320,9 @@ impl<'a, E: MapElement> Strips<'a, E> {
     pub fn backward(
         &mut self,
         d_x: &mut FeatureMap,
-        pool: &mut Pool,
+        pool: &mut BufferPool,
         cancel: &Cancel,
-        mut give: impl FnMut(Layer, Range<usize>, &FeatureMap<E>, &mut Pool) -> FeatureMap<E>,
+        mut give: impl FnMut(Layer, Range<usize>, &FeatureMap<E>, &mut BufferPool) -> FeatureMap<E>,
     ) -> Option<()> {
         loop {
             self.look_again(pool, cancel, &mut give)?;
@@ -335,9 +335,9 @@ impl<'a, E: MapElement> Strips<'a, E> {
     /// Walks the shallow layers again as far as the next round needs them.
     fn look_again(
         &mut self,
-        pool: &mut Pool,
+        pool: &mut BufferPool,
         cancel: &Cancel,
-        give: &mut impl FnMut(Layer, Range<usize>, &FeatureMap<E>, &mut Pool) -> FeatureMap<E>,
+        give: &mut impl FnMut(Layer, Range<usize>, &FeatureMap<E>, &mut BufferPool) -> FeatureMap<E>,
     ) -> Option<()> {
         let Strips { vgg, course, maps, late, again, .. } = self;
         let Some(Again { strips, ends }) = again else { return Some(()) };
@@ -355,7 +355,7 @@ impl<'a, E: MapElement> Strips<'a, E> {
     }
 
     /// One round on the way back; whether anything moved.
-    fn round(&mut self, d_x: &mut FeatureMap, pool: &mut Pool, cancel: &Cancel) -> Option<bool> {
+    fn round(&mut self, d_x: &mut FeatureMap, pool: &mut BufferPool, cancel: &Cancel) -> Option<bool> {
         let mut moved = false;
         for (i, stage) in self.vgg.stages().iter().enumerate().take(self.course.turn()).rev() {
             if cancel.is_cancelled() {
@@ -404,7 +404,7 @@ impl<'a, E: MapElement> Strips<'a, E> {
 
     /// After the last strip: makes the gradient that [`Strips::backward`] has gathered that of the picture, and gives back
     /// what the walk took.
-    pub fn finish(self, d_x: Option<&mut FeatureMap>, pool: &mut Pool) {
+    pub fn finish(self, d_x: Option<&mut FeatureMap>, pool: &mut BufferPool) {
         if let Some(d_x) = d_x {
             normalize::backward(d_x.as_mut_slice(), STD);
         }
@@ -420,7 +420,7 @@ impl<'a, E: MapElement> Strips<'a, E> {
     }
 
     /// Rows of the picture as the first stage reads it: normalised, and bordered if it is to be.
-    fn input(&self, rows: &Range<usize>, pool: &mut Pool) -> FeatureMap {
+    fn input(&self, rows: &Range<usize>, pool: &mut BufferPool) -> FeatureMap {
         let (_, width, channels) = self.picture.dim();
         if self.vgg.options().border != Border::Replicate {
             let mut x = FeatureMap::from_pool(pool, rows.len(), width, channels);
@@ -437,7 +437,7 @@ impl<'a, E: MapElement> Strips<'a, E> {
     }
 
     /// Rows of the map before stage `i`. Those that nobody will read again are given up.
-    fn read(&mut self, i: usize, rows: &Range<usize>, pool: &mut Pool) -> FeatureMap<E> {
+    fn read(&mut self, i: usize, rows: &Range<usize>, pool: &mut BufferPool) -> FeatureMap<E> {
         let map = &mut self.maps[i - 1];
         let x = FeatureMap::from_buffer(rows.len(), map.row.0, map.row.1, map.features.copy(rows.clone(), pool));
         map.features.release(self.course.features_from(i));
@@ -452,7 +452,7 @@ impl<'a, E: MapElement> Strips<'a, E> {
         reads: &Span,
         x: FeatureMap<X>,
         rows: usize,
-        pool: &mut Pool,
+        pool: &mut BufferPool,
     ) -> FeatureMap<E> {
         let (filter, bias) = self.vgg.convolution(index);
         let map = &mut self.maps[i];
@@ -470,28 +470,28 @@ impl<'a, E: MapElement> Strips<'a, E> {
     }
 
     /// What a pooling makes of x.
-    fn halve(&mut self, i: usize, x: FeatureMap<E>, rows: usize, pool: &mut Pool) -> FeatureMap<E> {
+    fn halve(&mut self, i: usize, x: FeatureMap<E>, rows: usize, pool: &mut BufferPool) -> FeatureMap<E> {
         let map = &mut self.maps[i];
         let mut y = FeatureMap::from_pool(pool, rows, map.row.0, map.row.1);
         match self.vgg.options().pooling {
             Pooling::Max => {
                 let mut choices = (i < self.course.turn()).then(|| Choices::from_pool(pool, y.dim()));
-                pool::max_forward(&x, &mut y, choices.as_mut());
+                pooling::max_forward(&x, &mut y, choices.as_mut());
                 if let Some(choices) = choices {
                     map.choices.push(choices.words());
                     pool.put(choices.into_buffer());
                 }
             }
-            Pooling::Avg => pool::avg_forward(&x, 1.0, &mut y),
-            Pooling::Avg2 => pool::avg_forward(&x, 2.0, &mut y),
-            Pooling::L2 => pool::l2_forward(&x, &mut y),
+            Pooling::Avg => pooling::avg_forward(&x, 1.0, &mut y),
+            Pooling::Avg2 => pooling::avg_forward(&x, 2.0, &mut y),
+            Pooling::L2 => pooling::l2_forward(&x, &mut y),
         }
         pool.put(x.into_buffer());
         y
     }
 
     /// What losses have given for rows of the map before stage `i`, to be added to; or room for them, and β = 0.
-    fn given(&mut self, i: usize, rows: &Range<usize>, pool: &mut Pool) -> (FeatureMap<E>, f32) {
+    fn given(&mut self, i: usize, rows: &Range<usize>, pool: &mut BufferPool) -> (FeatureMap<E>, f32) {
         let Map { row: (width, channels), given, .. } = &mut self.maps[i - 1];
         match given {
             Some(given) => {
@@ -513,7 +513,7 @@ impl<'a, E: MapElement> Strips<'a, E> {
         d_y: &FeatureMap<E>,
         beta: f32,
         d: &mut FeatureMap<X>,
-        pool: &mut Pool,
+        pool: &mut BufferPool,
     ) {
         let mask = Mask::from_buffer(self.maps[i].mask.copy(reads.rows.clone(), pool), d_y.as_slice().len());
         let filter = self.vgg.convolution(index).0;
@@ -530,21 +530,21 @@ impl<'a, E: MapElement> Strips<'a, E> {
         d_y: &FeatureMap<E>,
         (writes, beta): (&Range<usize>, f32),
         d: &mut FeatureMap<E>,
-        pool: &mut Pool,
+        pool: &mut BufferPool,
     ) {
         match self.vgg.options().pooling {
             Pooling::Max => {
                 let choices = Choices::from_buffer(self.maps[i].choices.copy(reads.rows.clone(), pool));
-                pool::max_backward(d_y, &choices, beta, d);
+                pooling::max_backward(d_y, &choices, beta, d);
                 pool.put(choices.into_buffer());
             }
-            Pooling::Avg => pool::avg_backward(d_y, 1.0, beta, d),
-            Pooling::Avg2 => pool::avg_backward(d_y, 2.0, beta, d),
+            Pooling::Avg => pooling::avg_backward(d_y, 1.0, beta, d),
+            Pooling::Avg2 => pooling::avg_backward(d_y, 2.0, beta, d),
             Pooling::L2 => {
                 let Map { row: (width, channels), features, .. } = &mut self.maps[i - 1];
                 let x = features.copy(writes.clone(), pool);
                 let x = FeatureMap::from_buffer(writes.len(), *width, *channels, x);
-                pool::l2_backward(d_y, &x, beta, d);
+                pooling::l2_backward(d_y, &x, beta, d);
                 pool.put(x.into_buffer());
                 features.release(self.course.features_from(i));
             }

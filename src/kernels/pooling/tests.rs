@@ -33,7 +33,7 @@ fn results<E: Element>(shape: [usize; 3], beta: f32) -> [FeatureMap<E>; 6] {
     let (x, d_y) = inputs(shape);
     let [mut max, mut avg, mut avg2] = [(); 3].map(|()| nan(d_y.dim()));
     let [mut d_max, mut d_avg, mut d_avg2] = [(); 3].map(|()| before(shape, beta));
-    let mut choices = Choices::from_pool(&mut Pool::new(), d_y.dim());
+    let mut choices = Choices::from_pool(&mut BufferPool::new(), d_y.dim());
     choices.words.fill(0xffff);
     max_forward(&x, &mut max, Some(&mut choices));
     max_backward(&d_y, &choices, beta, &mut d_max);

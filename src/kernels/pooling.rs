@@ -16,7 +16,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::simd::{Element, Isa, Kernel, Simd};
-use crate::tensor::{Buffer, FeatureMap, Pool};
+use crate::tensor::{Buffer, BufferPool, FeatureMap};
 
 /// Channels whose choices are one word of right bits and one of bottom bits.
 const GROUP: usize = 16;
@@ -55,7 +55,7 @@ impl Choices {
 
     /// Room for the choices of a map (H × W × C) that is written, unspecified.
     #[must_use]
-    pub fn from_pool(pool: &mut Pool, (height, width, channels): (usize, usize, usize)) -> Self {
+    pub fn from_pool(pool: &mut BufferPool, (height, width, channels): (usize, usize, usize)) -> Self {
         Choices { words: pool.take(height * width * Self::pixel_words(channels)) }
     }
 

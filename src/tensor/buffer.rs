@@ -23,7 +23,7 @@ use bytes::BytesMut;
 /// Bytes of a cache line: parts begin and end on one.
 const LINE: usize = 64;
 
-/// A number of elements, of its own or lent by a [`Pool`].
+/// A number of elements, of its own or lent by a [`BufferPool`].
 pub struct Buffer<E = f32> {
     storage: Storage<E>,
 }
@@ -83,7 +83,7 @@ impl<E: Pod> fmt::Debug for Buffer<E> {
 
 /// Regions of memory, and their free parts.
 #[derive(Debug, Default)]
-pub struct Pool {
+pub struct BufferPool {
     /// Sorted by region, then by address.
     free: Vec<(usize, BytesMut)>,
     regions: usize,
@@ -92,7 +92,7 @@ pub struct Pool {
     advise: Option<fn(&[u8])>,
 }
 
-impl Pool {
+impl BufferPool {
     /// An empty pool.
     #[must_use]
     pub fn new() -> Self {
@@ -102,7 +102,7 @@ impl Pool {
     /// An empty pool that tells `advise` of each new region before it is used: how the system should back it, say.
     #[must_use]
     pub fn advised(advise: fn(&[u8])) -> Self {
-        Pool { advise: Some(advise), ..Self::default() }
+        BufferPool { advise: Some(advise), ..Self::default() }
     }
 
     /// A buffer of `length` elements. Its contents are unspecified: whoever takes it writes all of it.
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn what_comes_back_is_joined_and_lent_again() {
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         let whole = pool.take::<f32>(1024);
         let address = whole.as_ptr();
         pool.put(whole);
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn advice_is_given_once_for_every_region() {
         static ADVISED: AtomicUsize = AtomicUsize::new(0);
-        let mut pool = Pool::advised(|region| _ = ADVISED.fetch_add(region.len(), Ordering::Relaxed));
+        let mut pool = BufferPool::advised(|region| _ = ADVISED.fetch_add(region.len(), Ordering::Relaxed));
         let whole = pool.take::<f32>(1024);
         pool.put(whole);
         let (part, other) = (pool.take::<f32>(512), pool.take::<f32>(512));
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn parts_start_on_a_cache_line_whatever_their_length() {
-        let mut pool = Pool::new();
+        let mut pool = BufferPool::new();
         for length in [1, 17, 1000, 3] {
             let buffer = pool.take::<f32>(length);
             assert_eq!((buffer.len(), buffer.as_ptr().align_offset(LINE)), (length, 0));
@@ -224,7 +224,7 @@ mod tests {
         /// requests takes no new memory if all came back.
         #[test]
         fn buffers_keep_their_contents(lengths in proptest::collection::vec((1usize..300, any::<bool>()), 1..40)) {
-            let mut pool = Pool::new();
+            let mut pool = BufferPool::new();
             let mut lent: Vec<(u32, Buffer<u32>)> = Vec::new();
             for (tag, (length, give_back)) in lengths.into_iter().enumerate() {
                 let mut buffer = pool.take::<u32>(length);
