@@ -49,7 +49,7 @@ pub use output::{check_options, check_output, check_side, save};
 pub(crate) use pixels::bands;
 pub use pixels::{Original, Pixels};
 pub use raster::check_sides;
-pub use resize::{Filter, fit, resize_map, resized, resized_alpha};
+pub use resize::{fit, resized, resized_alpha};
 pub use row::row;
 
 /// Whether a path stands for standard input or output. A file of that name is `./-`.

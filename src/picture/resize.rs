@@ -18,15 +18,6 @@ use super::Picture;
 use super::color::unit;
 use super::pixels::{Pixels, band};
 
-/// How [`resize_map`] interpolates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Filter {
-    /// Catmull–Rom: sharp, overshoots.
-    Bicubic,
-    /// Linear: never leaves the range of its neighbours.
-    Bilinear,
-}
-
 /// The size of a picture of `height` × `width` brought to `longest` pixels on its longer side: (height, width).
 ///
 /// The other side keeps the aspect, rounded to the nearest pixel (halves up), at least 1. `longest`
@@ -97,21 +88,6 @@ pub fn resized_alpha(source: &dyn Pixels, height: usize, width: usize) -> Option
 
 /// Opacity below which a colour cannot be divided out again: half a step of 8 bits.
 const FAINTEST: f32 = 0.5 / 255.0;
-
-/// A map (H × W × 3) at another size (`height` × `width` × 3), its values not clamped.
-///
-/// For what lives beside a picture, such as an optimiser's moments.
-///
-/// # Panics
-/// If the map has no 3 channels, or a size is 0 or beyond 32 bits.
-#[must_use]
-pub fn resize_map(map: &Array3<f32>, height: usize, width: usize, filter: Filter) -> Array3<f32> {
-    let filter = match filter {
-        Filter::Bicubic => FilterType::CatmullRom,
-        Filter::Bilinear => FilterType::Bilinear,
-    };
-    convolve(map, height, width, filter)
-}
 
 /// What `of` makes of each band of rows (rows × W × 1 or 3), at another size: first each row, then each column, with the
 /// filter for the one and the other.
@@ -279,15 +255,5 @@ mod tests {
     fn the_same_size_is_the_same_picture() {
         let picture = Picture { rgb: ramp(17, 19), alpha: Some(Array2::from_elem((17, 19), 0.5)) };
         assert_eq!(picture.resize(17, 19), picture);
-    }
-
-    #[test]
-    fn a_map_is_not_clamped_and_bilinear_does_not_overshoot() {
-        let step = Array3::from_shape_fn((8, 8, 3), |(_, x, _)| if x < 4 { -3.0 } else { 5.0 });
-        let bicubic = resize_map(&step, 16, 16, Filter::Bicubic);
-        assert!(bicubic.iter().any(|&v| v > 5.01) && bicubic.iter().any(|&v| v < -3.01));
-        let bilinear = resize_map(&step, 16, 16, Filter::Bilinear);
-        assert!(bilinear.iter().all(|v| (-3.0 - 1e-5..=5.0 + 1e-5).contains(v)));
-        assert_eq!(bilinear.dim(), (16, 16, 3));
     }
 }
