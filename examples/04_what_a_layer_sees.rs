@@ -10,8 +10,7 @@ use impasto::autograd::{Tape, Value};
 use impasto::config::DEFAULT_MAX_PIXELS;
 use impasto::picture;
 use impasto::tensor::{BufferPool, Dtype, FeatureMap};
-use impasto::vgg::network::Options;
-use impasto::vgg::{Border, Layer, Pooling, Vgg, Weights};
+use impasto::vgg::{Border, Layer, Pooling, Vgg, VggOptions, Weights};
 use ndarray::{Array3, s};
 
 /// Pixels of each little picture, along each side.
@@ -31,7 +30,7 @@ fn seen(map: &FeatureMap, channel: usize) -> Picture {
 
 fn main() -> impasto::Result<()> {
     let layers = [Layer::relu(1, 1), Layer::relu(2, 1), Layer::relu(3, 1), Layer::relu(4, 1)];
-    let options = Options { pooling: Pooling::Max, border: Border::Zero, precision: Dtype::F32, algorithm: None };
+    let options = VggOptions { pooling: Pooling::Max, border: Border::Zero, dtype: Dtype::F32, algorithm: None };
     let vgg = Vgg::new(&Weights::embedded()?, layers[3], options)?;
     let photograph = picture::load("samples/astronaut.jpg".as_ref(), DEFAULT_MAX_PIXELS)?.resize(192, 192);
 

@@ -10,12 +10,11 @@ use impasto::config::DEFAULT_MAX_PIXELS;
 use impasto::ops::gram;
 use impasto::picture;
 use impasto::tensor::{BufferPool, Dtype, FeatureMap};
-use impasto::vgg::network::Options;
-use impasto::vgg::{Border, Layer, Pooling, Vgg, Weights};
+use impasto::vgg::{Border, Layer, Pooling, Vgg, VggOptions, Weights};
 
 fn main() -> impasto::Result<()> {
     let layer = Layer::relu(2, 1);
-    let options = Options { pooling: Pooling::Max, border: Border::Zero, precision: Dtype::F32, algorithm: None };
+    let options = VggOptions { pooling: Pooling::Max, border: Border::Zero, dtype: Dtype::F32, algorithm: None };
     let vgg = Vgg::new(&Weights::embedded()?, layer, options)?;
 
     let file = "samples/village-street-in-auvers.jpg";

@@ -13,8 +13,7 @@ use impasto::objective::Objective;
 use impasto::optim::{Adam, AdamOptions};
 use impasto::picture::{self, Picture};
 use impasto::tensor::{BufferPool, Dtype, FeatureMap};
-use impasto::vgg::network::Options;
-use impasto::vgg::{Border, Pooling, Vgg, Weights};
+use impasto::vgg::{Border, Pooling, Vgg, VggOptions, Weights};
 
 // ANCHOR: op
 /// `y = Σ sin²(4πx)`: value and rule side by side. Saves x. Backward: `dx += 4π sin(8πx) d_y`.
@@ -68,7 +67,7 @@ fn main() -> impasto::Result<()> {
         Ok(FeatureMap::from_array(picture.resize(height, width).rgb))
     };
     let (content, style) = (load("samples/astronaut.jpg")?, load("samples/great-wave.jpg")?);
-    let options = Options { pooling: Pooling::Max, border: Border::Zero, precision: Dtype::F32, algorithm: None };
+    let options = VggOptions { pooling: Pooling::Max, border: Border::Zero, dtype: Dtype::F32, algorithm: None };
     let vgg = Vgg::new(&Weights::embedded()?, config.goal().deepest_layer(), options)?;
     let mut objective = Objective::new(Arc::new(vgg), config.goal(), &content, &style);
 

@@ -30,8 +30,7 @@ use impasto::objective::{Goal, Objective};
 use impasto::picture::{self, fit, palette};
 use impasto::tensor::{BufferPool, Dtype, FeatureMap};
 use impasto::transfer::{Sizes, plan};
-use impasto::vgg::network::Options;
-use impasto::vgg::{Layer, Vgg, Weights};
+use impasto::vgg::{Layer, Vgg, VggOptions, Weights};
 use ndarray::{Axis, concatenate, s};
 
 fn sample(name: &str) -> Picture {
@@ -51,8 +50,7 @@ struct Network(Arc<Vgg>);
 impl Network {
     fn open() -> Self {
         let (config, weights) = (Preset::Default.config(), Weights::open(weights_file()).unwrap());
-        let options =
-            Options { pooling: config.pooling, border: config.border, precision: Dtype::F32, algorithm: None };
+        let options = VggOptions { pooling: config.pooling, border: config.border, dtype: Dtype::F32, algorithm: None };
         Network(Arc::new(Vgg::new(&weights, Layer::relu(5, 1), options).unwrap()))
     }
 

@@ -13,8 +13,7 @@ use impasto::objective::{Goal, LayerWeight, Objective, Variation};
 use impasto::picture::Mask;
 use impasto::tensor::{BufferPool, FeatureMap};
 use impasto::transfer::{Inputs, Regions, Style};
-use impasto::vgg::network::Options;
-use impasto::vgg::{Layer, Vgg, Weights};
+use impasto::vgg::{Layer, Vgg, VggOptions, Weights};
 use impasto::{Config, Engine, Error, Picture, Preset};
 use ndarray::{Array2, Array3, ArrayView3, s};
 
@@ -182,11 +181,11 @@ fn absolute_variation_is_brought_down_and_edges_stay() {
     assert!(ends.is_sorted_by(|more, less| less < more), "{ends:?}");
 }
 
-fn options(config: &Config) -> Options {
-    Options {
+fn options(config: &Config) -> VggOptions {
+    VggOptions {
         pooling: config.pooling,
         border: config.border,
-        precision: config.precision.dtype(),
+        dtype: config.precision.dtype(),
         algorithm: config.conv_algorithm,
     }
 }

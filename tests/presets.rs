@@ -14,8 +14,7 @@ use common::{Fixtures, Tolerance, document, network_looseness, weights_file};
 use impasto::config::{Config, Preset};
 use impasto::objective::{Evaluation, Goal, LayerWeight, Objective, Statistic};
 use impasto::tensor::{BufferPool, FeatureMap};
-use impasto::vgg::network::Options;
-use impasto::vgg::{Vgg, Weights};
+use impasto::vgg::{Vgg, VggOptions, Weights};
 use serde_json::{Value as Json, json};
 
 /// How far a loss may be from PyTorch's, relative, and a sample of a gradient, in units of the whole one's root mean
@@ -87,10 +86,10 @@ struct Case {
 impl Case {
     /// Everything that a run takes from the configuration, arithmetic and choice of kernels included.
     fn open(config: Config) -> Self {
-        let options = Options {
+        let options = VggOptions {
             pooling: config.pooling,
             border: config.border,
-            precision: config.precision.dtype(),
+            dtype: config.precision.dtype(),
             algorithm: config.conv_algorithm,
         };
         let weights = Weights::open(weights_file()).unwrap();

@@ -20,13 +20,13 @@ use common::{Fixtures, Tolerance, relative_rms, repository, weights_file};
 use impasto::autograd::{Tape, Value};
 use impasto::config::{Config, Precision, Preset, ScaleRule, Scales};
 use impasto::kernels::gram::moments;
-use impasto::objective::statistic::{Options as Told, Sums};
+use impasto::objective::statistic::{Sums, TargetOptions};
 use impasto::objective::{Evaluation, Goal, LayerWeight, Objective, Statistic};
 use impasto::ops::known;
 use impasto::tensor::{BufferPool, Dtype, FeatureMap};
 use impasto::transfer::Step;
-use impasto::vgg::network::{Options, map_bytes};
-use impasto::vgg::{Border, Layer, Pooling, Vgg, Weights};
+use impasto::vgg::network::map_bytes;
+use impasto::vgg::{Border, Layer, Pooling, Vgg, VggOptions, Weights};
 use impasto::{Picture, picture, stylize};
 use serde_json::Value as Json;
 
@@ -77,7 +77,7 @@ fn number(json: &Json) -> f64 {
 
 fn network(pooling: Pooling) -> Arc<Vgg> {
     let weights = Weights::open(weights_file()).unwrap();
-    let options = Options { pooling, border: Border::Replicate, precision: Dtype::F32, algorithm: None };
+    let options = VggOptions { pooling, border: Border::Replicate, dtype: Dtype::F32, algorithm: None };
     Arc::new(Vgg::new(&weights, Layer::relu(5, 1), options).unwrap())
 }
 
@@ -233,7 +233,7 @@ fn every_poolings_maps_take_what_was_planned() {
         .flat_map(|pooling| [Preset::Default, Preset::Paper].map(|preset| (pooling, preset)))
     {
         let goal = preset.config().goal();
-        let options = Options { pooling, border: Border::Zero, precision: Dtype::F32, algorithm: None };
+        let options = VggOptions { pooling, border: Border::Zero, dtype: Dtype::F32, algorithm: None };
         let vgg = Arc::new(Vgg::new(&weights, goal.deepest_layer(), options).unwrap());
         let planned = map_bytes(vgg.stages(), &options, height, width, |layer| goal.layers().any(|l| l == layer));
         let mut pool = BufferPool::new();
@@ -254,7 +254,7 @@ fn the_transport_agrees_whatever_the_ranks() {
         let case = |what: &str| check.file.map(&format!("wasserstein.{name}.{what}"));
         let (x, style) = (case("x"), case("target"));
         let sums = Sums { sums: moments(&style), pixels: style.pixels() as f64 };
-        let mut target = Statistic::Wasserstein.target(&sums, Told { refresh: 1 });
+        let mut target = Statistic::Wasserstein.target(&sums, TargetOptions { refresh: 1 });
         let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let features = tape.variable(Value::Map(x.clone()));

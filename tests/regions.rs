@@ -14,8 +14,7 @@ use impasto::picture::Mask;
 use impasto::tensor::{BufferPool, FeatureMap};
 use impasto::transfer::checkpoint::{Digests, Header, digest};
 use impasto::transfer::{Checkpoint, Inputs, Regions, Step, Style};
-use impasto::vgg::network::Options;
-use impasto::vgg::{Layer, Vgg, Weights};
+use impasto::vgg::{Layer, Vgg, VggOptions, Weights};
 use impasto::{Config, Engine, Error, Picture, Preset};
 use ndarray::{Array2, s};
 
@@ -49,11 +48,11 @@ fn made(config: &Config, styles: &[Style], regions: &Regions) -> Picture {
     ENGINE.stylize_with(config, &photograph(), styles, regions, |_| ControlFlow::Continue(())).unwrap().picture
 }
 
-fn options(config: &Config) -> Options {
-    Options {
+fn options(config: &Config) -> VggOptions {
+    VggOptions {
         pooling: config.pooling,
         border: config.border,
-        precision: config.precision.dtype(),
+        dtype: config.precision.dtype(),
         algorithm: config.conv_algorithm,
     }
 }

@@ -13,8 +13,7 @@ use impasto::objective::{
     self, Cut, Evaluation, Goal, LayerWeight, Listener, Objective, Part, Region, Statistic, Variation,
 };
 use impasto::tensor::{BufferPool, FeatureMap};
-use impasto::vgg::network::Options;
-use impasto::vgg::{Border, Layer, Pooling, Vgg, Weights};
+use impasto::vgg::{Border, Layer, Pooling, Vgg, VggOptions, Weights};
 
 /// So high that gradients come back while strips are still to come, and so narrow that this does not take long.
 const TALL: [usize; 2] = [540, 38];
@@ -31,11 +30,11 @@ fn picture([height, width]: [usize; 2], seed: u64) -> FeatureMap {
     map
 }
 
-fn options(config: &Config) -> Options {
-    Options {
+fn options(config: &Config) -> VggOptions {
+    VggOptions {
         pooling: config.pooling,
         border: config.border,
-        precision: config.precision.dtype(),
+        dtype: config.precision.dtype(),
         algorithm: config.conv_algorithm,
     }
 }

@@ -13,8 +13,7 @@ use impasto::objective::{Goal, Objective, Statistic};
 use impasto::tensor::{BufferPool, FeatureMap};
 use impasto::transfer::checkpoint::{Digests, Header, digest};
 use impasto::transfer::{Checkpoint, Inputs, Plan, Regions, Sizes, Step, Style};
-use impasto::vgg::network::Options;
-use impasto::vgg::{Vgg, Weights};
+use impasto::vgg::{Vgg, VggOptions, Weights};
 use impasto::{Config, Engine, Error, Picture, Preset};
 
 /// One for all tests, which take turns.
@@ -64,10 +63,10 @@ fn one_style_given_twice_is_the_same_to_the_byte_as_given_once() {
 /// How far a picture's statistics are from those of a style, of the configuration's kind.
 fn distance(picture: &Picture, style: &Picture, statistic: Statistic) -> f64 {
     let config = Config { statistic, content_weight: 0.0, tv_weight: 0.0, ..config() };
-    let options = Options {
+    let options = VggOptions {
         pooling: config.pooling,
         border: config.border,
-        precision: config.precision.dtype(),
+        dtype: config.precision.dtype(),
         algorithm: config.conv_algorithm,
     };
     let goal = Goal { content_layers: Vec::new(), ..config.goal() };

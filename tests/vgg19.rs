@@ -13,8 +13,7 @@ use impasto::autograd::{Tape, Value};
 use impasto::kernels::conv::Algorithm;
 use impasto::objective::{ContentLoss, Evaluation, Goal, LayerWeight, Objective, Statistic, Variation};
 use impasto::tensor::{BufferPool, Dtype};
-use impasto::vgg::network::Options;
-use impasto::vgg::{Architecture, Border, Layer, Pooling, Stage, Vgg, Weights};
+use impasto::vgg::{Architecture, Border, Layer, Pooling, Stage, Vgg, VggOptions, Weights};
 use safetensors::tensor::{Dtype as Stored, TensorView};
 use serde_json::Value as Json;
 
@@ -54,7 +53,7 @@ fn file() -> Vec<u8> {
 fn network(deepest: Layer, algorithm: Option<Algorithm>) -> Vgg {
     static WEIGHTS: LazyLock<Weights> = LazyLock::new(|| Weights::from_bytes("random VGG19", file()).unwrap());
     assert_eq!(WEIGHTS.architecture(), Architecture::Vgg19);
-    let options = Options { pooling: Pooling::Max, border: Border::Zero, precision: Dtype::F32, algorithm };
+    let options = VggOptions { pooling: Pooling::Max, border: Border::Zero, dtype: Dtype::F32, algorithm };
     Vgg::new(&WEIGHTS, deepest, options).unwrap()
 }
 

@@ -13,8 +13,7 @@ use impasto::objective::{Objective, Statistic};
 use impasto::tensor::{BufferPool, FeatureMap};
 use impasto::transfer::canvas::Canvas;
 use impasto::transfer::{Machine, Plan};
-use impasto::vgg::network::Options;
-use impasto::vgg::{Architecture, Border, Layer, Vgg, Weights};
+use impasto::vgg::{Architecture, Border, Layer, Vgg, VggOptions, Weights};
 use impasto::{Engine, Error, Picture};
 use ndarray::Array3;
 
@@ -38,7 +37,7 @@ fn losses_do_not_know_where_the_edges_are_and_gradients_move_with_the_picture() 
     let weights = Weights::open(weights_file()).unwrap();
     let config = Config { statistic: Statistic::GramMean, ..Preset::Default.config() };
     let options =
-        Options { pooling: config.pooling, border: Border::Wrap, precision: config.precision.dtype(), algorithm: None };
+        VggOptions { pooling: config.pooling, border: Border::Wrap, dtype: config.precision.dtype(), algorithm: None };
     let vgg = Arc::new(Vgg::new(&weights, Layer::relu(5, 1), options).unwrap());
     let (style, x) = (picture(40, 56, 1), picture(48, 32, 2));
     let evaluate = |shift: (usize, usize)| {

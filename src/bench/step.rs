@@ -19,8 +19,7 @@ use crate::objective::{Listener, Objective};
 use crate::optim::{Adam, AdamOptions};
 use crate::tensor::{BufferPool, FeatureMap};
 use crate::transfer::plan::{Machine, Plan};
-use crate::vgg::network::Options as NetworkOptions;
-use crate::vgg::{Architecture, Vgg, Weights};
+use crate::vgg::{Architecture, Vgg, VggOptions, Weights};
 
 /// Which of the two formulas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,12 +109,8 @@ pub(super) fn step(
 ) -> Result<Row> {
     reset_peak_memory();
     let config = config(precision);
-    let network = NetworkOptions {
-        pooling: config.pooling,
-        border: config.border,
-        precision: precision.dtype(),
-        algorithm: requested,
-    };
+    let network =
+        VggOptions { pooling: config.pooling, border: config.border, dtype: precision.dtype(), algorithm: requested };
     let deepest = config.style_layers.iter().chain(&config.content_layers).map(|l| l.layer).max();
     let deepest = deepest.expect("the preset looks at layers");
     let (mut run, losses) = gauge.run(|| {

@@ -152,7 +152,7 @@ fn json(content: &Path, styles: &[StyleFile], inputs: &Sizes, plan: &Plan, secon
     let all = json!({
         "content": { "path": name(content), "width": inputs.content.1, "height": inputs.content.0 },
         "styles": styles.iter().zip(&inputs.styles).map(style).collect::<Vec<_>>(),
-        "precision": plan.network.precision.name(),
+        "precision": plan.network.dtype.name(),
         "threads": rayon::current_num_threads(),
         "scales": scales.collect::<Vec<_>>(),
         "iterations": plan.iterations(),

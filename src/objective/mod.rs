@@ -38,7 +38,7 @@ pub use layer_weight::LayerWeight;
 use regions::{Compared, at_layer, by_layer, weight};
 pub use regions::{Region, Sample, mask_bytes};
 pub use statistic::Statistic;
-use statistic::{Blend, Distance, Options, Sums};
+use statistic::{Blend, Distance, Sums, TargetOptions};
 pub use strips::{room, room_for_sums};
 pub use tv::Variation;
 
@@ -208,7 +208,7 @@ impl Objective {
                 region.mask.as_ref().is_none_or(|mask| mask.dim() == (size.0, size.1, 1)),
                 "a mask of the picture's size"
             );
-            let options = Options { refresh: goal.refresh };
+            let options = TargetOptions { refresh: goal.refresh };
             let target = |(layer, sums): (LayerWeight, Sums)| {
                 let target = goal.statistic.target(&sums, options);
                 Compared::new(layer, (index, share), region.mask.as_ref(), size, target)

@@ -27,16 +27,15 @@ use crate::kernels::variation::{self, Edges};
 use crate::ops::known;
 use crate::tensor::{Buffer, BufferPool, Dtype, FeatureMap};
 use crate::vgg::layers::{channels, stride};
-use crate::vgg::network::Options;
 use crate::vgg::strips::{self, Bytes, Route, Strips};
-use crate::vgg::{Layer, Stage, Vgg};
+use crate::vgg::{Layer, Stage, Vgg, VggOptions};
 
 /// Bytes of the pool that an evaluation of a picture of (H, W) takes in strips of `rows` rows, with its gradient.
-pub fn room(goal: &Goal, stages: &[Stage], options: &Options, size: (usize, usize), rows: usize) -> usize {
+pub fn room(goal: &Goal, stages: &[Stage], options: &VggOptions, size: (usize, usize), rows: usize) -> usize {
     let there = |layer| walk(stages, options, size, &Route::there(layer), rows);
     let beside = goal.content_layers.iter().map(|l| l.layer).max().map_or(Bytes::default(), there);
     let targets =
-        goal.content_layers.iter().map(|l| target(l.layer, stages, options, size, rows) * options.precision.bytes());
+        goal.content_layers.iter().map(|l| target(l.layer, stages, options, size, rows) * options.dtype.bytes());
     let route = goal.layers().max().map(|deepest| goal.route(deepest, goal.differentiated().collect()));
     let second = route.map_or(Bytes::default(), |route| walk(stages, options, size, &route, rows));
     let held = beside.held + targets.sum::<usize>() + second.held;
@@ -44,7 +43,7 @@ pub fn room(goal: &Goal, stages: &[Stage], options: &Options, size: (usize, usiz
 }
 
 /// Elements of a content layer that one strip of `rows` rows writes, at most.
-fn target(layer: Layer, stages: &[Stage], options: &Options, size: (usize, usize), rows: usize) -> usize {
+fn target(layer: Layer, stages: &[Stage], options: &VggOptions, size: (usize, usize), rows: usize) -> usize {
     strips::at_once(stages, options, size.0, layer, rows) * (size.1 / stride(layer)) * channels(layer)
 }
 
@@ -65,7 +64,7 @@ impl Goal {
 const SHALLOW: usize = 2;
 
 /// Bytes of the pool that the sums of a picture's features take, as of a style picture.
-pub fn room_for_sums(goal: &Goal, stages: &[Stage], options: &Options, size: (usize, usize), rows: usize) -> usize {
+pub fn room_for_sums(goal: &Goal, stages: &[Stage], options: &VggOptions, size: (usize, usize), rows: usize) -> usize {
     let deepest = goal.style_layers.iter().map(|l| l.layer).max();
     deepest.map_or(0, |deepest| {
         let Bytes { held, working } = walk(stages, options, size, &Route::there(deepest), rows);
@@ -73,8 +72,8 @@ pub fn room_for_sums(goal: &Goal, stages: &[Stage], options: &Options, size: (us
     })
 }
 
-fn walk(stages: &[Stage], options: &Options, size: (usize, usize), route: &Route, rows: usize) -> Bytes {
-    match options.precision {
+fn walk(stages: &[Stage], options: &VggOptions, size: (usize, usize), route: &Route, rows: usize) -> Bytes {
+    match options.dtype {
         Dtype::F32 => strips::bytes::<f32>(stages, options, size, route, rows),
         Dtype::Bf16 => strips::bytes::<bf16>(stages, options, size, route, rows),
     }
@@ -99,7 +98,7 @@ pub(super) fn sums(
         Wanted { layer: layer.layer, measure: Measure::Moments, mask }
     });
     let wanted: Vec<_> = wanted.collect();
-    let measured = match vgg.precision() {
+    let measured = match vgg.dtype() {
         Dtype::F32 => measured::<f32>(vgg, &wanted, picture, rows, pool, (cancel, &|_| {})),
         Dtype::Bf16 => measured::<bf16>(vgg, &wanted, picture, rows, pool, (cancel, &|_| {})),
     };
@@ -252,7 +251,7 @@ impl Objective {
         listener: &Listener,
     ) -> Option<Evaluation> {
         pool.reserve(room(&self.goal, self.vgg.stages(), self.vgg.options(), (x.height(), x.width()), rows));
-        match self.vgg.precision() {
+        match self.vgg.dtype() {
             Dtype::F32 => self.in_strips_of::<f32>(x, rows, gradient, pool, listener),
             Dtype::Bf16 => self.in_strips_of::<bf16>(x, rows, gradient, pool, listener),
         }

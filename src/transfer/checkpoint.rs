@@ -143,7 +143,7 @@ impl Header {
     /// Of a run as it is now.
     #[must_use]
     pub fn new(run: &Run<'_>, config: &Config, plan: &Plan, digests: Digests) -> Self {
-        let precision = match plan.network.precision {
+        let precision = match plan.network.dtype {
             Dtype::F32 => Precision::F32,
             Dtype::Bf16 => Precision::Bf16,
         };

@@ -22,8 +22,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::kernels::conv::Choice;
 use crate::picture::Picture;
-use crate::vgg::network::Options;
-use crate::vgg::{Architecture, Layer, Vgg, Weights};
+use crate::vgg::{Architecture, Layer, Vgg, VggOptions, Weights};
 
 /// The network and the threads of any number of runs. Threads of a program may share it, and run at once.
 ///
@@ -57,7 +56,7 @@ pub struct Engine {
 }
 
 /// What decides how the weights are packed.
-type Network = (Vec<(Layer, Choice)>, Options);
+type Network = (Vec<(Layer, Choice)>, VggOptions);
 
 impl Engine {
     /// An engine with the weights of a file, or those in the binary, and `threads` threads (0: one for each core), of

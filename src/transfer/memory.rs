@@ -285,19 +285,19 @@ impl<'a> Count<'a> {
 
     /// Of a picture of which nothing is kept: the largest convolution's input and output.
     fn two_maps(&self, pixels: usize) -> u64 {
-        (2 * self.plan.network.precision.bytes() * channels(Layer::relu(1, 1)) * pixels) as u64
+        (2 * self.plan.network.dtype.bytes() * channels(Layer::relu(1, 1)) * pixels) as u64
     }
 
     /// Of the content picture, where its maps are kept.
     fn content_maps(&self, scale: &Scale) -> u64 {
-        let element = self.plan.network.precision.bytes() as u64;
+        let element = self.plan.network.dtype.bytes() as u64;
         let layers = self.plan.goal.content_layers.iter();
         layers.map(|l| element * scale.pixels() as u64 * features(l.layer)).sum()
     }
 
     /// The largest gradient that waits for its norm beside the map that it is of, where that is asked for.
     fn normalized(&self, scale: &Scale) -> u64 {
-        let element = self.plan.network.precision.bytes() as u64;
+        let element = self.plan.network.dtype.bytes() as u64;
         let layers = self.plan.goal.differentiated().filter(|_| self.plan.goal.normalize_gradients);
         layers.map(|layer| element * scale.pixels() as u64 * features(layer)).max().unwrap_or(0)
     }

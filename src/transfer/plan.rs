@@ -33,8 +33,8 @@ use crate::objective::{Cut, Goal};
 use crate::optim::{AdamOptions, LbfgsOptions, Method, lbfgs, schedule};
 use crate::picture::fit;
 use crate::tensor::Dtype;
-use crate::vgg::network::{Options, choices};
-use crate::vgg::{Architecture, Border, Layer, SEAMLESS, SMALLEST_SIDE};
+use crate::vgg::network::choices;
+use crate::vgg::{Architecture, Border, Layer, SEAMLESS, SMALLEST_SIDE, VggOptions};
 
 /// The longest side that a run may have: what it takes can be counted in 64 bits.
 pub const LARGEST_SIDE: usize = 1 << 20;
@@ -129,7 +129,7 @@ pub struct Plan {
     /// What becomes of its memory where the picture grows.
     pub moments: Moments,
     /// How the network is evaluated.
-    pub network: Options,
+    pub network: VggOptions,
     /// The deepest layer that is evaluated.
     pub deepest: Layer,
     /// How each convolution is computed, in the network's order.
@@ -186,10 +186,10 @@ impl Plan {
         }
         let shares = inputs.shares()?;
         let goal = config.goal();
-        let network = Options {
+        let network = VggOptions {
             pooling: config.pooling,
             border: config.border,
-            precision: config.precision.dtype(),
+            dtype: config.precision.dtype(),
             algorithm: config.conv_algorithm,
         };
         for layer in goal.layers() {
@@ -200,7 +200,7 @@ impl Plan {
         let mut plan = Plan {
             method: method(config),
             moments: config.moments,
-            convolutions: choices(stages, network.precision, machine.cpu, config.conv_algorithm),
+            convolutions: choices(stages, network.dtype, machine.cpu, config.conv_algorithm),
             cuts: Vec::new(),
             budget: memory::budget(config, machine),
             memory: Memory::default(),

@@ -25,5 +25,5 @@ pub mod weights;
 
 pub use layer::Layer;
 pub use layers::{Architecture, SEAMLESS, SMALLEST_SIDE, Stage};
-pub use network::{Border, Pooling, Vgg};
+pub use network::{Border, Pooling, Vgg, VggOptions};
 pub use weights::Weights;

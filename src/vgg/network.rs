@@ -56,13 +56,13 @@ pub enum Pooling {
 
 /// How the network is evaluated, apart from its weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
+pub struct VggOptions {
     /// What stands between blocks.
     pub pooling: Pooling,
     /// What the first convolution sees beyond the picture's edge.
     pub border: Border,
     /// What the maps between the layers are stored in. Sums are in `f32`, as is the picture.
-    pub precision: Dtype,
+    pub dtype: Dtype,
     /// The convolution algorithm, if not the one [`crate::kernels::conv::choose`] picks.
     pub algorithm: Option<Algorithm>,
 }
@@ -73,7 +73,7 @@ pub struct Vgg {
     stages: &'static [Stage],
     /// Weights and bias of each convolution, constants on every tape.
     convolutions: Vec<(Arc<Value>, Arc<Value>)>,
-    options: Options,
+    options: VggOptions,
 }
 
 impl Vgg {
@@ -82,9 +82,9 @@ impl Vgg {
     /// # Errors
     /// [`Error::Usage`](crate::Error::Usage) if the architecture has no such layer,
     /// [`Error::Weights`](crate::Error::Weights) if a tensor is unusable.
-    pub fn new(weights: &Weights, deepest: Layer, options: Options) -> Result<Self> {
+    pub fn new(weights: &Weights, deepest: Layer, options: VggOptions) -> Result<Self> {
         let stages = weights.architecture().stages_to(deepest)?;
-        Self::planned(weights, &choices(stages, options.precision, Cpu::detect(), options.algorithm), options)
+        Self::planned(weights, &choices(stages, options.dtype, Cpu::detect(), options.algorithm), options)
     }
 
     /// Takes the convolutions down to the last one of `choices` out of `weights`, packed as is chosen there.
@@ -94,7 +94,7 @@ impl Vgg {
     ///
     /// # Panics
     /// If the choices are not those of the network's first convolutions.
-    pub fn planned(weights: &Weights, choices: &[(Layer, Choice)], options: Options) -> Result<Self> {
+    pub fn planned(weights: &Weights, choices: &[(Layer, Choice)], options: VggOptions) -> Result<Self> {
         let stages = match choices.last() {
             Some((deepest, _)) => weights.architecture().stages_to(*deepest)?,
             None => &[],
@@ -162,11 +162,11 @@ impl Vgg {
                     let (w, b) = (tape.constant(weight.clone()), tape.constant(bias.clone()));
                     let y = if border == Border::Wrap {
                         let padded = pad_wrap(tape, x);
-                        let y = conv2d_relu(tape, padded, w, b, 0, self.options.precision);
+                        let y = conv2d_relu(tape, padded, w, b, 0, self.options.dtype);
                         tape.release(padded);
                         y
                     } else {
-                        conv2d_relu(tape, x, w, b, padding, self.options.precision)
+                        conv2d_relu(tape, x, w, b, padding, self.options.dtype)
                     };
                     padding = 1;
                     waiting = Some(*name);
@@ -195,23 +195,23 @@ impl Vgg {
 
     /// How it is evaluated.
     #[must_use]
-    pub fn options(&self) -> &Options {
+    pub fn options(&self) -> &VggOptions {
         &self.options
     }
 
     /// What the maps between the layers are stored in.
     #[must_use]
-    pub fn precision(&self) -> Dtype {
-        self.options.precision
+    pub fn dtype(&self) -> Dtype {
+        self.options.dtype
     }
 }
 
 /// How each convolution of some stages is computed, in the network's order.
 #[must_use]
-pub fn choices(stages: &[Stage], precision: Dtype, cpu: Cpu, requested: Option<Algorithm>) -> Vec<(Layer, Choice)> {
+pub fn choices(stages: &[Stage], dtype: Dtype, cpu: Cpu, requested: Option<Algorithm>) -> Vec<(Layer, Choice)> {
     let choice = |stage: &Stage| match *stage {
         Stage::Convolution { in_channels, out_channels, name, .. } => {
-            Some((name, Choice::new((out_channels, in_channels), precision, cpu, requested)))
+            Some((name, Choice::new((out_channels, in_channels), dtype, cpu, requested)))
         }
         Stage::Pool => None,
     };
@@ -226,7 +226,7 @@ pub fn choices(stages: &[Stage], precision: Dtype, cpu: Cpu, requested: Option<A
 #[must_use]
 pub fn map_bytes(
     stages: &[Stage],
-    options: &Options,
+    options: &VggOptions,
     mut height: usize,
     mut width: usize,
     looked_at: impl Fn(Layer) -> bool,
@@ -240,7 +240,7 @@ pub fn map_bytes(
             Stage::Pool => {
                 if options.pooling == Pooling::L2 {
                     let looked_at = before == 0;
-                    kept += if looked_at { options.precision.bytes() * height * width * channels } else { before };
+                    kept += if looked_at { options.dtype.bytes() * height * width * channels } else { before };
                     before = 0;
                 }
                 (height, width) = (height / 2, width / 2);
@@ -250,12 +250,12 @@ pub fn map_bytes(
             Stage::Convolution { in_channels, out_channels, name, .. } => {
                 channels = *out_channels;
                 if options.border == Border::Wrap {
-                    padded = options.precision.bytes() * (height + 2) * (width + 2) * in_channels;
+                    padded = options.dtype.bytes() * (height + 2) * (width + 2) * in_channels;
                 }
                 (height * width * channels / 8, looked_at(*name))
             }
         };
-        let bytes = options.precision.bytes() * height * width * channels;
+        let bytes = options.dtype.bytes() * height * width * channels;
         kept += bits;
         fullest = fullest.max(kept + before + bytes + padded);
         (kept, before) = if stays { (kept + bytes, 0) } else { (kept, bytes) };

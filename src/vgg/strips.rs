@@ -18,7 +18,7 @@ mod course;
 
 use std::ops::Range;
 
-use super::network::{Border, MEAN, Options, Pooling, STD, Vgg};
+use super::network::{Border, MEAN, Pooling, STD, Vgg, VggOptions};
 use super::{Layer, Stage};
 use crate::autograd::{Cancel, MapElement};
 use crate::kernels::conv::{self, Direction, Epilogue, Shape, Span};
@@ -98,7 +98,7 @@ struct Survey {
 impl Survey {
     fn new<E: MapElement>(
         stages: &[Stage],
-        options: &Options,
+        options: &VggOptions,
         (height, width): (usize, usize),
         route: &Route,
         rows: usize,
@@ -158,7 +158,7 @@ impl Survey {
     }
 
     /// Bytes of all that a walk holds.
-    fn bytes<E: MapElement>(&self, stages: &[Stage], options: &Options) -> Bytes {
+    fn bytes<E: MapElement>(&self, stages: &[Stage], options: &VggOptions) -> Bytes {
         let rings = self.maps.iter().zip(stages).map(|((row, held), stage)| {
             let features = row.0 * row.1 * size_of::<E>();
             let rings = [
@@ -184,7 +184,7 @@ pub struct Bytes {
 }
 
 /// Bytes of a row (W, C) of what a stage notes for the way back.
-fn passed_bytes(stage: Stage, (width, channels): (usize, usize), options: &Options) -> usize {
+fn passed_bytes(stage: Stage, (width, channels): (usize, usize), options: &VggOptions) -> usize {
     match stage {
         Stage::Convolution { .. } => width * channels / 8,
         Stage::Pool if options.pooling == Pooling::Max => width * Choices::pixel_bytes(channels),
@@ -207,7 +207,7 @@ const WORKED_WITH: usize = 8;
 #[must_use]
 pub fn bytes<E: MapElement>(
     stages: &[Stage],
-    options: &Options,
+    options: &VggOptions,
     size: (usize, usize),
     route: &Route,
     rows: usize,
@@ -217,7 +217,7 @@ pub fn bytes<E: MapElement>(
 
 /// Rows of a layer that one strip writes, at most, of a picture of `height` rows in strips of `rows`.
 #[must_use]
-pub fn at_once(stages: &[Stage], options: &Options, height: usize, layer: Layer, rows: usize) -> usize {
+pub fn at_once(stages: &[Stage], options: &VggOptions, height: usize, layer: Layer, rows: usize) -> usize {
     let Some(stage) = stages.iter().position(|stage| stage.name() == Some(layer)) else { return 0 };
     let mut most = 0;
     Course::new(&stages[..=stage], 0, options, height, rows).survey(&[], None, |at, step, _| {

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use impasto::autograd::Value;
 use impasto::kernels::conv::{Algorithm, Cpu, Filter};
 use impasto::tensor::{Dtype, FeatureMap};
-use impasto::vgg::network::{Options, choices};
-use impasto::vgg::{Architecture, Border, Layer, Pooling, Vgg, Weights};
+use impasto::vgg::network::choices;
+use impasto::vgg::{Architecture, Border, Layer, Pooling, Vgg, VggOptions, Weights};
 use ndarray::{Array1, Array4, ArrayD};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -33,9 +33,9 @@ pub fn vgg16(deepest: Layer, pooling: Pooling, algorithm: Option<Algorithm>) -> 
 }
 
 /// [`vgg16`] with maps of some type.
-pub fn vgg16_in(precision: Dtype, deepest: Layer, pooling: Pooling, algorithm: Option<Algorithm>) -> Vgg {
+pub fn vgg16_in(dtype: Dtype, deepest: Layer, pooling: Pooling, algorithm: Option<Algorithm>) -> Vgg {
     let weights = Weights::open(weights_file()).unwrap();
-    Vgg::new(&weights, deepest, Options { pooling, border: Border::Zero, precision, algorithm }).unwrap()
+    Vgg::new(&weights, deepest, VggOptions { pooling, border: Border::Zero, dtype, algorithm }).unwrap()
 }
 
 /// Every algorithm that this machine has: all but the oracle, which takes too long, and those whose unit is not there.

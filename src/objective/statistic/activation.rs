@@ -2,14 +2,14 @@
 
 use ndarray::{Array2, ArrayD};
 
-use super::{Distance, Measure, Options, Sums, Target};
+use super::{Distance, Measure, Sums, Target, TargetOptions};
 
 /// Minus the mean square of a layer's features, `−1/(MN) Σ F²`, or of one channel's, `−1/M Σ f_c²`: the less, the more is
 /// to be seen of what the layer answers to. It is a distance to nothing, and the style picture has no say in it.
 ///
 /// Source: Mordvintsev, Olah & Tyka, *Inceptionism: Going Deeper into Neural Networks*, 2015, whose objective is the L2 norm
 /// of a layer's activations.
-pub(super) fn target(channel: Option<u16>) -> impl Fn(&Sums, Options) -> Box<dyn Target> {
+pub(super) fn target(channel: Option<u16>) -> impl Fn(&Sums, TargetOptions) -> Box<dyn Target> {
     move |_, _| Box::new(Activation { channel: channel.map(usize::from) })
 }
 
@@ -46,7 +46,7 @@ mod tests {
     fn the_mean_square_of_all_channels_or_of_one_by_hand() {
         let nothing = sums(4, 2, 1);
         let gram = ndarray::arr2(&[[8.0f32, 3.0], [3.0, 4.0]]).into_dyn();
-        let of = |channel| target(channel)(&nothing, Options { refresh: 1 }).distance(&gram, 4.0);
+        let of = |channel| target(channel)(&nothing, TargetOptions { refresh: 1 }).distance(&gram, 4.0);
         // Σ F² = 12 over 4 pixels of 2 channels; 4 over 4 pixels of one.
         assert_eq!((of(None).value, of(Some(1)).value), (-1.5, -1.0));
         assert_eq!(of(None).gradient, ndarray::arr2(&[[-0.125f32, 0.0], [0.0, -0.125]]).into_dyn());

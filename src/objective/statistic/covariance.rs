@@ -3,7 +3,7 @@
 use ndarray::{ArrayD, Ix2};
 
 use super::moments::mean_error;
-use super::{Distance, Measure, Moments, Options, Sums, Target};
+use super::{Distance, Measure, Moments, Sums, Target, TargetOptions};
 
 /// Keeps the quotient finite when the two agree exactly.
 const EPSILON: f64 = 1e-8;
@@ -13,7 +13,7 @@ struct Covariance(Moments);
 
 /// `1/N Σ (μ − μ_t)² + Σ d²/Σ |d|` with d = Σ − Σ_t, the denominator held constant in the gradient as in
 /// [`relative`](super::gram::relative).
-pub fn target(sums: &Sums, _: Options) -> Box<dyn Target> {
+pub fn target(sums: &Sums, _: TargetOptions) -> Box<dyn Target> {
     Box::new(Covariance(Moments::of(sums, 0.0)))
 }
 

@@ -5,7 +5,7 @@
 
 use ndarray::{Array1, Array2, ArrayD, Ix2, s};
 
-use super::{Distance, Measure, Options, Sums, Target};
+use super::{Distance, Measure, Sums, Target, TargetOptions};
 
 /// Keeps the quotient finite when the two agree exactly.
 const EPSILON: f64 = 1e-8;
@@ -26,7 +26,7 @@ enum Formula {
 /// `1/(4N²) Σ d²`, which is 1/(4N²M²) Σ (G − A)² when the sizes agree.
 ///
 /// Source: Gatys, Ecker & Bethge 2015, arXiv:1508.06576, eq. 4.
-pub fn sum(sums: &Sums, _: Options) -> Box<dyn Target> {
+pub fn sum(sums: &Sums, _: TargetOptions) -> Box<dyn Target> {
     let n = sums.sums.ncols() as f64;
     make(sums, Formula::Squares(0.25 / (n * n)))
 }
@@ -34,7 +34,7 @@ pub fn sum(sums: &Sums, _: Options) -> Box<dyn Target> {
 /// `1/N⁴ Σ d²`: the mean square of the difference of Gram matrices divided by M·N.
 ///
 /// Source: J. Johnson's neural-style, and many after it.
-pub fn mean(sums: &Sums, _: Options) -> Box<dyn Target> {
+pub fn mean(sums: &Sums, _: TargetOptions) -> Box<dyn Target> {
     let n = sums.sums.ncols() as f64;
     make(sums, Formula::Squares(n.powi(-4)))
 }
@@ -44,7 +44,7 @@ pub fn mean(sums: &Sums, _: Options) -> Box<dyn Target> {
 /// away the target is; but it is not the derivative.
 ///
 /// Source: the gradient-normalised style loss of K. Crowson's style-transfer-pytorch.
-pub fn relative(sums: &Sums, _: Options) -> Box<dyn Target> {
+pub fn relative(sums: &Sums, _: TargetOptions) -> Box<dyn Target> {
     make(sums, Formula::Relative)
 }
 
@@ -88,7 +88,7 @@ mod tests {
     use super::super::testing::sums;
     use super::*;
 
-    const OPTIONS: Options = Options { refresh: 1 };
+    const OPTIONS: TargetOptions = TargetOptions { refresh: 1 };
 
     fn gram_of(sums: &Sums) -> Sums {
         Sums { sums: sums.sums.slice(s![..-1, ..]).to_owned(), ..*sums }

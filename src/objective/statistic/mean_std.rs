@@ -5,7 +5,7 @@
 use ndarray::{Array2, ArrayD, Ix2};
 
 use super::moments::mean_error;
-use super::{Distance, Measure, Moments, Options, Sums, Target};
+use super::{Distance, Measure, Moments, Sums, Target, TargetOptions};
 
 /// Added to each variance: the root has a slope everywhere.
 const EPSILON: f64 = 1e-4;
@@ -14,7 +14,7 @@ const EPSILON: f64 = 1e-4;
 struct MeanStd(Moments);
 
 /// `1/N Σ (μ − μ_t)² + 1/N Σ (σ − σ_t)²`, σ² = the variance + 1e-4: Wasserstein's distance if channels were independent.
-pub fn target(sums: &Sums, _: Options) -> Box<dyn Target> {
+pub fn target(sums: &Sums, _: TargetOptions) -> Box<dyn Target> {
     Box::new(MeanStd(Moments::of(sums, EPSILON)))
 }
 
@@ -43,6 +43,6 @@ mod tests {
 
     #[test]
     fn gradient_is_right() {
-        gradcheck(target(&sums(60, 6, 1), Options { refresh: 1 }), &sums(40, 6, 2), 1e-2);
+        gradcheck(target(&sums(60, 6, 1), TargetOptions { refresh: 1 }), &sums(40, 6, 2), 1e-2);
     }
 }

@@ -151,7 +151,7 @@ impl Blend {
 
 /// What a target may be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
+pub struct TargetOptions {
     /// Evaluations between new transport matrices, at least 1 ([`Statistic::Wasserstein`]).
     pub refresh: u32,
 }
@@ -161,7 +161,7 @@ struct Entry {
     statistic: Statistic,
     name: &'static str,
     summary: &'static str,
-    target: fn(&Sums, Options) -> Box<dyn Target>,
+    target: fn(&Sums, TargetOptions) -> Box<dyn Target>,
 }
 
 impl Statistic {
@@ -234,7 +234,7 @@ impl Statistic {
 
     /// The target that the style picture's sums make.
     #[must_use]
-    pub fn target(self, sums: &Sums, options: Options) -> Box<dyn Target> {
+    pub fn target(self, sums: &Sums, options: TargetOptions) -> Box<dyn Target> {
         match self {
             Statistic::Activation(channel) => activation::target(channel)(sums, options),
             comparing => (comparing.entry().target)(sums, options),
@@ -351,7 +351,7 @@ mod tests {
         for (i, statistic) in Statistic::ALL.into_iter().enumerate() {
             assert!(Statistic::ALL[..i].iter().all(|other| other.name() != statistic.name()));
             let sums = sums(40, 6, 1);
-            let mut target = statistic.target(&sums, Options { refresh: 1 });
+            let mut target = statistic.target(&sums, TargetOptions { refresh: 1 });
             let measured = if statistic.name().starts_with("gram") {
                 sums.sums.slice(ndarray::s![..6, ..]).to_owned()
             } else {

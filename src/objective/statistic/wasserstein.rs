@@ -21,7 +21,7 @@ use ndarray::{Array1, Array2, ArrayD, ArrayView2, Axis, Ix2};
 
 use super::moments::mean_error;
 use super::transport::{Transport, inner, root};
-use super::{Distance, Measure, Moments, Options, Sums, Target};
+use super::{Distance, Measure, Moments, Sums, Target, TargetOptions};
 use crate::kernels::matmul::{matmul, matmul_symmetric};
 use crate::state::{Found, Saved};
 
@@ -47,7 +47,7 @@ struct Wasserstein {
 }
 
 /// See the module.
-pub fn target(sums: &Sums, options: Options) -> Box<dyn Target> {
+pub fn target(sums: &Sums, options: TargetOptions) -> Box<dyn Target> {
     Box::new(Wasserstein::new(sums, options))
 }
 
@@ -79,7 +79,7 @@ impl Target for Wasserstein {
 }
 
 impl Wasserstein {
-    fn new(sums: &Sums, options: Options) -> Self {
+    fn new(sums: &Sums, options: TargetOptions) -> Self {
         let target = Moments::of(sums, EPSILON);
         Wasserstein {
             root: root(&target.covariance),
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
     use crate::ops::testing::random_tensor;
 
-    const EVERY_TIME: Options = Options { refresh: 1 };
+    const EVERY_TIME: TargetOptions = TargetOptions { refresh: 1 };
 
     /// Features of an (M × N) map, at least 0.
     fn features(pixels: usize, channels: usize, seed: u64) -> Array2<f32> {
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn between_renewals_the_value_follows_to_first_order() {
         let (style, at) = (sums(200, 8, 1), sums(150, 8, 2));
-        let mut lazy = target(&style, Options { refresh: 10 });
+        let mut lazy = target(&style, TargetOptions { refresh: 10 });
         let mut exact = target(&style, EVERY_TIME);
         lazy.distance(&at.sums.clone().into_dyn(), 150.0);
         let near = (&at.sums * 1.01f32).into_dyn();

@@ -19,7 +19,7 @@
 use std::ops::Range;
 
 use super::super::Stage;
-use super::super::network::{Border, Options, Pooling};
+use super::super::network::{Border, Pooling, VggOptions};
 use crate::kernels::conv::{GRID, Span};
 
 /// How far a walk has come. Map 0 is the picture as the first stage reads it, map i + 1 what stage i writes.
@@ -78,7 +78,7 @@ impl Course {
     /// Through `stages`, from a picture of `height` rows, in strips of `rows`. Gradients come back from map `turn`, if that
     /// is not the picture.
     #[must_use]
-    pub fn new(stages: &[Stage], turn: usize, options: &Options, height: usize, rows: usize) -> Self {
+    pub fn new(stages: &[Stage], turn: usize, options: &VggOptions, height: usize, rows: usize) -> Self {
         let bordered = options.border == Border::Replicate;
         let mut heights = vec![height + 2 * usize::from(bordered)];
         let mut most = vec![rows];
@@ -265,8 +265,8 @@ mod tests {
     use crate::tensor::Dtype;
     use crate::vgg::{Architecture, Layer};
 
-    fn options(pooling: Pooling, border: Border) -> Options {
-        Options { pooling, border, precision: Dtype::F32, algorithm: None }
+    fn options(pooling: Pooling, border: Border) -> VggOptions {
+        VggOptions { pooling, border, dtype: Dtype::F32, algorithm: None }
     }
 
     proptest! {
