@@ -40,18 +40,18 @@ use pack::pack;
 
 /// How many bf16 a number becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Precision {
+pub enum Operands {
     /// One: relative errors of up to 2⁻⁸ per operand.
     Bf16,
     /// Two, high and low half: `f32`-grade.
     Split,
 }
 
-impl Precision {
+impl Operands {
     fn halves(self) -> usize {
         match self {
-            Precision::Bf16 => 1,
-            Precision::Split => 2,
+            Operands::Bf16 => 1,
+            Operands::Split => 2,
         }
     }
 }
@@ -123,9 +123,9 @@ fn self_test(unit: impl TileUnit) -> bool {
     let x: Vec<f32> = (0..7 * 37 * 70).map(number).collect();
     let input = Input { shape: &shape, x: &x, mask: None };
     let weight = Array4::from_shape_fn((40, 70, 3, 3), |(o, c, u, v)| number(((o * 70 + c) * 3 + u) * 3 + v + 1));
-    [Precision::Bf16, Precision::Split].into_iter().all(|precision| {
-        let packed = pack(&weight, Direction::Forward, precision);
-        let plan = Plan::new(&shape, precision, 3);
+    [Operands::Bf16, Operands::Split].into_iter().all(|operands| {
+        let packed = pack(&weight, Direction::Forward, operands);
+        let plan = Plan::new(&shape, operands, 3);
         let [mut found, mut expected] = [f32::NAN; 2].map(|nan| vec![nan; 7 * 37 * 40]);
         for (band, (found, expected)) in
             found.chunks_mut(plan.chunk()).zip(expected.chunks_mut(plan.chunk())).enumerate()
@@ -144,7 +144,7 @@ fn self_test(unit: impl TileUnit) -> bool {
 /// The algorithm: on the CPU's tile unit if it is [`available`], or else, much more slowly and with the same rounding,
 /// on a model of it.
 #[derive(Clone, Copy, Debug)]
-pub struct Amx(pub Precision);
+pub struct Amx(pub Operands);
 
 impl Method for Amx {
     type Packed = Packed;
@@ -198,7 +198,7 @@ impl Amx {
 /// are stored and loaded without loss.
 struct Plan<'a> {
     shape: &'a Shape,
-    precision: Precision,
+    operands: Operands,
     /// Output rows of a band.
     rows: usize,
     /// Columns of the bordered copy.
@@ -219,7 +219,7 @@ impl<'a> Plan<'a> {
     /// Bytes of filters that all of a band's tiles meet in one pass: they stay in the first cache.
     const PASS_BYTES: usize = 24 << 10;
 
-    fn new(shape: &'a Shape, precision: Precision, rows: usize) -> Self {
+    fn new(shape: &'a Shape, operands: Operands, rows: usize) -> Self {
         let (width, pitch) = (shape.out_width(), shape.out_width() + 2);
         let row_of_tiles = width.div_ceil(SIDE);
         // Tiles start anew in every row, or run through the borders where that makes fewer of them.
@@ -234,7 +234,7 @@ impl<'a> Plan<'a> {
         let step = |k: usize| k / 9 * block + k / 3 % 3 * pitch + k % 3;
         Plan {
             shape,
-            precision,
+            operands,
             rows,
             pitch,
             // The last tile may reach beyond the last pixel, by less than itself.
@@ -246,16 +246,16 @@ impl<'a> Plan<'a> {
     }
 
     /// Rows of a band: as many as fit into the cache, few enough for every thread to have some.
-    fn rows(shape: &Shape, precision: Precision, threads: usize) -> usize {
+    fn rows(shape: &Shape, operands: Operands, threads: usize) -> usize {
         let channels = shape.in_channels.next_multiple_of(DEPTH);
-        let row = (shape.out_width() + 2) * channels * precision.halves() * size_of::<u16>();
+        let row = (shape.out_width() + 2) * channels * operands.halves() * size_of::<u16>();
         let fitting = (Self::COPY_BYTES / row.max(1)).saturating_sub(2).max(4);
         fitting.min(shape.out_height().div_ceil(2 * threads)).max(1)
     }
 
     /// Elements of scratch that the bordered copy takes, both halves.
     fn copied(&self) -> usize {
-        let bytes = self.precision.halves() * self.plane * size_of::<u16>();
+        let bytes = self.operands.halves() * self.plane * size_of::<u16>();
         bytes.div_ceil(size_of::<f32>()).next_multiple_of(SIDE)
     }
 
@@ -274,7 +274,7 @@ impl<'a> Plan<'a> {
         band: usize,
         y: &mut [Y],
     ) {
-        let (isa, shape, halves) = (Isa::detect(), self.shape, self.precision.halves());
+        let (isa, shape, halves) = (Isa::detect(), self.shape, self.operands.halves());
         let rows = y.len() / (shape.out_width() * shape.out_channels);
         let end = (rows - 1) * self.pitch + shape.out_width();
         let starts = &self.starts[..self.starts.partition_point(|&start| start < end)];
@@ -293,7 +293,7 @@ impl<'a> Plan<'a> {
                         a: copy,
                         pairs,
                         steps: &self.steps[first..first + count],
-                        low: (self.precision == Precision::Split).then_some(self.plane),
+                        low: (self.operands == Operands::Split).then_some(self.plane),
                         b: &filters[first * step..(first + count) * step],
                         add: first > 0,
                     };
@@ -330,9 +330,9 @@ impl<X: Element> Kernel for CopyIn<'_, X> {
                 let channels = DEPTH.min(in_channels - first);
                 let start = (first / DEPTH * (plan.rows + 2) + row) * line;
                 let high = &mut high[start..start + line];
-                let low: &mut [u16] = match plan.precision {
-                    Precision::Bf16 => &mut [],
-                    Precision::Split => &mut low[start..start + line],
+                let low: &mut [u16] = match plan.operands {
+                    Operands::Bf16 => &mut [],
+                    Operands::Split => &mut low[start..start + line],
                 };
                 let Some(source) = source else {
                     high.fill(0);
@@ -358,9 +358,9 @@ impl<X: Element> Kernel for CopyIn<'_, X> {
                     }
                     let at = (padding + column) * DEPTH;
                     let high = &mut high[at..at + channels];
-                    match plan.precision {
-                        Precision::Bf16 => round_all(from, high),
-                        Precision::Split => split_all(from, high, &mut low[at..at + channels]),
+                    match plan.operands {
+                        Operands::Bf16 => round_all(from, high),
+                        Operands::Split => split_all(from, high, &mut low[at..at + channels]),
                     }
                 }
             }

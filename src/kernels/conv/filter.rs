@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use ndarray::Array4;
 
-use super::amx::{Amx, Precision};
+use super::amx::{Amx, Operands};
 use super::direct::Direct;
 use super::im2col::Im2col;
 use super::method::{Method as _, Ready, Scratch};
@@ -47,8 +47,8 @@ impl Packed {
             Algorithm::Im2col => Packed::Im2col(Ready::new(Im2col, weight, direction)),
             Algorithm::Winograd => Packed::Winograd(Ready::new(Winograd(isa), weight, direction)),
             Algorithm::Direct => Packed::Direct(Ready::new(Direct(isa), weight, direction)),
-            Algorithm::AmxBf16 => Packed::Amx(Ready::new(Amx(Precision::Bf16), weight, direction)),
-            Algorithm::AmxSplit => Packed::Amx(Ready::new(Amx(Precision::Split), weight, direction)),
+            Algorithm::AmxBf16 => Packed::Amx(Ready::new(Amx(Operands::Bf16), weight, direction)),
+            Algorithm::AmxSplit => Packed::Amx(Ready::new(Amx(Operands::Split), weight, direction)),
         }
     }
 
@@ -72,8 +72,8 @@ pub fn scratch(algorithm: Algorithm, shape: &Shape, threads: usize) -> Scratch {
         Algorithm::Im2col => Im2col.scratch(shape, threads),
         Algorithm::Winograd => Winograd(isa).scratch(shape, threads),
         Algorithm::Direct => Direct(isa).scratch(shape, threads),
-        Algorithm::AmxBf16 => Amx(Precision::Bf16).scratch(shape, threads),
-        Algorithm::AmxSplit => Amx(Precision::Split).scratch(shape, threads),
+        Algorithm::AmxBf16 => Amx(Operands::Bf16).scratch(shape, threads),
+        Algorithm::AmxSplit => Amx(Operands::Split).scratch(shape, threads),
     }
 }
 

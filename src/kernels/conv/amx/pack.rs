@@ -3,7 +3,7 @@
 use ndarray::Array4;
 use rayon::prelude::*;
 
-use super::Precision;
+use super::Operands;
 use crate::kernels::bf16;
 use crate::kernels::conv::Direction;
 use crate::kernels::conv::method::seen;
@@ -23,10 +23,10 @@ impl Packed {
 }
 
 /// Packs weights (out × in × 3 × 3) for a direction; zeros beyond the last channel.
-pub fn pack(weight: &Array4<f32>, direction: Direction, precision: Precision) -> Packed {
+pub fn pack(weight: &Array4<f32>, direction: Direction, operands: Operands) -> Packed {
     let weight = seen(weight, direction);
     let (columns, depth, ..) = weight.dim();
-    let step = precision.halves() * 2 * TILE;
+    let step = operands.halves() * 2 * TILE;
     let panel = depth.div_ceil(DEPTH) * 9 * step;
     let mut filters = Aligned::zeros(columns.div_ceil(BLOCK) * panel * size_of::<u16>() / size_of::<f32>());
     let panels = bytemuck::cast_slice_mut(&mut filters).par_chunks_exact_mut(panel);
@@ -37,9 +37,9 @@ pub fn pack(weight: &Array4<f32>, direction: Direction, precision: Precision) ->
                 let (tile, row, column, odd) = (i / TILE, i % TILE / DEPTH, i % DEPTH / 2, i % 2);
                 let (n, k) = (block * BLOCK + tile * SIDE + column, channels + 2 * row + odd);
                 let x = weight.get([n, k, u, v]).copied().unwrap_or(0.0);
-                match precision {
-                    Precision::Bf16 => step[i] = bf16::round(x),
-                    Precision::Split => (step[i], step[2 * TILE + i]) = bf16::split(x),
+                match operands {
+                    Operands::Bf16 => step[i] = bf16::round(x),
+                    Operands::Split => (step[i], step[2 * TILE + i]) = bf16::split(x),
                 }
             }
         }

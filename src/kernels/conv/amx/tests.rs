@@ -6,13 +6,13 @@ use crate::kernels::mask::Mask;
 use crate::kernels::simd::tiles::tests::random;
 use crate::tensor::BufferPool;
 
-const PRECISIONS: [Precision; 2] = [Precision::Bf16, Precision::Split];
+const OPERANDS: [Operands; 2] = [Operands::Bf16, Operands::Split];
 
 /// The relative root mean square error against sums in `f64`.
-fn gate(precision: Precision) -> f64 {
-    match precision {
-        Precision::Bf16 => Algorithm::AmxBf16.tolerance(),
-        Precision::Split => Algorithm::AmxSplit.tolerance(),
+fn gate(operands: Operands) -> f64 {
+    match operands {
+        Operands::Bf16 => Algorithm::AmxBf16.tolerance(),
+        Operands::Split => Algorithm::AmxSplit.tolerance(),
     }
 }
 
@@ -41,10 +41,10 @@ fn whole<'a>(shape: &'a Shape, x: &'a FeatureMap) -> Input<'a, f32> {
     Input { shape, x: x.as_slice(), mask: None }
 }
 
-/// Forward, backward, and backward with β = ½ onto a map of numbers, of one precision.
-fn results(unit: impl TileUnit, case: [usize; 5], precision: Precision) -> [FeatureMap; 3] {
+/// Forward, backward, and backward with β = ½ onto a map of numbers, with one kind of operands.
+fn results(unit: impl TileUnit, case: [usize; 5], operands: Operands) -> [FeatureMap; 3] {
     let [height, width, input, output, padding] = case;
-    let (amx, weight) = (Amx(precision), random_weight(output, input));
+    let (amx, weight) = (Amx(operands), random_weight(output, input));
     let forward = Shape::new((height, width), input, output, padding);
     let (out_height, out_width, backward) = (forward.out_height(), forward.out_width(), forward.reversed());
     let bias = random(output, 4);
@@ -83,11 +83,11 @@ fn expected([height, width, input, output, padding]: [usize; 5]) -> [FeatureMap;
 fn check(cases: impl IntoIterator<Item = [usize; 5]>) {
     for case in cases {
         let expected = expected(case);
-        for precision in PRECISIONS {
-            let found = results(ModelTiles, case, precision);
+        for operands in OPERANDS {
+            let found = results(ModelTiles, case, operands);
             for ((found, expected), what) in found.iter().zip(&expected).zip(["forward", "backward", "added"]) {
                 let error = relative_rms(found.as_slice(), expected.as_slice());
-                assert!(error <= gate(precision), "{precision:?} {what} of {case:?}: relative error {error:.2e}");
+                assert!(error <= gate(operands), "{operands:?} {what} of {case:?}: relative error {error:.2e}");
             }
         }
     }
@@ -118,11 +118,11 @@ fn channels_that_are_no_multiple_of_a_tile_agree_with_the_definition() {
 #[test]
 fn the_number_of_threads_does_not_change_a_byte() {
     let threads = |count| rayon::ThreadPoolBuilder::new().num_threads(count).build().unwrap();
-    for (case, precision) in [([37, 21, 40, 35, 1], Precision::Bf16), ([19, 16, 33, 3, 2], Precision::Split)] {
-        let alone = threads(1).install(|| results(ModelTiles, case, precision));
+    for (case, operands) in [([37, 21, 40, 35, 1], Operands::Bf16), ([19, 16, 33, 3, 2], Operands::Split)] {
+        let alone = threads(1).install(|| results(ModelTiles, case, operands));
         for count in [2, 5] {
-            let together = threads(count).install(|| results(ModelTiles, case, precision));
-            assert!(alone == together, "{precision:?} of {case:?} with {count} threads");
+            let together = threads(count).install(|| results(ModelTiles, case, operands));
+            assert!(alone == together, "{operands:?} of {case:?} with {count} threads");
         }
     }
 }
@@ -137,8 +137,8 @@ fn fused_activations_and_masks_are_the_passes_they_replace() {
         let [applied, made, expected] = &mut masks;
         let mut masked = x.clone();
         applied.apply(masked.as_mut_slice());
-        for precision in PRECISIONS {
-            let amx = Amx(precision);
+        for operands in OPERANDS {
+            let amx = Amx(operands);
             let packed = amx.pack(&random_weight(outs, channels), Direction::Forward);
             let [mut fused, mut apart] = [9, 10].map(|seed| random_map(6, 19, outs, seed));
             let input = Input { mask: Some(applied.bytes()), ..whole(&shape, &x) };
@@ -147,7 +147,7 @@ fn fused_activations_and_masks_are_the_passes_they_replace() {
             amx.run_on(ModelTiles, whole(&shape, &masked), &packed, Epilogue::Bias(&bias), &mut apart);
             crate::kernels::conv::relu(apart.as_mut_slice());
             expected.set(apart.as_slice());
-            assert!(fused == apart && made.bytes() == expected.bytes(), "{precision:?}, {channels} to {outs}");
+            assert!(fused == apart && made.bytes() == expected.bytes(), "{operands:?}, {channels} to {outs}");
         }
     }
 }
@@ -156,15 +156,15 @@ fn fused_activations_and_masks_are_the_passes_they_replace() {
 fn filters_are_packed_by_pairs_of_channels_and_tiles_of_outputs() {
     let (out, input) = (40, 70);
     let weight = random_weight(out, input);
-    for precision in PRECISIONS {
+    for operands in OPERANDS {
         for direction in [Direction::Forward, Direction::BackwardInput] {
-            let packed = pack(&weight, direction, precision);
+            let packed = pack(&weight, direction, operands);
             let (depth, columns) = if direction == Direction::Forward { (input, out) } else { (out, input) };
             let mut tiles = packed.tiles().iter();
             // The layout's axes from the outermost to the innermost.
             for n in 0..columns.div_ceil(32) {
                 for k in 0..depth.div_ceil(32) {
-                    for (tap, half) in (0..9).flat_map(|tap| (0..precision.halves()).map(move |half| (tap, half))) {
+                    for (tap, half) in (0..9).flat_map(|tap| (0..operands.halves()).map(move |half| (tap, half))) {
                         for at in 0..1024 {
                             let (n, k) = (n * 32 + at / 512 * 16 + at / 2 % 16, k * 32 + at % 512 / 32 * 2 + at % 2);
                             let (u, v) = (tap / 3, tap % 3);
@@ -222,11 +222,11 @@ fn the_units_own_instructions_pass_the_self_test() {
 #[test]
 fn the_units_own_instructions_agree_with_the_model() {
     use amx::emulator::emulated;
-    for (case, precision) in [([5, 19, 33, 40, 1], Precision::Bf16), ([3, 33, 20, 33, 2], Precision::Split)] {
-        let (found, expected) = (results(emulated(), case, precision), results(ModelTiles, case, precision));
+    for (case, operands) in [([5, 19, 33, 40, 1], Operands::Bf16), ([3, 33, 20, 33, 2], Operands::Split)] {
+        let (found, expected) = (results(emulated(), case, operands), results(ModelTiles, case, operands));
         for (found, expected) in found.iter().zip(&expected) {
             // The same bytes from the emulator; from a unit, sums of a few hundred products each rounded to 2⁻²⁴.
-            assert!(relative_rms(found.as_slice(), expected.as_slice()) <= 1e-6, "{precision:?} of {case:?}");
+            assert!(relative_rms(found.as_slice(), expected.as_slice()) <= 1e-6, "{operands:?} of {case:?}");
         }
     }
 }
