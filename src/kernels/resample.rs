@@ -24,7 +24,7 @@ use margin::Margin;
 use taps::Taps;
 
 /// Output rows per block.
-const BLOCK: usize = 16;
+const ROWS: usize = 16;
 
 /// How values between samples are found. Sample i of an axis lies at i + ½, and both sizes cover the same length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -178,11 +178,11 @@ impl Separable {
         assert_eq!(y.len(), self.rows.outputs() * to, "elements of the resampled map");
         assert!(base.is_none_or(|base| base.len() == y.len()), "one element to add to each");
         let isa = Isa::detect();
-        y.par_chunks_mut(BLOCK * to).enumerate().for_each(|(block, y)| {
+        y.par_chunks_mut(ROWS * to).enumerate().for_each(|(block, y)| {
             if let Some(base) = base {
-                y.copy_from_slice(&base[block * BLOCK * to..][..y.len()]);
+                y.copy_from_slice(&base[block * ROWS * to..][..y.len()]);
             }
-            let first = block * BLOCK;
+            let first = block * ROWS;
             if self.rows.outputs() > self.rows.inputs() {
                 let (low, high) = self.window(first, first + y.len() / to);
                 let x = &x[low * from..];

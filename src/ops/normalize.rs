@@ -3,7 +3,7 @@ use rayon::prelude::*;
 use crate::autograd::{Tape, Value, Var};
 
 /// Pixels shifted and scaled at a time.
-const BLOCK: usize = 1 << 12;
+const PIXELS: usize = 1 << 12;
 
 /// Shifts and scales each channel: `y = (x − mean) / std`, into the range the network was trained on.
 ///
@@ -27,7 +27,7 @@ pub fn normalize<const C: usize>(tape: &mut Tape<'_>, x: Var, mean: [f32; C], st
 /// [`normalize`] of some pixels.
 pub(crate) fn forward<const C: usize>(x: &[f32], mean: [f32; C], std: [f32; C], y: &mut [f32]) {
     let pixels = x.as_chunks::<C>().0;
-    let blocks = y.as_chunks_mut::<C>().0.par_chunks_mut(BLOCK).zip(pixels.par_chunks(BLOCK));
+    let blocks = y.as_chunks_mut::<C>().0.par_chunks_mut(PIXELS).zip(pixels.par_chunks(PIXELS));
     blocks.for_each(|(y, x)| {
         for (y, x) in y.iter_mut().zip(x) {
             *y = std::array::from_fn(|c| (x[c] - mean[c]) / std[c]);
@@ -37,7 +37,7 @@ pub(crate) fn forward<const C: usize>(x: &[f32], mean: [f32; C], std: [f32; C], 
 
 /// The gradient of what was normalised, written over that of the result.
 pub(crate) fn backward<const C: usize>(d: &mut [f32], std: [f32; C]) {
-    let blocks = d.as_chunks_mut::<C>().0.par_chunks_mut(BLOCK);
+    let blocks = d.as_chunks_mut::<C>().0.par_chunks_mut(PIXELS);
     blocks.for_each(|d| d.iter_mut().for_each(|d| *d = std::array::from_fn(|c| d[c] / std[c])));
 }
 

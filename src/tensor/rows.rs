@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::{Buffer, BufferPool};
 
 /// Elements copied by one task.
-const BLOCK: usize = 1 << 16;
+const TASK: usize = 1 << 16;
 
 /// A queue of rows, each of so many elements, numbered from the first that ever came: a ring, so that what it takes is
 /// known beforehand.
@@ -86,7 +86,7 @@ fn parts(numbers: Range<usize>, room: usize) -> impl Iterator<Item = Range<usize
 }
 
 fn copy<T: Pod + Send + Sync>(from: &[T], to: &mut [T]) {
-    to.par_chunks_mut(BLOCK).zip(from.par_chunks(BLOCK)).for_each(|(to, from)| to.copy_from_slice(from));
+    to.par_chunks_mut(TASK).zip(from.par_chunks(TASK)).for_each(|(to, from)| to.copy_from_slice(from));
 }
 
 #[cfg(test)]

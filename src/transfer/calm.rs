@@ -40,7 +40,7 @@ const LEAST_DISTANCE: f32 = 1e-9;
 const LEAST_AMPLITUDE: f32 = 1e-6;
 
 /// Pixels in one task.
-const BLOCK: usize = 1 << 13;
+const PIXELS: usize = 1 << 13;
 
 /// How lively a painting is in each of its finest levels: what pictures are calmed to.
 #[derive(Clone, Debug)]
@@ -172,12 +172,14 @@ fn quieten(level: &Level, edges: Edges, coefficients: &mut [f32], model: &[f32],
         let wanted = model[above - 1] + part * (model[above] - model[above - 1]);
         (wanted / amplitude.max(LEAST_AMPLITUDE)).min(1.0)
     };
-    coefficients.par_chunks_mut(3 * BLOCK).zip(amplitudes.par_chunks(BLOCK)).for_each(|(coefficients, amplitudes)| {
-        for (pixel, &amplitude) in coefficients.chunks_exact_mut(3).zip(amplitudes) {
-            let gain = gain(amplitude);
-            pixel.iter_mut().for_each(|coefficient| *coefficient *= gain);
-        }
-    });
+    coefficients.par_chunks_mut(3 * PIXELS).zip(amplitudes.par_chunks(PIXELS)).for_each(
+        |(coefficients, amplitudes)| {
+            for (pixel, &amplitude) in coefficients.chunks_exact_mut(3).zip(amplitudes) {
+                let gain = gain(amplitude);
+                pixel.iter_mut().for_each(|coefficient| *coefficient *= gain);
+            }
+        },
+    );
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@
 use std::ops::Range;
 
 use crate::config::CanvasKind;
+use crate::kernels::reduce::BLOCK;
 use crate::kernels::resample::{Interpolation, Resample};
 use crate::kernels::scratch;
 use crate::kernels::variation::Edges;
@@ -31,9 +32,6 @@ const LEVELS: usize = 8;
 
 /// A level whose shorter side is below this is not divided any more.
 const SMALLEST: usize = 4;
-
-/// Elements clamped by one task.
-const BLOCK: usize = 1 << 14;
 
 /// The way from variables θ to a picture (H × W × 3) of one size: the levels of a Laplacian pyramid one after the
 /// other, the finest first, each (H_l × W_l × 3). Pixels are a pyramid of one level.

@@ -31,7 +31,7 @@ use ndarray::Array4;
 
 use super::{Direction, Epilogue, Fits, Input, Method, Scratch, Shape};
 use crate::kernels::scratch;
-use crate::kernels::simd::tiles::{BLOCK, DEPTH, Missing, ModelTiles, Product, SIDE, TILE, TileUnit};
+use crate::kernels::simd::tiles::{BLOCK_SIDE, DEPTH, Missing, ModelTiles, Product, SIDE, TILE_ELEMENTS, TileUnit};
 use crate::kernels::simd::{Element, Isa, Kernel, Simd, amx};
 use crate::tensor::FeatureMap;
 pub use busy::keep_busy;
@@ -159,7 +159,7 @@ impl Method for Amx {
 
     fn scratch(&self, shape: &Shape, threads: usize) -> Scratch {
         let plan = Plan::new(shape, self.0, Plan::rows(shape, self.0, threads));
-        Scratch { own: plan.copied() + plan.pairs.len() * BLOCK * BLOCK, shared: 0 }
+        Scratch { own: plan.copied() + plan.pairs.len() * BLOCK_SIDE * BLOCK_SIDE, shared: 0 }
     }
 
     fn run<X: Element, Y: Element>(
@@ -238,7 +238,7 @@ impl<'a> Plan<'a> {
             rows,
             pitch,
             // The last tile may reach beyond the last pixel, by less than itself.
-            plane: blocks * block * DEPTH + TILE,
+            plane: blocks * block * DEPTH + TILE_ELEMENTS,
             starts,
             pairs,
             steps: (0..blocks * 9).map(|k| step(k) * DEPTH).collect(),
@@ -279,10 +279,10 @@ impl<'a> Plan<'a> {
         let end = (rows - 1) * self.pitch + shape.out_width();
         let starts = &self.starts[..self.starts.partition_point(|&start| start < end)];
         let pairs = &self.pairs[..starts.len().div_ceil(2)];
-        let (step, depth) = (halves * 2 * TILE, self.steps.len());
+        let (step, depth) = (halves * 2 * TILE_ELEMENTS, self.steps.len());
         let pass = Self::PASS_BYTES / (step * size_of::<u16>());
         let copied = self.copied();
-        scratch::with(copied + pairs.len() * BLOCK * BLOCK, |scratch| {
+        scratch::with(copied + pairs.len() * BLOCK_SIDE * BLOCK_SIDE, |scratch| {
             let (copy, sums) = scratch.split_at_mut(copied);
             let copy: &mut [u16] = bytemuck::cast_slice_mut(copy);
             isa.dispatch(CopyIn { plan: self, input, first_row: band * self.rows, rows, copy });
@@ -300,7 +300,7 @@ impl<'a> Plan<'a> {
                     unit.multiply(&product, sums);
                 }
                 let epilogue = &mut epilogue;
-                isa.dispatch(WriteOut { plan: self, starts, sums, first_out: block * BLOCK, epilogue, y });
+                isa.dispatch(WriteOut { plan: self, starts, sums, first_out: block * BLOCK_SIDE, epilogue, y });
             }
         });
     }
@@ -399,11 +399,11 @@ impl<Y: Element> Kernel for WriteOut<'_, '_, Y> {
     fn run<S: Simd>(self, simd: S) {
         let WriteOut { plan, starts, sums, first_out, epilogue, y } = self;
         let (width, outs) = (plan.shape.out_width(), plan.shape.out_channels);
-        let channels = BLOCK.min(outs - first_out);
+        let channels = BLOCK_SIDE.min(outs - first_out);
         let rows = y.len() / (width * outs);
-        for (&start, sums) in starts.iter().zip(sums.chunks_exact(SIDE * BLOCK)) {
+        for (&start, sums) in starts.iter().zip(sums.chunks_exact(SIDE * BLOCK_SIDE)) {
             let (mut row, mut column) = (start / plan.pitch, start % plan.pitch);
-            for sums in sums.chunks_exact(BLOCK) {
+            for sums in sums.chunks_exact(BLOCK_SIDE) {
                 if column < width && row < rows {
                     let at = (row * width + column) * outs + first_out;
                     for c in (0..channels).step_by(S::LANES) {

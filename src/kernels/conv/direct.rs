@@ -38,7 +38,7 @@ pub const FEW: usize = 4;
 const BAND: usize = 16;
 
 /// Pixels of a register tile, at most, in any instruction set.
-const TILE: usize = 16;
+const TILE_PIXELS: usize = 16;
 
 /// Filters as panels: of (9·in × out), the row being (u, v, channel), or, where few channels are written, of
 /// (in × 9·out), the column being (u, v, channel).
@@ -63,7 +63,7 @@ fn rows(shape: &Shape, threads: usize) -> usize {
 /// Elements of a row of Z whose pixels have `z_pixel` elements.
 fn read_line(shape: &Shape, z_pixel: usize) -> usize {
     // Sums are read in fours: the last pixel's may reach beyond it.
-    (shape.width + 2 * shape.padding) * z_pixel + TILE
+    (shape.width + 2 * shape.padding) * z_pixel + TILE_PIXELS
 }
 
 /// Elements of a bordered row of the map that is read.
@@ -107,7 +107,7 @@ impl Method for Direct {
             3 * read_line(shape, z_pixel) + copied + shape.out_width() * shape.out_channels + FEW
         } else {
             let columns = shape.out_channels.next_multiple_of(width);
-            (rows(shape, threads) + 2) * written_line(shape) + TILE * columns
+            (rows(shape, threads) + 2) * written_line(shape) + TILE_PIXELS * columns
         };
         Scratch { own, shared: 0 }
     }
@@ -136,7 +136,7 @@ impl Method for Direct {
                 });
             } else {
                 let line = written_line(shape);
-                scratch::with((rows.len() + 2) * line + TILE * count * width, |scratch| {
+                scratch::with((rows.len() + 2) * line + TILE_PIXELS * count * width, |scratch| {
                     isa.dispatch(WriteTask { input, filters, epilogue, rows, line, scratch, y });
                 });
             }

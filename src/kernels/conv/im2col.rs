@@ -30,7 +30,7 @@ use crate::tensor::FeatureMap;
 /// Output pixels expanded at a time: enough for the product to reuse its packed
 /// filters, few enough that the expansion stays near the core. Fixed, so that
 /// the sums' order does not depend on the threads.
-const BLOCK: usize = 512;
+const PIXELS: usize = 512;
 
 /// The algorithm.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +51,7 @@ impl Method for Im2col {
     }
 
     fn scratch(&self, shape: &Shape, _: usize) -> Scratch {
-        Scratch { own: 3 * shape.in_channels * BLOCK.min(shape.out_height() * shape.out_width()), shared: 0 }
+        Scratch { own: 3 * shape.in_channels * PIXELS.min(shape.out_height() * shape.out_width()), shared: 0 }
     }
 
     fn run<X: Element, Y: Element>(
@@ -63,7 +63,7 @@ impl Method for Im2col {
     ) {
         // Products are summed where they belong, in f32.
         Y::through_f32(y, |y| {
-            epilogue.for_each_part(y.as_mut_slice(), BLOCK * input.shape.out_channels, |block, y, epilogue| {
+            epilogue.for_each_part(y.as_mut_slice(), PIXELS * input.shape.out_channels, |block, y, epilogue| {
                 let pixels = y.len() / input.shape.out_channels;
                 let mut y = ArrayViewMut2::from_shape((pixels, input.shape.out_channels), y).expect("whole pixels");
                 let beta = match epilogue {
@@ -77,7 +77,7 @@ impl Method for Im2col {
                 scratch::with(pixels * 3 * input.shape.in_channels, |patches| {
                     // ANCHOR: product
                     for u in 0..3 {
-                        let patches = expand(input.shape, input.x, block * BLOCK, u, patches);
+                        let patches = expand(input.shape, input.x, block * PIXELS, u, patches);
                         let beta = if u == 0 { beta } else { 1.0 };
                         gemm(patches, filters.index_axis(Axis(0), u), beta, y.view_mut());
                     }
@@ -99,8 +99,8 @@ pub fn backward_weight(shape: &Shape, x: &FeatureMap, d_y: &FeatureMap, mut d_w:
         .map(|&(u, first)| {
             let panel = first..(first + PANEL).min(shape.out_channels);
             let mut sum = Array2::zeros((3 * shape.in_channels, panel.len()));
-            for start in (0..d_y.pixels()).step_by(BLOCK) {
-                let pixels = BLOCK.min(d_y.pixels() - start);
+            for start in (0..d_y.pixels()).step_by(PIXELS) {
+                let pixels = PIXELS.min(d_y.pixels() - start);
                 let d_y = d_y.as_matrix().slice_move(s![start..start + pixels, panel.clone()]);
                 scratch::with(pixels * 3 * shape.in_channels, |patches| {
                     let patches = expand(shape, x.as_slice(), start, u, patches);

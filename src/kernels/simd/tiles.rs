@@ -24,9 +24,9 @@ pub const SIDE: usize = 16;
 /// Columns of a tile of A, rows of a tile of B: the products summed per step.
 pub const DEPTH: usize = 32;
 /// Elements of a tile of A or B.
-pub const TILE: usize = SIDE * DEPTH;
+pub const TILE_ELEMENTS: usize = SIDE * DEPTH;
 /// Rows and columns of C that are summed together.
-pub const BLOCK: usize = 2 * SIDE;
+pub const BLOCK_SIDE: usize = 2 * SIDE;
 
 /// A product C ← A·B, or C ← C + A·B, of which A's tiles lie anywhere in `a`.
 ///
@@ -57,7 +57,7 @@ impl Product<'_> {
     /// Elements of `b` per step.
     #[must_use]
     pub fn b_step(&self) -> usize {
-        2 * TILE * if self.low.is_some() { 2 } else { 1 }
+        2 * TILE_ELEMENTS * if self.low.is_some() { 2 } else { 1 }
     }
 
     /// # Panics
@@ -65,16 +65,16 @@ impl Product<'_> {
     pub(super) fn check(&self, c: &[f32]) {
         let first = self.pairs.iter().flatten().max().expect("a pair of tiles");
         let shift = self.steps.iter().max().expect("a step");
-        let end = [*shift, self.low.unwrap_or(0), TILE].iter().try_fold(*first, |sum, &x| sum.checked_add(x));
+        let end = [*shift, self.low.unwrap_or(0), TILE_ELEMENTS].iter().try_fold(*first, |sum, &x| sum.checked_add(x));
         assert!(end.is_some_and(|end| end <= self.a.len()), "A's tiles end at {end:?} of {}", self.a.len());
         assert_eq!(self.b.len(), self.steps.len() * self.b_step(), "B's tiles");
-        assert_eq!(c.len(), self.pairs.len() * BLOCK * BLOCK, "blocks of C");
+        assert_eq!(c.len(), self.pairs.len() * BLOCK_SIDE * BLOCK_SIDE, "blocks of C");
     }
 }
 
 /// Whoever multiplies tiles.
 pub trait TileUnit: Copy + Send + Sync {
-    /// Computes a product. `c` holds a row-major block of [`BLOCK`]×[`BLOCK`] sums per pair.
+    /// Computes a product. `c` holds a row-major block of [`BLOCK_SIDE`]×[`BLOCK_SIDE`] sums per pair.
     ///
     /// # Panics
     /// If a tile would lie outside of its slice, or there is no pair or no step.
@@ -105,16 +105,16 @@ impl TileUnit for ModelTiles {
         product.check(c);
         // Which half of A meets which half of B, 0 being hi; the order is the order of summation.
         let terms: &[(usize, usize)] = if product.low.is_some() { &[(0, 1), (0, 0), (1, 0)] } else { &[(0, 0)] };
-        for (pair, c) in product.pairs.iter().zip(c.chunks_exact_mut(BLOCK * BLOCK)) {
+        for (pair, c) in product.pairs.iter().zip(c.chunks_exact_mut(BLOCK_SIDE * BLOCK_SIDE)) {
             if !product.add {
                 c.fill(0.0);
             }
             for (step, b) in product.steps.iter().zip(product.b.chunks_exact(product.b_step())) {
                 for &(a_half, b_half) in terms {
                     for (i, j) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
-                        let a = &product.a[pair[i] + step + a_half * product.low.unwrap_or(0)..][..TILE];
-                        let b = &b[(2 * b_half + j) * TILE..][..TILE];
-                        multiply_tile(a, b, &mut c[(i * BLOCK + j) * SIDE..], BLOCK);
+                        let a = &product.a[pair[i] + step + a_half * product.low.unwrap_or(0)..][..TILE_ELEMENTS];
+                        let b = &b[(2 * b_half + j) * TILE_ELEMENTS..][..TILE_ELEMENTS];
+                        multiply_tile(a, b, &mut c[(i * BLOCK_SIDE + j) * SIDE..], BLOCK_SIDE);
                     }
                 }
             }
@@ -173,11 +173,11 @@ pub(in crate::kernels) mod tests {
     /// Pairs and steps of a product whose tiles overlap, as a convolution's do.
     pub const PAIRS: [[usize; 2]; 3] = [[0, 160], [96, 32], [416, 416]];
     pub const STEPS: [usize; 4] = [0, 64, 32, 512];
-    pub const PLANE: usize = 416 + 512 + TILE;
+    pub const PLANE: usize = 416 + 512 + TILE_ELEMENTS;
 
     /// Operands of such a product, with as many halves as asked for: (a, b).
     pub fn operands(halves: usize) -> (Vec<u16>, Vec<u16>) {
-        (bits(&random(halves * PLANE, 1)), bits(&random(halves * STEPS.len() * 2 * TILE, 2)))
+        (bits(&random(halves * PLANE, 1)), bits(&random(halves * STEPS.len() * 2 * TILE_ELEMENTS, 2)))
     }
 
     /// A(row, k)·B(k, column) summed over everything in f64, by the definition of the layouts.
@@ -192,7 +192,7 @@ pub(in crate::kernels) mod tests {
                         continue;
                     }
                     let tile = (step * halves + b_half) * 2 + column / SIDE;
-                    let b = b[tile * TILE + k / 2 * 2 * SIDE + 2 * (column % SIDE) + k % 2];
+                    let b = b[tile * TILE_ELEMENTS + k / 2 * 2 * SIDE + 2 * (column % SIDE) + k % 2];
                     let a = a[a_half * low.unwrap_or(0) + start + shift + k];
                     sum += f64::from(bf16::widen(a)) * f64::from(bf16::widen(b));
                 }
@@ -205,11 +205,12 @@ pub(in crate::kernels) mod tests {
     fn the_model_multiplies_matrices() {
         for low in [None, Some(PLANE)] {
             let (a, b) = operands(if low.is_some() { 2 } else { 1 });
-            let mut c = vec![f32::NAN; PAIRS.len() * BLOCK * BLOCK];
+            let mut c = vec![f32::NAN; PAIRS.len() * BLOCK_SIDE * BLOCK_SIDE];
             let product = Product { a: &a, pairs: &PAIRS, steps: &STEPS, low, b: &b, add: false };
             ModelTiles.multiply(&product, &mut c);
             for (at, &found) in c.iter().enumerate() {
-                let (pair, row, column) = (at / (BLOCK * BLOCK), at / BLOCK % BLOCK, at % BLOCK);
+                let (pair, row, column) =
+                    (at / (BLOCK_SIDE * BLOCK_SIDE), at / BLOCK_SIDE % BLOCK_SIDE, at % BLOCK_SIDE);
                 let expected = expected(&a, &b, low, pair, row, column);
                 // 384 products of numbers up to 1, each sum rounded to 2⁻²⁴ of at most 20 or so.
                 assert!((f64::from(found) - expected).abs() < 1e-4, "{low:?}, {at}: {found}, not {expected}");
@@ -220,11 +221,11 @@ pub(in crate::kernels) mod tests {
     #[test]
     fn steps_done_in_two_products_give_the_same_bytes() {
         let (a, b) = operands(1);
-        let length = PAIRS.len() * BLOCK * BLOCK;
+        let length = PAIRS.len() * BLOCK_SIDE * BLOCK_SIDE;
         let (mut whole, mut parts) = (vec![f32::NAN; length], vec![f32::NAN; length]);
         let product = Product { a: &a, pairs: &PAIRS, steps: &STEPS, low: None, b: &b, add: false };
         ModelTiles.multiply(&product, &mut whole);
-        let (first, second) = b.split_at(3 * 2 * TILE);
+        let (first, second) = b.split_at(3 * 2 * TILE_ELEMENTS);
         ModelTiles.multiply(&Product { steps: &STEPS[..3], b: first, ..product }, &mut parts);
         ModelTiles.multiply(&Product { steps: &STEPS[3..], b: second, add: true, ..product }, &mut parts);
         assert_eq!(whole, parts);
@@ -233,21 +234,21 @@ pub(in crate::kernels) mod tests {
     #[test]
     fn even_and_odd_products_are_summed_apart() {
         // 2²⁴ + 1 − 2²⁴: one running sum would lose the 1, and so would sums of pairs.
-        let (mut a, mut b, mut c) = ([0; TILE], [0; TILE], [0.0; SIDE * BLOCK]);
+        let (mut a, mut b, mut c) = ([0; TILE_ELEMENTS], [0; TILE_ELEMENTS], [0.0; SIDE * BLOCK_SIDE]);
         for (k, x) in [(0, 16_777_216.0), (1, 1.0), (2, -16_777_216.0)] {
             a[k] = bf16::round(x);
             b[k / 2 * 2 * SIDE + k % 2] = bf16::round(1.0);
         }
-        multiply_tile(&a, &b, &mut c, BLOCK);
+        multiply_tile(&a, &b, &mut c, BLOCK_SIDE);
         assert_eq!(c[0], 1.0);
     }
 
     #[test]
     fn denormal_numbers_count_as_zero() {
-        let (mut a, mut b, mut c) = ([0; TILE], [0; TILE], [0.0; SIDE * BLOCK]);
+        let (mut a, mut b, mut c) = ([0; TILE_ELEMENTS], [0; TILE_ELEMENTS], [0.0; SIDE * BLOCK_SIDE]);
         (a[0], b[0]) = (0x0001, bf16::round(1e30));
         (a[2], b[2 * SIDE]) = (bf16::round(1e-30), bf16::round(1e-30));
-        multiply_tile(&a, &b, &mut c, BLOCK);
+        multiply_tile(&a, &b, &mut c, BLOCK_SIDE);
         assert!(c.iter().all(|&x| x == 0.0));
     }
 
@@ -255,7 +256,7 @@ pub(in crate::kernels) mod tests {
         let (a, b) = operands(1);
         let mut product = Product { a: &a, pairs: &PAIRS, steps: &STEPS, low: None, b: &b, add: false };
         change(&mut product);
-        let c = vec![0.0; PAIRS.len() * BLOCK * BLOCK];
+        let c = vec![0.0; PAIRS.len() * BLOCK_SIDE * BLOCK_SIDE];
         std::panic::catch_unwind(|| product.check(&c)).is_err()
     }
 

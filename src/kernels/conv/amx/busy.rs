@@ -5,10 +5,10 @@
 //! core's first cache; the sums are written past them, as theirs are.
 
 use super::{Plan, probe};
-use crate::kernels::simd::tiles::{BLOCK, DEPTH, Product, TILE, TileUnit};
+use crate::kernels::simd::tiles::{BLOCK_SIDE, DEPTH, Product, TILE_ELEMENTS, TileUnit};
 
 /// Steps of a product: as many as a pass has.
-const STEPS: usize = Plan::PASS_BYTES / (2 * TILE * size_of::<u16>());
+const STEPS: usize = Plan::PASS_BYTES / (2 * TILE_ELEMENTS * size_of::<u16>());
 
 /// Pairs of tiles of A in a product: setting the unit up is then a few hundredths of the work.
 const PAIRS: usize = 16;
@@ -25,14 +25,14 @@ pub(super) fn keep_busy_on(unit: impl TileUnit, rounds: usize) -> u64 {
     // Of both signs, from ½ to 2, and all eight digits in use: zeros would let the unit rest.
     let number = |i: usize| ((i / 3 % 2) << 15 | 0x3f00 | (i * 104_729 % 251)) as u16;
     let shifts: Vec<usize> = (0..STEPS).map(|step| step * DEPTH).collect();
-    let a: Vec<u16> = (0..2 * TILE + (STEPS - 1) * DEPTH).map(number).collect();
-    let b: Vec<u16> = (0..STEPS * 2 * TILE).map(|i| number(i + 1)).collect();
-    let mut c = vec![0.0; PAIRS * BLOCK * BLOCK];
-    let product = Product { a: &a, pairs: &[[0, TILE]; PAIRS], steps: &shifts, low: None, b: &b, add: false };
+    let a: Vec<u16> = (0..2 * TILE_ELEMENTS + (STEPS - 1) * DEPTH).map(number).collect();
+    let b: Vec<u16> = (0..STEPS * 2 * TILE_ELEMENTS).map(|i| number(i + 1)).collect();
+    let mut c = vec![0.0; PAIRS * BLOCK_SIDE * BLOCK_SIDE];
+    let product = Product { a: &a, pairs: &[[0, TILE_ELEMENTS]; PAIRS], steps: &shifts, low: None, b: &b, add: false };
     for _ in 0..rounds {
         unit.multiply(&product, std::hint::black_box(&mut c));
     }
-    (rounds * PAIRS * STEPS * 2 * BLOCK * BLOCK * DEPTH) as u64
+    (rounds * PAIRS * STEPS * 2 * BLOCK_SIDE * BLOCK_SIDE * DEPTH) as u64
 }
 
 #[cfg(test)]
@@ -67,8 +67,8 @@ mod tests {
 
     #[test]
     fn operands_stay_in_a_first_cache_of_32_kib() {
-        let a = 2 * TILE + (STEPS - 1) * DEPTH;
-        assert!((a + STEPS * 2 * TILE) * size_of::<u16>() <= 32 << 10);
+        let a = 2 * TILE_ELEMENTS + (STEPS - 1) * DEPTH;
+        assert!((a + STEPS * 2 * TILE_ELEMENTS) * size_of::<u16>() <= 32 << 10);
     }
 
     #[test]

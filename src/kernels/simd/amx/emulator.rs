@@ -158,7 +158,7 @@ impl Unit {
             }
             // TDPBF16PS: equal tiles are not allowed.
             (0x5c, 2, None) if vvvv < 8 && reg != rm && rm != vvvv && vvvv != reg => {
-                let operand = |tile: usize| -> [u16; tiles::TILE] {
+                let operand = |tile: usize| -> [u16; tiles::TILE_ELEMENTS] {
                     std::array::from_fn(|i| u16::from_le_bytes([self.tiles[tile][2 * i], self.tiles[tile][2 * i + 1]]))
                 };
                 let (a, b) = (operand(rm), operand(vvvv));
@@ -235,7 +235,8 @@ fn the_instructions_compute_what_the_model_does() {
 #[test]
 fn one_step_and_one_pair_are_enough() {
     let (a, b) = operands(1);
-    let product = Product { a: &a, pairs: &[[1, 2]], steps: &[3], low: None, b: &b[..2 * tiles::TILE], add: false };
+    let product =
+        Product { a: &a, pairs: &[[1, 2]], steps: &[3], low: None, b: &b[..2 * tiles::TILE_ELEMENTS], add: false };
     let (mut found, mut expected) = (vec![f32::NAN; 1024], vec![f32::NAN; 1024]);
     emulated().multiply(&product, &mut found);
     ModelTiles.multiply(&product, &mut expected);
