@@ -18,7 +18,7 @@ use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use half::bf16;
 use impasto::autograd::{Tape, Value};
-use impasto::kernels::mask::Mask;
+use impasto::kernels::bit_mask::BitMask;
 use impasto::kernels::pooling::Choices;
 use impasto::kernels::simd::Element;
 use impasto::kernels::simd::element::convert;
@@ -152,7 +152,7 @@ fn verify_passes<E: Element>() {
     let of = |seed| map_of::<E>(1, 1, 77, seed);
     let (a, b, mut d, mut y) = (of(1), of(2), of(3), of(1));
     let (wide_a, wide_b, before) = (E::widened(&a), E::widened(&b), E::widened(&d).into_owned());
-    let mut mask = Mask::from_pool(&mut BufferPool::new(), 77);
+    let mut mask = BitMask::from_pool(&mut BufferPool::new(), 77);
     mask.set(a.as_slice());
     let mut masked = b.clone();
     mask.apply(masked.as_mut_slice());
@@ -176,7 +176,7 @@ fn passes<E: Element>(criterion: &mut Criterion) {
     let mut group = group(criterion, "pass");
     let of = |seed| map_of::<E>(SIDE, SIDE, channels(Layer::relu(1, 1)), seed);
     let (a, b, mut d) = (of(1), of(2), of(3));
-    let mut mask = Mask::from_pool(&mut BufferPool::new(), a.as_slice().len());
+    let mut mask = BitMask::from_pool(&mut BufferPool::new(), a.as_slice().len());
     mask.set(a.as_slice());
     group.throughput(bytes(&a));
     let name = |what: &str| name(what, &a);

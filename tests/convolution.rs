@@ -8,8 +8,8 @@ mod common;
 
 use common::{dirty_map, fast_algorithms, random, relative_rms};
 use half::bf16;
+use impasto::kernels::bit_mask::BitMask;
 use impasto::kernels::conv::{self, Algorithm, Epilogue, Filter};
-use impasto::kernels::mask::Mask;
 use impasto::kernels::simd::Element;
 use impasto::kernels::simd::element::convert;
 use impasto::tensor::{BufferPool, FeatureMap};
@@ -226,7 +226,7 @@ fn results_in<X: Element, Y: Element>(case: &Case, filter: &Filter) -> (Vec<bf16
     let x: FeatureMap<X> = convert(&halves(case.x()));
     let d_y: FeatureMap<Y> = convert(&halves(case.d_y()));
     let elements = d_y.as_slice().len();
-    let mut mask = Mask::from_pool(&mut BufferPool::new(), elements);
+    let mut mask = BitMask::from_pool(&mut BufferPool::new(), elements);
     let bias = case.bias();
     let mut y: FeatureMap<Y> = convert(&dirty_map(case.out_dim()));
     conv::forward(&x, filter, case.padding, Epilogue::Relu(&bias, Some(mask.bytes_mut())), &mut y);

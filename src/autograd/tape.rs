@@ -5,8 +5,8 @@ use std::sync::Arc;
 use ndarray::ArrayD;
 
 use super::{Cancel, MapElement, Value};
+use crate::kernels::bit_mask::BitMask;
 use crate::kernels::conv::Filter;
-use crate::kernels::mask::Mask;
 use crate::kernels::pooling::Choices;
 use crate::tensor::{BufferPool, Dtype, FeatureMap};
 
@@ -175,8 +175,8 @@ impl<'p> Tape<'p> {
 
     /// A bit mask with a buffer of the pool, its contents unspecified.
     #[must_use]
-    pub fn allocate_mask(&mut self, elements: usize) -> Mask {
-        Mask::from_pool(self.pool, elements)
+    pub fn allocate_mask(&mut self, elements: usize) -> BitMask {
+        BitMask::from_pool(self.pool, elements)
     }
 
     /// Room for a max-pooling's choices, `dim` being the shape of the map it writes.
@@ -382,7 +382,7 @@ impl Backward<'_> {
     }
 
     /// Gives a spent mask's buffer back to the pool.
-    pub fn recycle_mask(&mut self, spent: Mask) {
+    pub fn recycle_mask(&mut self, spent: BitMask) {
         self.pool.put(spent.into_buffer());
     }
 

@@ -6,11 +6,11 @@
 //! count gives the same bytes.
 
 pub mod bf16;
+pub mod bit_mask;
 pub mod conv;
 pub mod eigen;
 pub mod gemm;
 pub mod gram;
-pub mod mask;
 pub mod masked;
 pub mod matmul;
 pub mod pooling;

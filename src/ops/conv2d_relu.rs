@@ -1,8 +1,8 @@
 use half::bf16;
 
 use crate::autograd::{MapElement, Tape, Var};
+use crate::kernels::bit_mask::BitMask;
 use crate::kernels::conv::{self, Epilogue};
-use crate::kernels::mask::Mask;
 use crate::tensor::Dtype;
 
 use super::conv2d::bias;
@@ -32,7 +32,7 @@ fn from_to<X: MapElement, Y: MapElement>(tape: &mut Tape<'_>, x: Var, w: Var, b:
     let shape = tape.filter(w).shape(x_dim.0, x_dim.1, padding);
     let mut y = tape.allocate::<Y>(shape.out_height(), shape.out_width(), shape.out_channels);
     let mut mask = tape.needs_gradient(&[x]).then(|| tape.allocate_mask(y.as_slice().len()));
-    let epilogue = Epilogue::Relu(bias(tape, b), mask.as_mut().map(Mask::bytes_mut));
+    let epilogue = Epilogue::Relu(bias(tape, b), mask.as_mut().map(BitMask::bytes_mut));
     conv::forward(tape.map_of::<X>(x), tape.filter(w), padding, epilogue, &mut y);
     tape.record(Y::wrap(y), &[x, w, b], &[w], move |d_out, back| {
         let d_y = Y::gradient(d_out);

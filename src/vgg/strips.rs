@@ -21,8 +21,8 @@ use std::ops::Range;
 use super::network::{Border, MEAN, Pooling, STD, Vgg, VggOptions};
 use super::{Layer, Stage};
 use crate::autograd::{Cancel, MapElement};
+use crate::kernels::bit_mask::BitMask;
 use crate::kernels::conv::{self, Direction, Epilogue, Shape, Span};
-use crate::kernels::mask::Mask;
 use crate::kernels::pooling::{self, Choices};
 use crate::kernels::simd::Element;
 use crate::ops::{normalize, pad_replicate};
@@ -457,9 +457,9 @@ impl<'a, E: MapElement> Strips<'a, E> {
         let (filter, bias) = self.vgg.convolution(index);
         let map = &mut self.maps[i];
         let mut y = FeatureMap::from_pool(pool, rows, map.row.0, map.row.1);
-        let mut mask = (i < self.course.turn()).then(|| Mask::from_pool(pool, y.as_slice().len()));
+        let mut mask = (i < self.course.turn()).then(|| BitMask::from_pool(pool, y.as_slice().len()));
         let shape = shape(&x, y.dim(), reads);
-        let epilogue = Epilogue::Relu(bias, mask.as_mut().map(Mask::bytes_mut));
+        let epilogue = Epilogue::Relu(bias, mask.as_mut().map(BitMask::bytes_mut));
         conv::run(Direction::Forward, &shape, (&x, None), filter, epilogue, &mut y);
         if let Some(mask) = mask {
             map.mask.push(mask.bytes());
@@ -515,7 +515,7 @@ impl<'a, E: MapElement> Strips<'a, E> {
         d: &mut FeatureMap<X>,
         pool: &mut BufferPool,
     ) {
-        let mask = Mask::from_buffer(self.maps[i].mask.copy(reads.rows.clone(), pool), d_y.as_slice().len());
+        let mask = BitMask::from_buffer(self.maps[i].mask.copy(reads.rows.clone(), pool), d_y.as_slice().len());
         let filter = self.vgg.convolution(index).0;
         let shape = shape(d_y, d.dim(), reads);
         conv::run(Direction::BackwardInput, &shape, (d_y, Some(&mask)), filter, Epilogue::Scaled(beta), d);

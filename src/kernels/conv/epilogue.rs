@@ -5,7 +5,7 @@
 
 use rayon::prelude::*;
 
-use crate::kernels::mask::set_bits;
+use crate::kernels::bit_mask::set_bits;
 use crate::kernels::simd::{Element, Simd};
 
 /// What becomes of a convolution's sums: for a whole map, or for the part of it that one task writes.
@@ -13,7 +13,7 @@ use crate::kernels::simd::{Element, Simd};
 pub enum Epilogue<'a> {
     /// y ← bias + sums. One bias per channel.
     Bias(&'a [f32]),
-    /// y ← max(bias + sums, 0), and, for a backward pass, the bits of a [`Mask`](crate::kernels::mask::Mask) where it
+    /// y ← max(bias + sums, 0), and, for a backward pass, the bits of a [`BitMask`](crate::kernels::bit_mask::BitMask) where it
     /// is above 0.
     Relu(&'a [f32], Option<&'a mut [u8]>),
     /// y ← β·y + sums. With β = 0, y is overwritten without being read.

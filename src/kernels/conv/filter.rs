@@ -11,7 +11,7 @@ use super::method::{Method as _, Ready, Scratch};
 use super::reference::Reference;
 use super::winograd::Winograd;
 use super::{Algorithm, Choice, Cpu, Direction, Epilogue, Shape};
-use crate::kernels::mask::Mask;
+use crate::kernels::bit_mask::BitMask;
 use crate::kernels::simd::{Element, Isa};
 use crate::tensor::{Dtype, FeatureMap};
 
@@ -143,7 +143,7 @@ impl Filter {
         &self,
         direction: Direction,
         shape: &Shape,
-        input: (&FeatureMap<X>, Option<&Mask>),
+        input: (&FeatureMap<X>, Option<&BitMask>),
         epilogue: Epilogue<'_>,
         y: &mut FeatureMap<Y>,
     ) {

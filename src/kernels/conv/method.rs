@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use ndarray::{Array4, ArrayView4, Axis};
 
 use super::{Direction, Epilogue, Shape, relu};
-use crate::kernels::mask::{self, Mask};
+use crate::kernels::bit_mask::{self, BitMask};
 use crate::kernels::simd::{Element, Simd};
 use crate::tensor::FeatureMap;
 
@@ -94,7 +94,7 @@ impl<X: Element> Input<'_, X> {
     /// A vector whose first element is element `start` of the map, where the mask lets it through.
     #[inline(always)]
     pub(super) fn masked<S: Simd>(&self, simd: S, start: usize, vector: S::Vector) -> S::Vector {
-        self.mask.map_or(vector, |bits| simd.select(mask::bits::<S>(bits, start), vector))
+        self.mask.map_or(vector, |bits| simd.select(bit_mask::bits::<S>(bits, start), vector))
     }
 
     /// The elements `start..end` where the mask lets them through, as many as a vector has, and zeros.
@@ -140,7 +140,7 @@ impl<M: Method> Ready<M> {
     pub fn run<X: Element, Y: Element>(
         &self,
         shape: &Shape,
-        (x, mask): (&FeatureMap<X>, Option<&Mask>),
+        (x, mask): (&FeatureMap<X>, Option<&BitMask>),
         epilogue: Epilogue<'_>,
         y: &mut FeatureMap<Y>,
     ) {
@@ -153,14 +153,14 @@ impl<M: Method> Ready<M> {
             mask.apply(masked.as_mut_slice());
             return self.run(shape, (&masked, None), epilogue, y);
         }
-        let input = Input { shape, x: x.as_slice(), mask: mask.map(Mask::bytes) };
+        let input = Input { shape, x: x.as_slice(), mask: mask.map(BitMask::bytes) };
         match epilogue {
             // The mask is that of the sums before they are rounded.
             Epilogue::Relu(bias, mask) if !fits.relu => Y::through_f32(y, |y| {
                 self.method.run(input, &self.packed, Epilogue::Bias(bias), y);
                 relu(y.as_mut_slice());
                 if let Some(mask) = mask {
-                    mask::set(mask, y.as_slice());
+                    bit_mask::set(mask, y.as_slice());
                 }
             }),
             epilogue => self.method.run(input, &self.packed, epilogue, y),

@@ -44,7 +44,7 @@ pub use filter::{Filter, scratch};
 pub use method::{Fits, Input, Method, Scratch};
 pub use span::{GRID, Span};
 
-use crate::kernels::mask::Mask;
+use crate::kernels::bit_mask::BitMask;
 use crate::kernels::reduce::BLOCK;
 use crate::kernels::simd::Element;
 use crate::tensor::FeatureMap;
@@ -156,7 +156,7 @@ pub fn forward<X: Element, Y: Element>(
 /// If the shapes do not fit.
 pub fn backward_input<Y: Element, X: Element>(
     d_y: &FeatureMap<Y>,
-    mask: Option<&Mask>,
+    mask: Option<&BitMask>,
     filter: &Filter,
     padding: usize,
     beta: f32,
@@ -174,7 +174,7 @@ pub fn backward_input<Y: Element, X: Element>(
 pub fn run<X: Element, Y: Element>(
     direction: Direction,
     shape: &Shape,
-    (x, mask): (&FeatureMap<X>, Option<&Mask>),
+    (x, mask): (&FeatureMap<X>, Option<&BitMask>),
     filter: &Filter,
     epilogue: Epilogue<'_>,
     y: &mut FeatureMap<Y>,

@@ -54,8 +54,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::kernels::bit_mask::BitMask;
     use crate::kernels::conv::{self, Algorithm, Choice, Cpu, Direction, Epilogue, Filter, Shape};
-    use crate::kernels::mask::Mask;
     use crate::kernels::simd::Element;
     use crate::tensor::{BufferPool, Dtype, FeatureMap};
 
@@ -90,8 +90,8 @@ mod tests {
             let from = wanted.start * width_of(width, padding) * out_channels;
             let data = numbers::<E>(from + size, 17)[from..].to_vec();
             let mut y = FeatureMap::from_vec(wanted.len(), width_of(width, padding), out_channels, data);
-            let mut mask = Mask::from_pool(&mut BufferPool::new(), y.as_slice().len());
-            let mut through = Mask::from_pool(&mut BufferPool::new(), x.as_slice().len());
+            let mut mask = BitMask::from_pool(&mut BufferPool::new(), y.as_slice().len());
+            let mut through = BitMask::from_pool(&mut BufferPool::new(), x.as_slice().len());
             through.set(x.as_slice());
             let (epilogue, through) = match (direction, relu) {
                 (Direction::Forward, true) => (Epilogue::Relu(&bias, Some(mask.bytes_mut())), None),

@@ -1,8 +1,8 @@
 use super::*;
 use crate::kernels::bf16;
+use crate::kernels::bit_mask::BitMask;
 use crate::kernels::conv::Algorithm;
 use crate::kernels::conv::reference::Reference;
-use crate::kernels::mask::Mask;
 use crate::kernels::simd::tiles::tests::random;
 use crate::tensor::BufferPool;
 
@@ -132,7 +132,7 @@ fn fused_activations_and_masks_are_the_passes_they_replace() {
     for (channels, outs) in [(48, 80), (32, 16)] {
         let shape = Shape::new((6, 19), channels, outs, 1);
         let (x, bias) = (random_map(6, 19, channels, 1), random(outs, 4));
-        let mut masks = [channels, outs, outs].map(|c| Mask::from_pool(&mut BufferPool::new(), 6 * 19 * c));
+        let mut masks = [channels, outs, outs].map(|c| BitMask::from_pool(&mut BufferPool::new(), 6 * 19 * c));
         masks[0].set(random_map(6, 19, channels, 7).as_slice());
         let [applied, made, expected] = &mut masks;
         let mut masked = x.clone();

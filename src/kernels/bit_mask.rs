@@ -12,16 +12,16 @@ use crate::tensor::{Buffer, BufferPool};
 
 /// Bits for the elements of a map, in memory order, lowest bit first.
 #[derive(Debug)]
-pub struct Mask {
+pub struct BitMask {
     bytes: Buffer<u8>,
     elements: usize,
 }
 
-impl Mask {
+impl BitMask {
     /// Room for a map of `elements`, its bits unspecified.
     #[must_use]
     pub fn from_pool(pool: &mut BufferPool, elements: usize) -> Self {
-        Mask { bytes: pool.take(elements.div_ceil(8)), elements }
+        BitMask { bytes: pool.take(elements.div_ceil(8)), elements }
     }
 
     /// The bits of `elements`, eight a byte.
@@ -31,7 +31,7 @@ impl Mask {
     #[must_use]
     pub fn from_buffer(bytes: Buffer<u8>, elements: usize) -> Self {
         assert_eq!(bytes.len(), elements.div_ceil(8), "one bit per element");
-        Mask { bytes, elements }
+        BitMask { bytes, elements }
     }
 
     /// The buffer, for the pool.
@@ -147,7 +147,7 @@ mod tests {
     fn bits_select_positive_elements<E: Element>() {
         for elements in [1, 7, 8, 33, BLOCK - 1, BLOCK + 13] {
             let y: Vec<E> = (0..elements).map(|i| E::from_f32(((i * 37) % 11) as f32 - 5.0)).collect();
-            let mut mask = Mask::from_pool(&mut BufferPool::new(), elements);
+            let mut mask = BitMask::from_pool(&mut BufferPool::new(), elements);
             mask.set(&y);
             let mut d = vec![E::from_f32(1.0); elements];
             mask.apply(&mut d);
