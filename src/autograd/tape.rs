@@ -1,4 +1,25 @@
-//! The tape: recording and differentiating.
+//! The tape: recording and differentiating, and who holds a map until when.
+//!
+//! Maps are the largest things there are. A node owns its value, until nobody is left to read it: `readers` counts the
+//! rules still to run that named it in `saves`. And a gradient, of the map's own size, is written over the map if it can
+//! be. This is the way of F, a map that a style loss and the next convolution look at:
+//!
+//! ```text
+// ANCHOR: holder
+//!                                              readers   F's buffer
+//!   forward    the convolution that makes F      0      F
+//!              the next one, which reads F       0      F: its rule needs bits alone
+//!              the tap: gram of F, saves F       1      F
+//!              release(F)                        1      F; the pool's, if no loss looks
+//!   backward   gram's rule: gradient_over        0      dF, written over F
+//!              the next one's: gradient_of       0      dF, added to: β = 1
+//!              F's own rule is handed dF                the pool's
+// ANCHOR_END: holder
+//! ```
+//!
+//! The tap waits for the next convolution because of the two lines after gram's: what is recorded last is differentiated
+//! first, and F can be overwritten only while it has no gradient. Where it has one, or another rule is still to read F,
+//! [`Backward::gradient_over`] gives nothing, and dF takes a buffer beside F.
 
 use std::sync::Arc;
 
