@@ -17,9 +17,11 @@
 
 mod cancel;
 pub mod gradcheck;
+pub mod log;
 mod tape;
 mod value;
 
 pub use cancel::Cancel;
+pub use log::Log;
 pub use tape::{Backward, Gradients, Tape, Var};
 pub use value::{MapElement, Value};

@@ -21,10 +21,12 @@
 //! first, and F can be overwritten only while it has no gradient. Where it has one, or another rule is still to read F,
 //! [`Backward::gradient_over`] gives nothing, and dF takes a buffer beside F.
 
-use std::sync::Arc;
+use std::panic::Location;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ndarray::ArrayD;
 
+use super::log::{self, Log, Logged};
 use super::{Cancel, MapElement, Value};
 use crate::kernels::bit_mask::BitMask;
 use crate::kernels::conv::Filter;
@@ -65,6 +67,7 @@ pub struct Tape<'p> {
     nodes: Vec<Node>,
     pool: &'p mut BufferPool,
     cancel: Cancel,
+    log: Option<Arc<Mutex<Log>>>,
 }
 
 impl<'p> Tape<'p> {
@@ -77,7 +80,25 @@ impl<'p> Tape<'p> {
     /// An empty tape that stops where it is when it is cancelled: what is computed after that is of no use.
     #[must_use]
     pub fn heeding(pool: &'p mut BufferPool, cancel: Cancel) -> Self {
-        Tape { nodes: Vec::new(), pool, cancel }
+        Tape { nodes: Vec::new(), pool, cancel, log: None }
+    }
+
+    /// The tape, with a log of what it does, if there is to be one.
+    ///
+    /// # Panics
+    /// If something has been recorded.
+    #[must_use]
+    pub fn logged(mut self, log: Option<Arc<Mutex<Log>>>) -> Self {
+        assert!(self.nodes.is_empty(), "a log begins with the tape");
+        self.log = log;
+        self
+    }
+
+    /// Says what a node is, in a log.
+    pub fn label(&self, var: Var, label: impl ToString) {
+        if let Some(log) = &self.log {
+            lock(log).nodes[var.0].label = label.to_string();
+        }
     }
 
     /// Whether it has been cancelled.
@@ -87,17 +108,24 @@ impl<'p> Tape<'p> {
     }
 
     /// Records a leaf that is differentiated.
+    #[track_caller]
     pub fn variable(&mut self, value: Value) -> Var {
-        self.push(Slot::Owned(value), true, None)
+        let var = self.push(Slot::Owned(value), true, None);
+        self.note("variable", var, &[]);
+        var
     }
 
     /// Records a leaf that is not differentiated. It is shared, never copied, and costs nothing in the backward pass.
+    #[track_caller]
     pub fn constant(&mut self, value: Arc<Value>) -> Var {
-        self.push(Slot::Shared(value), false, None)
+        let var = self.push(Slot::Shared(value), false, None);
+        self.note("constant", var, &[]);
+        var
     }
 
     /// Records the result of an op on `parents`. The rule is kept only if one of them needs a gradient; the
     /// rule may read the values named in `saves`, and no others.
+    #[track_caller]
     pub fn record(
         &mut self,
         value: Value,
@@ -105,17 +133,21 @@ impl<'p> Tape<'p> {
         saves: &[Var],
         rule: impl FnOnce(Value, &mut Backward<'_>) + 'static,
     ) -> Var {
-        if !self.needs_gradient(parents) {
-            return self.push(Slot::Owned(value), false, None);
-        }
-        saves.iter().for_each(|var| self.nodes[var.0].readers += 1);
-        let var = self.push(Slot::Owned(value), true, Some(Box::new(rule)));
-        self.nodes[var.0].saves = saves.to_vec();
+        let var = if self.needs_gradient(parents) {
+            saves.iter().for_each(|var| self.nodes[var.0].readers += 1);
+            let var = self.push(Slot::Owned(value), true, Some(Box::new(rule)));
+            self.nodes[var.0].saves = saves.to_vec();
+            var
+        } else {
+            self.push(Slot::Owned(value), false, None)
+        };
+        self.note(log::op(Location::caller()), var, parents);
         var
     }
 
     /// Records another name of a node: its value is there once, and whoever reads it by this name gives a gradient of its
     /// own, which the rule hands on. A node that needs no gradient is returned as it is.
+    #[track_caller]
     pub fn alias(&mut self, of: Var, rule: impl FnOnce(Value, &mut Backward<'_>) + 'static) -> Var {
         if !self.needs_gradient(&[of]) {
             return of;
@@ -124,7 +156,31 @@ impl<'p> Tape<'p> {
         self.nodes[of.0].readers += 1;
         let var = self.push(Slot::Alias(of), true, Some(Box::new(rule)));
         self.nodes[var.0].saves = vec![of];
+        self.note(log::op(Location::caller()), var, &[of]);
         var
+    }
+
+    /// Tells the log, if there is one, of a node that has just been recorded.
+    #[track_caller]
+    fn note(&self, op: &'static str, var: Var, parents: &[Var]) {
+        let Some(mut log) = self.log.as_ref().map(lock) else { return };
+        let (node, value) = (&self.nodes[var.0], self.value(var));
+        let indices = |vars: &[Var]| vars.iter().map(|var| var.0).collect();
+        let logged = Logged {
+            op,
+            at: Location::caller(),
+            label: String::new(),
+            shape: value.shape(),
+            bytes: log::bytes(value),
+            kept: false,
+            differentiated: node.needs_gradient,
+            forward: log.lap(),
+            backward: None,
+            parents: indices(parents),
+            saves: indices(&node.saves),
+        };
+        log.nodes.push(logged);
+        log.alive(var.0, false, owned(&self.nodes), 0);
     }
 
     fn push(&mut self, value: Slot, needs_gradient: bool, rule: Option<Rule>) -> Var {
@@ -242,6 +298,11 @@ impl<'p> Tape<'p> {
         for later in self.nodes.drain(root.0 + 1..) {
             recycle(later.value, self.pool);
         }
+        if let Some(mut log) = self.log.as_ref().map(lock) {
+            let kept = self.nodes.iter().map(|node| node.readers > 0 && !matches!(node.value, Slot::Gone));
+            log.nodes.iter_mut().zip(kept).for_each(|(logged, kept)| logged.kept = kept);
+            log.lap();
+        }
         // ANCHOR: backward
         for index in (0..=root.0).rev() {
             let node = self.nodes.pop().expect("one node per index");
@@ -259,11 +320,30 @@ impl<'p> Tape<'p> {
                     d_out,
                     &mut Backward { nodes: &mut self.nodes, saves, gradients: &mut gradients, pool: self.pool },
                 );
+                self.note_backward(index, &gradients);
             }
         }
         // ANCHOR_END: backward
         Gradients { gradients }
     }
+
+    /// Tells the log, if there is one, that a node's rule has been followed.
+    fn note_backward(&self, index: usize, gradients: &[Option<Value>]) {
+        let Some(mut log) = self.log.as_ref().map(lock) else { return };
+        let seconds = log.lap();
+        log.nodes[index].backward = Some(seconds);
+        log.alive(index, true, owned(&self.nodes), gradients.iter().flatten().map(log::bytes).sum());
+    }
+}
+
+fn lock(log: &Arc<Mutex<Log>>) -> MutexGuard<'_, Log> {
+    log.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Bytes of the values that nodes have for themselves.
+fn owned(nodes: &[Node]) -> usize {
+    let own = |node: &Node| if let Slot::Owned(value) = &node.value { log::bytes(value) } else { 0 };
+    nodes.iter().map(own).sum()
 }
 
 impl Drop for Tape<'_> {
@@ -458,5 +538,36 @@ mod tests {
             let _ = x;
         });
         let _ = tape.backward(square);
+    }
+
+    #[test]
+    fn a_log_tells_what_was_recorded_where_and_what_was_alive() {
+        let mut pool = BufferPool::new();
+        let log = Arc::default();
+        let mut tape = Tape::new(&mut pool).logged(Some(Arc::clone(&log)));
+        let x = tape.variable(Value::Map(FeatureMap::zeros(2, 3, 4)));
+        let y = tape.record(Value::Map(FeatureMap::zeros(2, 3, 5)), &[x], &[x], move |d_y, back| {
+            assert_eq!(d_y.dim(), Some((2, 3, 5)));
+            back.give(x, Value::Map(FeatureMap::zeros(2, 3, 4)));
+        });
+        tape.label(y, "relu1_1");
+        let z = tape.record(Value::Scalar(1.0), &[y], &[], move |_, back| {
+            back.give(y, Value::Map(FeatureMap::zeros(2, 3, 5)));
+        });
+        tape.release(y);
+        let _ = tape.backward(z);
+        let log = Arc::into_inner(log).unwrap().into_inner().unwrap();
+        let [x, y, z] = &log.nodes[..] else { panic!("three nodes") };
+        assert_eq!((x.op, y.op, y.label.as_str()), ("variable", "tape", "relu1_1"));
+        assert!(y.at.file().ends_with("src/autograd/tape.rs") && y.at.line() < z.at.line());
+        assert_eq!((&y.parents, &y.saves, &z.parents, &z.saves), (&vec![0], &vec![0], &vec![1], &vec![]));
+        assert_eq!((&y.shape[..], y.bytes, z.bytes), (&[2, 3, 5][..], 120, 8));
+        assert!(x.kept && !y.kept && !z.kept, "only what a rule reads");
+        assert!(x.backward.is_none() && y.backward.is_some() && z.backward.is_some());
+        let alive: Vec<_> = log.memory.iter().map(|at| (at.node, at.backward, at.values, at.gradients)).collect();
+        assert_eq!(
+            alive,
+            [(0, false, 96, 0), (1, false, 216, 0), (2, false, 224, 0), (2, true, 96, 120), (1, true, 96, 96)]
+        );
     }
 }

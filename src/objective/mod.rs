@@ -21,12 +21,12 @@ pub mod statistic;
 mod strips;
 mod tv;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use ndarray::ArrayD;
 use rayon::prelude::*;
 
-use crate::autograd::{Cancel, Tape, Value, Var};
+use crate::autograd::{Cancel, Log, Tape, Value, Var};
 use crate::kernels::simd::pages::prefer_huge;
 use crate::kernels::variation::Edges;
 use crate::ops::{add, known, masked_moments, moments, normalize_gradient, scale, squared_error};
@@ -129,6 +129,8 @@ pub struct Listener {
     pub cancel: Cancel,
     /// Is told of each strip, where an evaluation is cut.
     pub strip: Option<Arc<dyn Fn(Part) + Send + Sync>>,
+    /// Takes in what the tape does, where an evaluation is not cut.
+    pub log: Option<Arc<Mutex<Log>>>,
 }
 
 /// How much of an evaluation is done.
@@ -144,7 +146,7 @@ impl Listener {
     /// One that ends an evaluation.
     #[must_use]
     pub fn cancelling(cancel: Cancel) -> Self {
-        Listener { cancel, strip: None }
+        Listener { cancel, ..Listener::default() }
     }
 }
 
@@ -266,7 +268,7 @@ impl Objective {
         let whole = self.is_joined() || self.goal.normalize_gradients;
         assert!(self.rows.is_none() || !whole, "what wraps around or has normalised gradients is evaluated whole");
         match self.rows {
-            None => self.whole(x, gradient, pool, &listener.cancel),
+            None => self.whole(x, gradient, pool, listener),
             Some(rows) => self.in_strips(x, rows, gradient, pool, listener),
         }
     }
@@ -282,9 +284,9 @@ impl Objective {
         x: &FeatureMap,
         gradient: Option<FeatureMap>,
         pool: &mut BufferPool,
-        cancel: &Cancel,
+        listener: &Listener,
     ) -> Option<Evaluation> {
-        let mut tape = Tape::heeding(pool, cancel.clone());
+        let mut tape = Tape::heeding(pool, listener.cancel.clone()).logged(listener.log.clone());
         let mut copy = tape.allocate(x.height(), x.width(), x.channels());
         copy.as_mut_slice().copy_from_slice(x.as_slice());
         let picture = if gradient.is_some() {
@@ -292,6 +294,7 @@ impl Objective {
         } else {
             tape.constant(Arc::new(Value::Map(copy)))
         };
+        tape.label(picture, "x");
         let edges = if self.is_joined() { Edges::Joined } else { Edges::Open };
         let tv = self.goal.variation.record(&mut tape, picture, edges);
         let Content::Maps(targets) = &self.content else { unreachable!("of a whole picture there are whole maps") };
@@ -301,12 +304,19 @@ impl Objective {
             if let Some((layer, target)) = targets.iter().find(|(l, _)| l.layer == name) {
                 let target = tape.constant(target.clone());
                 let features = goal.seen(tape, features, goal.content_weight, *layer);
-                errors.push((*layer, squared_error(tape, features, target), height * width * channels));
+                let error = squared_error(tape, features, target);
+                tape.label(target, format_args!("P of {name}"));
+                tape.label(error, format_args!("content of {name}"));
+                errors.push((*layer, error, height * width * channels));
             }
             let mut here = self.style.iter().filter(|compared| compared.layer.layer == name).peekable();
             if let Some(compared) = here.peek() {
                 let features = goal.seen(tape, features, goal.style_weight, compared.layer);
-                measured.extend(here.map(|compared| compared.record(tape, features)));
+                measured.extend(here.map(|compared| {
+                    let measured = compared.record(tape, features);
+                    tape.label(measured, format_args!("sums of {name}"));
+                    measured
+                }));
             }
         });
         if tape.is_cancelled() {
@@ -317,11 +327,15 @@ impl Objective {
         let losses = measured.iter().zip(distances).map(|(&var, d)| known(&mut tape, var, d.value, d.gradient));
         let losses: Vec<_> = losses.collect();
         let style = by_layer(&mut tape, &self.style, &losses);
+        style.iter().for_each(|(layer, loss)| tape.label(*loss, format_args!("style of {}", layer.layer)));
         let terms = self.goal.terms(&mut tape, &errors, &style, tv);
+        for (name, loss) in [("tv", tv), ("content", terms.content), ("style", terms.style), ("total", terms.total)] {
+            tape.label(loss, name);
+        }
         let mut evaluation = terms.evaluation(&tape);
         if let Some(mut room) = gradient {
             let mut gradients = tape.backward(terms.total);
-            if cancel.is_cancelled() {
+            if listener.cancel.is_cancelled() {
                 return None;
             }
             let d = gradients.take_map(picture);

@@ -170,6 +170,9 @@ impl Vgg {
                     };
                     padding = 1;
                     waiting = Some(*name);
+                    tape.label(w, format_args!("weights of {name}"));
+                    tape.label(b, format_args!("bias of {name}"));
+                    tape.label(y, name);
                     y
                 }
             };
@@ -191,6 +194,12 @@ impl Vgg {
             Value::Filter(filter) => (filter, bias.as_slice()),
             other => unreachable!("filters are no {:?}", other.shape()),
         }
+    }
+
+    /// Filters and bias of the first convolution, as constants of a tape.
+    #[must_use]
+    pub fn first(&self) -> (Arc<Value>, Arc<Value>) {
+        self.convolutions[0].clone()
     }
 
     /// How it is evaluated.
