@@ -35,17 +35,42 @@ pub fn check(inputs: &[Value], op: impl Fn(&mut Tape<'_>, &[Var]) -> Var) {
             .enumerate()
             .map(|(i, x)| random_like(x, &mut rng, if varies(i) { 1.0 } else { 0.0 }))
             .collect();
-        check_direction(inputs, &directions, varies, &op, &mut rng);
+        let Compared { analytic, numeric, magnitude } =
+            compare_along(inputs, &directions, varies, &op, (STEP, &mut rng));
+        assert!(
+            (analytic - numeric).abs() <= RELATIVE * (magnitude + numeric.abs()),
+            "reverse mode says {analytic}, finite difference {numeric} (|gradient| {magnitude})"
+        );
     }
 }
 
-fn check_direction(
+/// A derivative along a direction, found in two ways.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Compared {
+    /// By the tape: ⟨v, vjp(u)⟩.
+    pub analytic: f64,
+    /// By a central difference.
+    pub numeric: f64,
+    /// ‖vjp(u)‖, of all inputs together.
+    pub magnitude: f64,
+}
+
+/// Compares both ways for an op on one input, which is moved by `step` along a random direction v. An op with kinks, such as
+/// a ReLU, is to be moved by little, or what is between two kinks is compared with what is beyond.
+pub fn compare(input: &Value, step: f32, op: impl Fn(&mut Tape<'_>, Var) -> Var) -> Compared {
+    let mut rng = ChaCha8Rng::seed_from_u64(0x1A57);
+    let direction = random_like(input, &mut rng, 1.0);
+    let inputs = (std::slice::from_ref(input), std::slice::from_ref(&direction));
+    compare_along(inputs.0, inputs.1, |_| true, &|tape: &mut Tape<'_>, x: &[Var]| op(tape, x[0]), (step, &mut rng))
+}
+
+fn compare_along(
     inputs: &[Value],
     directions: &[Value],
     varies: impl Fn(usize) -> bool,
     op: &impl Fn(&mut Tape<'_>, &[Var]) -> Var,
-    rng: &mut ChaCha8Rng,
-) {
+    (step, rng): (f32, &mut ChaCha8Rng),
+) -> Compared {
     let mut pool = BufferPool::new();
     let mut tape = Tape::new(&mut pool);
     let vars: Vec<Var> = inputs
@@ -71,15 +96,12 @@ fn check_direction(
         let mut pool = BufferPool::new();
         let mut tape = Tape::new(&mut pool);
         let vars: Vec<Var> =
-            inputs.iter().zip(directions).map(|(x, v)| tape.constant(step(x, v, sign * STEP).into())).collect();
+            inputs.iter().zip(directions).map(|(x, v)| tape.constant(moved_by(x, v, sign * step).into())).collect();
         let out = op(&mut tape, &vars);
         dot(tape.value(out), &upstream)
     };
-    let numeric = (moved(1.0) - moved(-1.0)) / (2.0 * f64::from(STEP));
-    assert!(
-        (analytic - numeric).abs() <= RELATIVE * (magnitude + numeric.abs()),
-        "reverse mode says {analytic}, finite difference {numeric} (|gradient| {magnitude})"
-    );
+    let numeric = (moved(1.0) - moved(-1.0)) / (2.0 * f64::from(step));
+    Compared { analytic, numeric, magnitude }
 }
 
 /// Values of the same shape, uniform in ±`scale`.
@@ -90,7 +112,7 @@ fn random_like(value: &Value, rng: &mut impl Rng, scale: f32) -> Value {
     }
 }
 
-fn step(x: &Value, direction: &Value, h: f32) -> Value {
+fn moved_by(x: &Value, direction: &Value, h: f32) -> Value {
     match (x, direction) {
         (Value::Scalar(x), Value::Scalar(v)) => Value::Scalar(x + f64::from(h) * v),
         (x, v) => with_elements(x, x.as_slice().iter().zip(v.as_slice()).map(|(x, v)| x + h * v).collect()),

@@ -20,6 +20,11 @@ pub enum Variation {
 }
 
 impl Variation {
+    /// Records the loss of a picture with edges.
+    pub(crate) fn of(self, tape: &mut Tape<'_>, picture: Var) -> Var {
+        self.record(tape, picture, Edges::Open)
+    }
+
     /// Records the loss; where the picture wraps around, so do its neighbours.
     pub(super) fn record(self, tape: &mut Tape<'_>, picture: Var, edges: Edges) -> Var {
         let stencil = self.stencil(tape.dim(picture));

@@ -97,6 +97,12 @@ impl Adam {
         blocks.for_each(|((x, g), (m, v))| isa.dispatch(Update { constants, x, g, m, v }));
     }
 
+    /// m and v, the first and the second moment of each element.
+    #[must_use]
+    pub fn moments(&self) -> (&[f32], &[f32]) {
+        (&self.m, &self.v)
+    }
+
     /// Elements.
     #[must_use]
     #[allow(clippy::len_without_is_empty, reason = "never empty in use")]

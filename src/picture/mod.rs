@@ -45,7 +45,7 @@ pub use encode::{OutputFormat, SaveOptions};
 pub use folder::{is_named_as_picture, pictures_in};
 pub use mask::Mask;
 pub use metadata::{Metadata, metadata};
-pub use output::{check_options, check_output, check_side, save};
+pub use output::{check_options, check_output, check_side, encoded, save};
 pub(crate) use pixels::bands;
 pub use pixels::{Original, Pixels};
 pub use raster::check_sides;

@@ -69,13 +69,22 @@ pub fn save(picture: &Picture, path: &Path, options: &SaveOptions) -> Result<()>
     check_side(path, options, picture.height().max(picture.width()))?;
     if is_standard(path) {
         // Standard output cannot go back, as some formats do.
-        let mut file = Cursor::new(Vec::new());
-        encode::write(picture, format, options, &mut file).map_err(wrap)?;
+        let file = encoded(picture, format, options).map_err(wrap)?;
         let mut out = io::stdout().lock();
-        let written = out.write_all(file.get_ref()).and_then(|()| out.flush());
+        let written = out.write_all(&file).and_then(|()| out.flush());
         return written.map_err(|error| Error::Output { path: "standard output".into(), cause: error.to_string() });
     }
     write_whole(&target(path), |out| encode::write(picture, format, options, out)).map_err(wrap)
+}
+
+/// The bytes of the file that [`save`] writes in a format.
+///
+/// # Errors
+/// What the format cannot do.
+pub fn encoded(picture: &Picture, format: OutputFormat, options: &SaveOptions) -> Result<Vec<u8>, String> {
+    let mut file = Cursor::new(Vec::new());
+    encode::write(picture, format, options, &mut file)?;
+    Ok(file.into_inner())
 }
 
 /// Checks that the format of a picture at `path` can do what `options` ask.

@@ -246,7 +246,10 @@ impl Engine {
     }
 
     /// The network as a plan wants it.
-    fn network(&self, plan: &Plan) -> Result<Arc<Vgg>> {
+    ///
+    /// # Errors
+    /// [`Error::Weights`].
+    pub fn network(&self, plan: &Plan) -> Result<Arc<Vgg>> {
         // Held while the filters are packed, so that nobody packs the same beside it.
         let mut networks = lock(&self.networks);
         let wanted = (&plan.convolutions, &plan.network);

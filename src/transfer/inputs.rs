@@ -104,6 +104,23 @@ impl Inputs {
         self.sizes.pop_front().expect("pictures for every scale")
     }
 
+    /// The pictures of the last scale.
+    pub(super) fn last(&self) -> &Pictures {
+        self.sizes.back().expect("pictures for every scale")
+    }
+
+    /// The content picture as the last scale sees it.
+    #[must_use]
+    pub fn content(&self) -> &Picture {
+        &self.last().content
+    }
+
+    /// The style pictures as the last scale sees them.
+    #[must_use]
+    pub fn styles(&self) -> &[Picture] {
+        &self.last().styles
+    }
+
     pub(super) fn into_finish(self) -> Finish {
         self.finish
     }

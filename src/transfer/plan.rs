@@ -230,6 +230,12 @@ impl Plan {
         self.masks > 0 || self.keeps
     }
 
+    /// What is minimised at a scale.
+    #[must_use]
+    pub fn goal_at(&self, scale: usize) -> Goal {
+        Goal { content_weight: self.scales[scale].content_weight, ..self.goal.clone() }
+    }
+
     /// The result's scale.
     #[must_use]
     pub fn last(&self) -> &Scale {

@@ -28,7 +28,7 @@ use crate::config::{Config, Moments};
 use crate::error::{Error, Result};
 use crate::kernels::reduce::BLOCK;
 use crate::kernels::resample::Interpolation;
-use crate::kernels::simd::pages::prefer_huge;
+use crate::kernels::simd::pages::{give_back_the_rest, prefer_huge};
 use crate::objective::{Evaluation, Goal, Listener, Objective, Region, Sample};
 use crate::optim::{Optimizer, Told};
 use crate::picture::Picture;
@@ -78,7 +78,7 @@ impl<'a> Run<'a> {
         let pictures = inputs.next();
         let first = start::picture(config, plan, &pictures)?;
         let canvas = plan::canvas(config, scale);
-        let objective = pictures.objective(plan, &vgg, 0, &listener).expect("nobody cancels");
+        let objective = pictures.objective(plan, plan.goal_at(0), &vgg, 0, &listener).expect("nobody cancels");
         let optimizer = plan.method.build(canvas.variables());
         let state = State::new(config, objective, first, canvas, optimizer);
         Ok(Run { config, plan, vgg, inputs, index: 0, state, iteration: 0, done: 0, listener })
@@ -121,7 +121,7 @@ impl<'a> Run<'a> {
             pictures = inputs.next();
         }
         let listener = Listener::default();
-        let objective = pictures.objective(plan, &vgg, index, &listener).expect("nobody cancels");
+        let objective = pictures.objective(plan, plan.goal_at(index), &vgg, index, &listener).expect("nobody cancels");
         let state = State::load(config, plan, scale, objective, found)?;
         Ok(Run { config, plan, vgg, inputs, index, state, iteration, done, listener })
     }
@@ -192,6 +192,30 @@ impl<'a> Run<'a> {
         self.iteration
     }
 
+    /// Where the optimiser is: the picture (H × W × 3) that the next iteration looks at.
+    #[must_use]
+    pub fn point(&self) -> &FeatureMap {
+        self.state.point.picture()
+    }
+
+    /// θ, what the optimiser moves.
+    #[must_use]
+    pub fn variables(&self) -> &[f32] {
+        self.state.point.variables()
+    }
+
+    /// The gradient with respect to θ that the optimiser was told last; empty before it was told any.
+    #[must_use]
+    pub fn gradient(&self) -> &[f32] {
+        &self.state.d_theta
+    }
+
+    /// The optimiser, with its memory.
+    #[must_use]
+    pub fn optimizer(&self) -> &Optimizer {
+        &self.state.optimizer
+    }
+
     /// The picture so far, at the size of its scale, as the optimiser left it.
     #[must_use]
     pub fn picture(&self) -> Picture {
@@ -226,6 +250,7 @@ impl<'a> Run<'a> {
         }
         // The maps of the last scale go before those of this one come.
         self.state.pool = BufferPool::new();
+        give_back_the_rest();
         let pictures = self.inputs.next();
         // Where nothing is made like the style pictures, the photograph is added in its own colours.
         let matched = config.detail > 0.0 && config.compares_style();
@@ -233,7 +258,8 @@ impl<'a> Run<'a> {
         let canvas = plan::canvas(config, scale);
         let (model, amount) = (FeatureMap::from_array(model.rgb), config.detail as f32);
         let first = enlarge(&self.state.picture(), &model, amount, canvas.edges());
-        let objective = pictures.objective(self.plan, &self.vgg, self.index + 1, &self.listener);
+        let (next, plan) = (self.index + 1, self.plan);
+        let objective = pictures.objective(plan, plan.goal_at(next), &self.vgg, next, &self.listener);
         let objective = objective.ok_or(Error::Cancelled)?;
         (self.index, self.done) = (self.index + 1, 0);
         let fresh = self.plan.method.build(0);
@@ -368,9 +394,25 @@ fn hold(gradient: &mut FeatureMap, picture: &FeatureMap) {
     });
 }
 
+impl Inputs {
+    /// What is minimised at the last scale, with another goal than the plan's.
+    #[must_use]
+    pub fn objective(&self, plan: &Plan, vgg: &Arc<Vgg>, goal: Goal) -> Objective {
+        let last = plan.scales.len() - 1;
+        self.last().clone().objective(plan, goal, vgg, last, &Listener::default()).expect("nobody cancels")
+    }
+}
+
 impl Pictures {
-    /// What is minimised at a scale of the plan.
-    fn objective(self, plan: &Plan, vgg: &Arc<Vgg>, index: usize, listener: &Listener) -> Option<Objective> {
+    /// What is minimised at a scale of the plan, with this goal.
+    fn objective(
+        self,
+        plan: &Plan,
+        goal: Goal,
+        vgg: &Arc<Vgg>,
+        index: usize,
+        listener: &Listener,
+    ) -> Option<Objective> {
         let map = |picture: Picture| FeatureMap::from_array(picture.rgb);
         let mut parts = self.parts.into_iter().flatten();
         let mut styles: Vec<_> = self.styles.into_iter().zip(self.style_masks).map(Some).collect();
@@ -382,7 +424,6 @@ impl Pictures {
             Region { mask: parts.next(), styles: group.styles.iter().map(sample).collect() }
         });
         let regions = regions.collect();
-        let goal = Goal { content_weight: plan.scales[index].content_weight, ..plan.goal.clone() };
         Objective::cut(vgg.clone(), goal, map(self.content), regions, plan.cuts[index], &listener.cancel)
     }
 }
