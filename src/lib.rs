@@ -129,6 +129,7 @@ pub mod batch;
 pub mod bench;
 pub mod config;
 pub mod error;
+pub mod explain;
 pub mod files;
 pub mod kernels;
 pub mod limits;
