@@ -24,6 +24,7 @@
 //!                ├── keeper         the run in a file, now and then
 //!                └── details        what -v tells: before the first iteration, and after the last
 //! plan ── options                   what a run would take
+//! explain ── options                a run as a page that tells all of it
 //! show ── recipe                    a picture -> flags
 //! presets                           a value for every option, by name
 //! bench   doctor                    what this machine can do, and what is chosen for it
@@ -43,6 +44,7 @@ mod details;
 mod doctor;
 mod dream;
 mod eta;
+mod explain;
 mod inline;
 mod job;
 mod keeper;
@@ -128,6 +130,7 @@ enum Command {
     Reproduce(reproduce::Options),
     Show(show::Options),
     Plan(Box<plan::Options>),
+    Explain(Box<explain::Options>),
     Texture(Box<texture::Options>),
     Reconstruct(Box<reconstruct::Options>),
     Dream(Box<dream::Options>),
@@ -170,6 +173,7 @@ pub fn run() -> Result<u8, Failure> {
         Command::Reproduce(options) => reproduce::run(&options)?,
         Command::Show(options) => show::run(&options)?,
         Command::Plan(options) => plan::run(&options)?,
+        Command::Explain(options) => explain::run(&options)?,
         Command::Texture(options) => texture::run(&options)?,
         Command::Reconstruct(options) => reconstruct::run(&options)?,
         Command::Dream(options) => dream::run(&options)?,

@@ -462,11 +462,12 @@ impl Options {
         Scene::new(given, &self.style_mask, self.keep.clone().or(keep))
     }
 
-    /// Where the result goes.
-    pub fn output(&self) -> PathBuf {
+    /// Where the result goes, which by itself has such an extension.
+    pub fn output(&self, extension: &str) -> PathBuf {
         let given = self.given();
         let named = given.iter().map(|style| style.path.as_path()).chain(self.regions.as_deref());
-        request::place(self.output.as_deref(), paths::default_output(&self.content, named), self.overwrite)
+        let default = paths::default_output(&self.content, named).with_extension(extension);
+        request::place(self.output.as_deref(), default, self.overwrite)
     }
 }
 

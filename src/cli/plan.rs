@@ -58,7 +58,13 @@ pub fn run(options: &Options) -> Result<u8> {
 ///
 /// # Errors
 /// As [`time::fit`].
-fn in_time(options: &options::Options, config: Config, scene: &Scene, sizes: &Sizes, start: Instant) -> Result<Config> {
+pub fn in_time(
+    options: &options::Options,
+    config: Config,
+    scene: &Scene,
+    sizes: &Sizes,
+    start: Instant,
+) -> Result<Config> {
     let Some(seconds) = options.finer.time else { return Ok(config) };
     let pictures: Vec<&Path> = std::iter::once(options.content.as_path()).chain(scene.files()).collect();
     let fitted = time::fit(&config, &pictures, sizes, seconds, start)?;

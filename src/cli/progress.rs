@@ -85,6 +85,14 @@ impl Progress {
         }
     }
 
+    /// Shows what is done after the run: so many further iterations of the plan, for what is called `words`.
+    pub fn further(&self, iterations: u32, words: &str) {
+        let Display::Bar(bar) = &self.display else { return };
+        bar.set_prefix(words.to_owned());
+        bar.set_message("");
+        bar.set_position(work_done(&self.plan, lock(&self.place).iterations + iterations));
+    }
+
     /// What shows how much of an iteration is done, where it is made in parts.
     pub fn parts(&self) -> impl Fn(Part) + Send + Sync + use<> {
         let (display, plan, place) = (self.display.clone(), self.plan.clone(), self.place.clone());

@@ -37,7 +37,7 @@ fn prepare(options: &Options, start: Instant) -> Result<Job> {
         sizes: scene.sizes(content, size)?,
         scene,
         others: [&options.regions, &options.config_file].into_iter().filter_map(|path| path.as_deref()).collect(),
-        output: options.output(),
+        output: options.output("png"),
         overwrite: options.overwrite,
         save: options.files.save(options.bits, picture::metadata(&options.content, config.max_pixels)?.dpi),
         metadata: !options.files.no_metadata,

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use impasto::autograd::Cancel;
+use impasto::config::Config;
 use impasto::files;
 use impasto::objective::Listener;
 use impasto::picture::{self, Mask, Picture, Pixels, SaveOptions};
 use impasto::transfer::checkpoint::{self, Digests, MaskOf, Origin};
-use impasto::transfer::{Checkpoint, End, Inputs, Outcome, Plan, Run, Scale, Step};
+use impasto::transfer::{Checkpoint, End, Inputs, Outcome, Plan, Run, Scale, Sizes, Step};
 use impasto::{Engine, Error, Result};
 
 use super::eta::Work;
@@ -22,7 +23,7 @@ use super::previews::Previews;
 use super::progress::Progress;
 use super::report::{Shown, Table, duration};
 use super::signals::Signals;
-use super::styles::MaskSource;
+use super::styles::{MaskSource, Scene};
 use super::summary::{self, Losses};
 use super::trace::{Header, Source, StyleSource, Trace};
 use super::watch::Watch;
@@ -104,7 +105,7 @@ fn make(job: &mut Job, watch: &mut Watch, from: Option<(&Checkpoint, bool)>) -> 
             details::before(job, &plan);
         }
         check_room(job, &plan)?;
-        let (inputs, digests) = read(job, &plan)?;
+        let (inputs, digests) = read(job.pictures(), &plan)?;
         let signed = |digests| Ok::<_, Error>(Digests { weights: engine.weights_digest()?, ..digests });
         let digests = digests.map(signed).transpose()?;
         if let (Some((checkpoint, anyway)), Some(digests)) = (from, &digests) {
@@ -125,7 +126,8 @@ fn make(job: &mut Job, watch: &mut Watch, from: Option<(&Checkpoint, bool)>) -> 
         if let Some(keeper) = &mut keeper {
             keeper.write(&run, &watch.table)?;
         }
-        run.heed(Listener { cancel: watch.signals.cancel(), strip: Some(Arc::new(watch.progress.parts())) });
+        let strip = Some(Arc::new(watch.progress.parts()) as _);
+        run.heed(Listener { cancel: watch.signals.cancel(), strip, ..Listener::default() });
         let (end, whole) = match steps(&mut run, watch, keeper.as_mut()) {
             Ok(end) => (end, true),
             Err(Error::Cancelled) => {
@@ -154,9 +156,9 @@ pub fn among_others(
     engine.share(|| {
         let plan = engine.plan_of(&job.config, job.scales.clone(), &job.inputs)?;
         check_room(job, &plan)?;
-        let (inputs, _) = read(job, &plan)?;
+        let (inputs, _) = read(job.pictures(), &plan)?;
         let mut run = engine.begin(&job.config, &plan, inputs)?;
-        run.heed(Listener { cancel, strip: None });
+        run.heed(Listener::cancelling(cancel));
         let end = loop {
             match run.step() {
                 Ok(Some(step)) if on_step(&step).is_break() && !step.last => break End::Stopped,
@@ -170,25 +172,51 @@ pub fn among_others(
     })
 }
 
+impl Job {
+    /// What it reads.
+    fn pictures(&self) -> Pictures<'_> {
+        Pictures {
+            config: &self.config,
+            content: self.asked.content.as_deref(),
+            scene: &self.asked.scene,
+            sizes: &self.inputs,
+            digested: self.checkpoint.is_some(),
+        }
+    }
+}
+
+/// The pictures of a run.
+#[derive(Clone, Copy)]
+pub struct Pictures<'a> {
+    pub config: &'a Config,
+    /// Some runs have none.
+    pub content: Option<&'a Path>,
+    pub scene: &'a Scene,
+    /// As they were read.
+    pub sizes: &'a Sizes,
+    /// Whether anybody will ask for their digests.
+    pub digested: bool,
+}
+
 /// Reads the content picture, then each mask and style picture; their digests, if anybody will ask for them, without
 /// that of the weights.
-fn read(job: &Job, plan: &Plan) -> Result<(Inputs, Option<Digests>)> {
-    let (scene, max_pixels) = (&job.asked.scene, job.config.max_pixels);
-    let wanted = job.checkpoint.is_some();
+pub fn read(pictures: Pictures<'_>, plan: &Plan) -> Result<(Inputs, Option<Digests>)> {
+    let Pictures { config, content: path, scene, sizes, digested: wanted } = pictures;
+    let max_pixels = config.max_pixels;
     let digest = |picture: &dyn Pixels| if wanted { checkpoint::digest(picture) } else { String::new() };
     let mut digests = Digests::default();
     let mut see = |mask: &Mask, of: MaskOf| {
         let digest = if wanted { checkpoint::digest_of_mask(mask) } else { String::new() };
         digests.masks.push((of, digest));
     };
-    let content = read_or_flat(job.asked.content.as_deref(), job.inputs.content, max_pixels)?;
-    let mut inputs = Inputs::of(&job.config, plan, &*content);
+    let content = read_or_flat(path, sizes.content, max_pixels)?;
+    let mut inputs = Inputs::of(config, plan, &*content);
     digests.content = digest(&*content);
     let opacity = scene.sees_opacity().then(|| Mask::opacity(&*content)).flatten();
     // There may be no room for two.
     drop(content);
     // Of a run without a content picture no mask is its opacity.
-    let content = job.asked.content.as_deref().unwrap_or(Path::new(""));
+    let content = path.unwrap_or(Path::new(""));
     let load = |source: &MaskSource| source.load(content, opacity.as_ref(), max_pixels);
     for (index, region) in scene.regions().into_iter().enumerate() {
         let mask = load(region)?;
@@ -201,7 +229,7 @@ fn read(job: &Job, plan: &Plan) -> Result<(Inputs, Option<Digests>)> {
         inputs = inputs.keep(&mask);
     }
     let paths = scene.styles.iter().map(Some).chain(scene.styles.is_empty().then_some(None));
-    for (index, ((style, size), share)) in paths.zip(&job.inputs.styles).zip(&plan.shares).enumerate() {
+    for (index, ((style, size), share)) in paths.zip(&sizes.styles).zip(&plan.shares).enumerate() {
         let mask = style.and_then(|style| style.mask.as_ref()).map(|mask| Mask::load(mask, max_pixels)).transpose()?;
         mask.iter().for_each(|mask| see(mask, MaskOf::Style(index)));
         let picture = read_or_flat(style.map(|style| style.path.as_path()), size.size, max_pixels)?;
@@ -314,12 +342,12 @@ fn watch(job: &Job, from: Option<&Checkpoint>) -> Result<Watch> {
 
 /// What shows a run that has made so many iterations.
 fn progress(job: &Job, done: u32) -> Progress {
-    Progress::new(job.report.is_quiet(), work(job), done, Shown::of(&job.config))
+    Progress::new(job.report.is_quiet(), work(&job.scales), done, Shown::of(&job.config))
 }
 
-fn work(job: &Job) -> Vec<Work> {
-    let work = |scale: &Scale| Work { pixels: scale.pixels() as u64, iterations: scale.iterations };
-    job.scales.iter().map(work).collect()
+/// What there is to do at each scale.
+pub fn work(scales: &[Scale]) -> Vec<Work> {
+    scales.iter().map(|scale| Work { pixels: scale.pixels() as u64, iterations: scale.iterations }).collect()
 }
 
 /// Tells what became of the run of so many iterations: on standard output, unless the picture is there.

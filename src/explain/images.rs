@@ -1,0 +1,66 @@
+//! Pictures as data URIs.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use image::{ExtendedColorType, ImageEncoder as _};
+use ndarray::Array3;
+
+use super::report::Image;
+use crate::picture::{OutputFormat, Picture, SaveOptions, encoded, fit};
+use crate::tensor::FeatureMap;
+
+/// The longest side of what is only looked at.
+const SHOWN: usize = 320;
+
+/// Of what is only looked at: so much of JPEG's quality that brushwork stays brushwork.
+const QUALITY: u8 = 85;
+
+/// A picture as `stylize` writes it.
+pub(super) fn lossless(picture: &Picture) -> Image {
+    image(picture, OutputFormat::Png, "image/png", &SaveOptions::default())
+}
+
+/// A picture that is only looked at, made smaller if it is large.
+pub(super) fn shown(picture: &Picture) -> Image {
+    let (height, width) = (picture.height(), picture.width());
+    let options = SaveOptions { quality: Some(QUALITY), ..SaveOptions::default() };
+    if height.max(width) <= SHOWN {
+        return image(picture, OutputFormat::Jpeg, "image/jpeg", &options);
+    }
+    let (height, width) = fit(SHOWN as u32, height, width);
+    image(&picture.resize(height, width), OutputFormat::Jpeg, "image/jpeg", &options)
+}
+
+/// The same of the optimiser's picture (H × W × 3).
+pub(super) fn shown_map(map: &FeatureMap) -> Image {
+    shown(&Picture::from_rgb(map.clone().into_array()))
+}
+
+/// Which colours would become more, and which less, if a gradient (H × W × 3) were followed: 0.5 stays, `most` away is white
+/// or black.
+pub(super) fn followed(gradient: &FeatureMap, most: f64) -> Image {
+    let scale = if most > 0.0 { 0.5 / most } else { 0.0 };
+    let rgb: Array3<f32> = gradient.view().mapv(|g| (0.5 - scale * f64::from(g)).clamp(0.0, 1.0) as f32);
+    shown(&Picture::from_rgb(rgb))
+}
+
+/// Values in a grey picture, of which `most` is white.
+pub(super) fn grey(width: usize, height: usize, values: impl Iterator<Item = f32>, most: f32) -> Image {
+    let scale = if most > 0.0 { 255.0 / most } else { 0.0 };
+    let bytes: Vec<u8> = values.map(|value| (scale * value).round().clamp(0.0, 255.0) as u8).collect();
+    let mut file = Vec::new();
+    let encoder = image::codecs::png::PngEncoder::new(&mut file);
+    encoder
+        .write_image(&bytes, width as u32, height as u32, ExtendedColorType::L8)
+        .expect("memory takes a picture of its size");
+    Image { src: uri("image/png", &file), width, height }
+}
+
+fn image(picture: &Picture, format: OutputFormat, kind: &str, options: &SaveOptions) -> Image {
+    let file = encoded(picture, format, options).expect("memory takes a picture");
+    Image { src: uri(kind, &file), width: picture.width(), height: picture.height() }
+}
+
+fn uri(kind: &str, file: &[u8]) -> String {
+    format!("data:{kind};base64,{}", STANDARD.encode(file))
+}
