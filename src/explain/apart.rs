@@ -33,7 +33,7 @@ pub(super) fn apart(
             true => (style, Config::style_reconstruction(Preset::Default, layer)),
         };
         let config = Config {
-            size: RECONSTRUCTED.0,
+            size: RECONSTRUCTED.0.min(picture.height().max(picture.width()) as u32),
             scales: Scales::Single(ITERATIONS),
             weights: asked.config.weights.clone(),
             ..config

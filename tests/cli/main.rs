@@ -4,6 +4,7 @@ mod augment;
 mod batch;
 mod checkpoints;
 mod errors;
+mod explain;
 mod faults;
 mod files;
 mod interruption;
