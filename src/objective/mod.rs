@@ -140,14 +140,6 @@ pub struct Part {
     pub of: usize,
 }
 
-impl Listener {
-    /// One that ends an evaluation.
-    #[must_use]
-    pub fn cancelling(cancel: Cancel) -> Self {
-        Listener { cancel, strip: None }
-    }
-}
-
 /// The losses at a picture, and where it should move.
 #[derive(Debug)]
 pub struct Evaluation {
