@@ -1,19 +1,19 @@
 //! A loss of your own, beside those of the library.
 //!
 //! `cargo run --release --example 08_your_own_loss` adds δ · Σ sin²(4πx) to the losses of the preset `paper`: it is 0
-//! where every colour value is 0, ¼, ½, ¾ or 1, so the picture, `poster.png`, wants few colours. It is an op of
-//! [`posterize`] and a line in the loop. Another file, and another size than 192 pixels: `… -- out.png 256`.
+//! where every colour value is 0, ¼, ½, ¾ or 1, so the picture, `poster.png`, wants few colours. It is an op,
+//! [`posterize`], a [`Loss`] that records it, and a line to add it to a run. Another file, and another size than 192 pixels:
+//! `… -- out.png 256`.
 
 use std::f32::consts::PI;
-use std::sync::Arc;
+use std::num::NonZeroUsize;
 
-use impasto::Preset;
 use impasto::autograd::{Tape, Value, Var};
-use impasto::objective::Objective;
-use impasto::optim::{Adam, AdamOptions};
-use impasto::picture::{self, Picture};
-use impasto::tensor::{BufferPool, Dtype, FeatureMap};
-use impasto::vgg::{Border, Pooling, Vgg, VggOptions, Weights};
+use impasto::config::{Scales, Tone};
+use impasto::objective::Loss;
+use impasto::tensor::{BufferPool, FeatureMap};
+use impasto::transfer::Inputs;
+use impasto::{Config, Engine, Preset, picture};
 
 // ANCHOR: op
 /// `y = Σ sin²(4πx)`: value and rule side by side. Saves x. Backward: `dx += 4π sin(8πx) d_y`.
@@ -29,23 +29,33 @@ fn posterize(tape: &mut Tape<'_>, x: Var) -> Var {
 // ANCHOR_END: op
 
 // ANCHOR: own_loss
-/// The loss at a picture, and its gradient.
-fn own_loss(x: &FeatureMap, pool: &mut BufferPool) -> (f64, FeatureMap) {
-    let mut tape = Tape::new(pool);
-    let x = tape.variable(Value::Map(x.clone()));
-    let y = posterize(&mut tape, x);
-    (tape.scalar(y), tape.backward(y).take_map(x))
+struct FewColours;
+
+impl Loss for FewColours {
+    fn of_picture(&self, tape: &mut Tape<'_>, picture: Var) -> Option<Var> {
+        Some(posterize(tape, picture))
+    }
 }
 // ANCHOR_END: own_loss
 
+/// δ.
+const WEIGHT: f64 = 2e-4;
+
 // ANCHOR: check
 /// What d y / dx says of a step along the gradient, and what the step does.
-fn check(x: &FeatureMap, pool: &mut BufferPool) -> (f64, f64) {
-    let gradient = own_loss(x, pool).1;
-    let mut moved = |by: f32| {
+fn check(x: &FeatureMap) -> (f64, f64) {
+    let at = |x: FeatureMap| {
+        let mut pool = BufferPool::new();
+        let mut tape = Tape::new(&mut pool);
+        let x = tape.variable(Value::Map(x));
+        let y = posterize(&mut tape, x);
+        (tape.scalar(y), tape.backward(y).take_map(x))
+    };
+    let gradient = at(x.clone()).1;
+    let moved = |by: f32| {
         let mut x = x.clone();
         x.as_mut_slice().iter_mut().zip(gradient.as_slice()).for_each(|(x, d)| *x += by * d);
-        own_loss(&x, pool).0
+        at(x).0
     };
     let step = 1e-4;
     let difference = (moved(step) - moved(-step)) / f64::from(2.0 * step);
@@ -53,42 +63,30 @@ fn check(x: &FeatureMap, pool: &mut BufferPool) -> (f64, f64) {
 }
 // ANCHOR_END: check
 
-/// δ.
-const WEIGHT: f32 = 2e-4;
-
 fn main() -> impasto::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let file = arguments.next().unwrap_or_else(|| "poster.png".into());
     let size = arguments.next().map_or(192, |size| size.parse().expect("a size in pixels"));
-    let config = Preset::Paper.config();
-    let load = |file: &str| -> impasto::Result<FeatureMap> {
-        let picture = picture::load(file.as_ref(), config.max_pixels)?;
-        let (height, width) = picture::fit(size, picture.height(), picture.width());
-        Ok(FeatureMap::from_array(picture.resize(height, width).rgb))
-    };
+    let config = Config { size, scales: Scales::Single(30), tone: Tone::Off, ..Preset::Paper.config() };
+    let load = |file: &str| picture::load(file.as_ref(), config.max_pixels);
     let (content, style) = (load("samples/astronaut.jpg")?, load("samples/great-wave.jpg")?);
-    let options = VggOptions { pooling: Pooling::Max, border: Border::Zero, dtype: Dtype::F32, algorithm: None };
-    let vgg = Vgg::new(&Weights::embedded()?, config.goal().deepest_layer(), options)?;
-    let mut objective = Objective::new(Arc::new(vgg), config.goal(), &content, &style);
 
-    let (mut x, mut pool) = (content, BufferPool::new());
-    let (said, done) = check(&x, &mut pool);
+    let (height, width) = picture::fit(size, content.height(), content.width());
+    let (said, done) = check(&FeatureMap::from_array(content.resize(height, width).rgb));
     println!("along its gradient our loss grows by {done:.0}, and its gradient says {said:.0}");
     assert!((said - done).abs() < 1e-2 * said);
 
-    let constants = AdamOptions { learning_rate: 0.02, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
-    let mut adam = Adam::new(constants, x.as_slice().len());
-    // ANCHOR: loop
-    for iteration in 0..30 {
-        let evaluation = objective.evaluate(&x, &mut pool);
-        let mut gradient = evaluation.gradient.expect("it was asked for");
-        // The gradient of a sum is the sum of gradients.
-        let (own, own_gradient) = own_loss(&x, &mut pool);
-        gradient.as_mut_slice().iter_mut().zip(own_gradient.as_slice()).for_each(|(d, own)| *d += WEIGHT * own);
-        println!("{iteration:3}  theirs {:.4}  ours {:.4}", evaluation.total, f64::from(WEIGHT) * own);
-        adam.step(x.as_mut_slice(), gradient.as_slice());
-        x.as_mut_slice().iter_mut().for_each(|x| *x = x.clamp(0.0, 1.0));
-    }
-    // ANCHOR_END: loop
-    picture::save(&Picture::from_rgb(x.into_array()), file.as_ref(), &Default::default())
+    let engine = Engine::new(None, 0, NonZeroUsize::MIN)?;
+    engine.share(|| {
+        // ANCHOR: run
+        let plan = engine.plan(&config, &content, &style)?;
+        let mut run = engine.begin(&config, &plan, Inputs::new(&config, &plan, &content, &style))?;
+        run.add(WEIGHT, FewColours)?;
+        while let Some(step) = run.step()? {
+            let ours = WEIGHT * step.added[0];
+            println!("{:3}  theirs {:.4}  ours {ours:.4}", step.iteration, step.total - ours);
+        }
+        picture::save(&run.result(), file.as_ref(), &Default::default())
+        // ANCHOR_END: run
+    })
 }

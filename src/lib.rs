@@ -92,7 +92,8 @@
 //!    all, for [`vgg::strips`], the same numbers of pictures too large to be there whole.
 //! 6. [`objective`]: content, style and total variation added up. *Look for* the
 //!    division by M, which lets a painting of any size lend its style, and for
-//!    [`objective::statistic`], where a new idea of what style is takes one file.
+//!    [`objective::statistic`], where a new idea of what style is takes one file, and
+//!    [`objective::Loss`], by which a loss of yours is added to these.
 //! 7. [`optim`]: Adam in four lines of mathematics, and L-BFGS. *Look for*
 //!    [`optim::Optimizer::tell`]: an optimiser is told, and never evaluates.
 //! 8. [`transfer`]: the loop drawn above, over scales and iterations. *Look for*

@@ -278,6 +278,6 @@ fn the_examples_with_the_network_run() {
         of("theirs ") + of("ours ")
     };
     let steps: Vec<f64> = losses.lines().filter(|line| line.contains("theirs")).map(total).collect();
-    assert!(steps.len() == 30 && steps[29] < steps[0], "{losses}");
+    assert!(steps.len() == 31 && steps[30] < steps[0], "{losses}");
     assert!([layers, transfer, poster].iter().all(|file| file.exists()));
 }

@@ -7,9 +7,10 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock};
 
 use common::{paintings, relative_rms, waves, weights_file};
-use impasto::autograd::{Tape, Value};
-use impasto::config::{Colors, Init, OptimizerKind, Precision, Scales, Tone};
-use impasto::objective::{Goal, LayerWeight, Objective, Variation};
+use impasto::autograd::{Tape, Value, Var};
+use impasto::config::{Colors, Init, OptimizerKind, Precision, ScaleRule, Scales, Tone};
+use impasto::objective::{Goal, LayerWeight, Loss, Objective, Variation};
+use impasto::ops::squared_error;
 use impasto::picture::Mask;
 use impasto::tensor::{BufferPool, FeatureMap};
 use impasto::transfer::{Inputs, Regions, Style};
@@ -308,4 +309,78 @@ fn with_normalised_gradients_a_picture_is_whole_or_refused() {
     let (with, without) = (config(budget), Config { normalize_gradients: false, ..config(budget) });
     let (with, without) = (plan(&with).unwrap(), plan(&without).unwrap());
     assert!(with.cuts[0].picture.is_none() && with.memory.maps > without.memory.maps);
+}
+
+/// What the library's content loss is, from outside.
+struct Content {
+    layer: Layer,
+    target: Arc<Value>,
+}
+
+impl Loss for Content {
+    fn of_features(&self, tape: &mut Tape<'_>, layer: Layer, features: Var) -> Option<Var> {
+        (layer == self.layer).then(|| {
+            let target = tape.constant(self.target.clone());
+            squared_error(tape, features, target)
+        })
+    }
+}
+
+/// Σ x², which is all about the picture.
+struct Bright;
+
+impl Loss for Bright {
+    fn of_picture(&self, tape: &mut Tape<'_>, picture: Var) -> Option<Var> {
+        let (height, width, channels) = tape.dim(picture);
+        let black = tape.constant(Arc::new(Value::Map(FeatureMap::zeros(height, width, channels))));
+        Some(squared_error(tape, picture, black))
+    }
+}
+
+#[test]
+fn a_loss_from_outside_is_added_with_its_gradient() {
+    let config = Preset::Paper.config();
+    let weights = Weights::load(Some(&weights_file())).unwrap();
+    let (layer, weight) = (Layer::relu(2, 2), 1.0);
+    let goal = Goal { content_layers: vec![LayerWeight { layer, weight }], content_weight: 3.0, ..config.goal() };
+    let vgg = Arc::new(Vgg::new(&weights, goal.deepest_layer(), options(&config)).unwrap());
+    let (content, [style, x]) = (photograph(), paintings());
+    let (x, mut pool) = (map(&x.resize(40, 48)), BufferPool::new());
+    let objective = |goal: Goal| Objective::new(vgg.clone(), goal, &map(&content), &map(&style));
+    let theirs = objective(goal.clone()).evaluate(&x, &mut pool);
+    let target = features(&vgg, &content, layer).mapv(|v| v as f32).into_raw_vec_and_offset().0;
+    let target = Arc::new(Value::Map(FeatureMap::from_vec(20, 24, 128, target)));
+    let mut ours = objective(Goal { content_weight: 0.0, ..goal });
+    // The paper's content loss is half of Σ (F − P)².
+    ours.add(1.5, Arc::new(Content { layer, target }));
+    ours.add(0.0, Arc::new(Bright));
+    let ours = ours.evaluate(&x, &mut pool);
+    let bright = x.as_slice().iter().map(|&x| f64::from(x).powi(2)).sum::<f64>();
+    assert!((ours.added[0] / (2.0 * theirs.content) - 1.0).abs() < 1e-9 && (ours.added[1] / bright - 1.0).abs() < 1e-9);
+    assert!((ours.total / theirs.total - 1.0).abs() < 1e-9);
+    let error = relative_rms(ours.gradient.unwrap().as_slice(), theirs.gradient.unwrap().as_slice());
+    assert!(error < 1e-5, "{error:.1e}");
+}
+
+#[test]
+fn a_loss_from_outside_is_minimised_at_every_scale_and_refused_in_strips() {
+    let rule = |size| ScaleRule { size, iterations: 4 };
+    let config = Config { scales: Scales::Given(vec![rule(32), rule(48)]), ..config(Preset::Paper, 4) };
+    let (content, [style, _]) = (photograph(), paintings());
+    ENGINE.share(|| {
+        let mut plan = ENGINE.plan(&config, &content, &style).unwrap();
+        let inputs = || Inputs::new(&config, &plan, &content, &style);
+        let mut run = ENGINE.begin(&config, &plan, inputs()).unwrap();
+        assert!(matches!(run.add(f64::NAN, Bright), Err(Error::Usage(_))));
+        run.add(1e6, Bright).unwrap();
+        let mut losses = Vec::new();
+        while let Some(step) = run.step().unwrap() {
+            losses.extend(step.added);
+        }
+        assert!(losses.len() == 9 && losses[8] < losses[4], "{losses:?}");
+        let inputs = inputs();
+        plan.cuts[1].picture = Some(16);
+        let mut run = ENGINE.begin(&config, &plan, inputs).unwrap();
+        assert!(matches!(run.add(1.0, Bright), Err(Error::Usage(_))));
+    });
 }

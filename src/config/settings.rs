@@ -171,12 +171,6 @@ impl Setting {
     }
 }
 
-/// The options that make a configuration of that of its preset, each with its value.
-#[must_use]
-pub fn beside_the_preset(config: &Config) -> Vec<(&'static str, String)> {
-    beside(&config.preset.config(), config)
-}
-
 /// The options that make a configuration of another, each with its value.
 #[must_use]
 pub fn beside(other: &Config, config: &Config) -> Vec<(&'static str, String)> {
@@ -307,8 +301,9 @@ mod tests {
     #[test]
     fn every_preset_is_the_sum_of_its_texts_whatever_was_there_before() {
         for (preset, onto) in Preset::ALL.iter().flat_map(|preset| Preset::ALL.map(|onto| (preset, onto))) {
-            assert_eq!(through_texts(&preset.config(), onto), preset.config());
-            assert!(beside_the_preset(&preset.config()).is_empty());
+            let config = preset.config();
+            assert_eq!(through_texts(&config, onto), config);
+            assert!(beside(&config.preset.config(), &config).is_empty());
         }
     }
 
@@ -334,7 +329,7 @@ mod tests {
         };
         let read = through_texts(&config, Preset::Paper);
         assert_eq!(read, Config { init: Init::File("./noise".into()), ..config.clone() });
-        let names: Vec<_> = beside_the_preset(&config).into_iter().map(|(name, _)| name).collect();
+        let names: Vec<_> = beside(&config.preset.config(), &config).into_iter().map(|(name, _)| name).collect();
         let expected = [
             "style-size",
             "style-scale",

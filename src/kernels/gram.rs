@@ -213,14 +213,6 @@ impl<E: Element> Sums<E> {
         self.layout.add(&self.rest, &mut self.totals);
         self.layout.finish(&self.totals)
     }
-
-    /// Bytes that it holds at most, of a map of `height` rows.
-    #[must_use]
-    pub fn bytes(width: usize, height: usize, channels: usize) -> usize {
-        let layout = Layout::new(width, channels, true, Isa::detect());
-        let rest = layout.block.min(width * height) * channels;
-        size_of::<f64>() * layout.used() + size_of::<E>() * rest
-    }
 }
 
 /// How the sums of a map of some width are blocked, and lie in memory: the triangle, then those of the channels.

@@ -13,9 +13,11 @@
 //! M for style, Σ(F − P)² for content, Σ|∇x|² for denoise. Sums over parts of
 //! a picture can be added up, so the same losses can be computed piece by
 //! piece, and are, where a picture is large: see [`vgg::strips`](crate::vgg::strips). Keep it so.
+//! A [`Loss`] of anybody's is added to them, and its pictures are evaluated whole.
 
 mod content;
 mod layer_weight;
+mod loss;
 mod regions;
 pub mod statistic;
 mod strips;
@@ -35,6 +37,7 @@ use crate::tensor::{BufferPool, FeatureMap};
 use crate::vgg::{Border, Layer, Vgg};
 pub use content::ContentLoss;
 pub use layer_weight::LayerWeight;
+pub use loss::Loss;
 use regions::{Compared, at_layer, by_layer, weight};
 pub use regions::{Region, Sample, mask_bytes};
 pub use statistic::Statistic;
@@ -102,6 +105,8 @@ pub struct Objective {
     style: Vec<Compared>,
     /// Rows that are evaluated at once, if not all.
     rows: Option<usize>,
+    /// What is added, and with which weight.
+    added: Vec<(f64, Arc<dyn Loss>)>,
 }
 
 /// What content is compared with.
@@ -159,7 +164,9 @@ pub struct Evaluation {
     pub style: f64,
     /// Total variation, unweighted.
     pub tv: f64,
-    /// α·content + β·style + γ·tv.
+    /// Each added loss, unweighted.
+    pub added: Vec<f64>,
+    /// α·content + β·style + γ·tv, and what is added.
     pub total: f64,
     /// Each style layer's loss, without w_l.
     pub layers: Vec<(Layer, f64)>,
@@ -219,7 +226,21 @@ impl Objective {
             style.extend(blend.into_par_iter().map(target).collect::<Vec<_>>());
         }
         style.sort_by_key(|compared| (compared.layer.layer, compared.region));
-        Some(Objective { vgg, goal, content, style, rows: cut.picture })
+        Some(Objective { vgg, goal, content, style, rows: cut.picture, added: Vec::new() })
+    }
+
+    /// Adds `weight` times a loss. With a weight of 0 it is only measured.
+    ///
+    /// # Panics
+    /// If pictures are evaluated in strips, or the weight is below 0.
+    pub fn add(&mut self, weight: f64, loss: Arc<dyn Loss>) {
+        assert!(self.rows.is_none() && weight >= 0.0, "a loss of weight {weight}, of a picture evaluated whole");
+        self.added.push((weight, loss));
+    }
+
+    /// This, with what `before` adds.
+    pub(crate) fn with_added_of(self, before: &Objective) -> Self {
+        Objective { added: before.added.clone(), ..self }
     }
 
     /// Keeps what the style's targets remember of earlier evaluations.
@@ -299,6 +320,8 @@ impl Objective {
         let tv = self.goal.variation.record(&mut tape, picture, edges);
         let Content::Maps(targets) = &self.content else { unreachable!("of a whole picture there are whole maps") };
         let (goal, mut errors, mut measured) = (&self.goal, Vec::new(), Vec::new());
+        let of_picture = |(_, loss): &(f64, Arc<dyn Loss>)| loss.of_picture(&mut tape, picture).into_iter().collect();
+        let mut added: Vec<Vec<Var>> = self.added.iter().map(of_picture).collect();
         self.vgg.forward(&mut tape, picture, |tape, name, features| {
             let (height, width, channels) = tape.dim(features);
             if let Some((layer, target)) = targets.iter().find(|(l, _)| l.layer == name) {
@@ -318,6 +341,9 @@ impl Objective {
                     measured
                 }));
             }
+            for (terms, (_, loss)) in added.iter_mut().zip(&self.added) {
+                terms.extend(loss.of_features(tape, name, features));
+            }
         });
         if tape.is_cancelled() {
             return None;
@@ -327,8 +353,10 @@ impl Objective {
         let losses = measured.iter().zip(distances).map(|(&var, d)| known(&mut tape, var, d.value, d.gradient));
         let losses: Vec<_> = losses.collect();
         let style = by_layer(&mut tape, &self.style, &losses);
+        let added: Vec<_> =
+            self.added.iter().zip(&added).map(|((weight, _), terms)| (*weight, add(&mut tape, terms))).collect();
         style.iter().for_each(|(layer, loss)| tape.label(*loss, format_args!("style of {}", layer.layer)));
-        let terms = self.goal.terms(&mut tape, &errors, &style, tv);
+        let terms = self.goal.terms(&mut tape, &errors, &style, tv, added);
         for (name, loss) in [("tv", tv), ("content", terms.content), ("style", terms.style), ("total", terms.total)] {
             tape.label(loss, name);
         }
@@ -353,19 +381,21 @@ struct Terms {
     content: Var,
     style: Var,
     tv: Var,
+    added: Vec<(f64, Var)>,
     total: Var,
     layers: Vec<(Layer, Var)>,
 }
 
 impl Goal {
     /// Records α·content + β·style + γ·tv: of `Σ (F − P)²` of each content layer over so many elements, of each style
-    /// layer's distance, and of the variation.
+    /// layer's distance, and of the variation; and what is added, each with its weight.
     fn terms(
         &self,
         tape: &mut Tape<'_>,
         errors: &[(LayerWeight, Var, usize)],
         style: &[(LayerWeight, Var)],
         tv: Var,
+        added: Vec<(f64, Var)>,
     ) -> Terms {
         let layers = style.iter().map(|(layer, loss)| (layer.layer, *loss)).collect();
         let losses = errors.iter().map(|&(layer, sum, elements)| {
@@ -377,9 +407,9 @@ impl Goal {
         let style = weighted_sum(tape, style);
         let terms = [(self.content_weight, content), (self.style_weight, style), (self.tv_weight, tv)];
         // A loss of weight 0 is measured but not differentiated.
-        let terms: Vec<Var> =
-            terms.iter().filter(|(weight, _)| *weight > 0.0).map(|&(weight, loss)| scale(tape, loss, weight)).collect();
-        Terms { content, style, tv, total: add(tape, &terms), layers }
+        let terms = terms.iter().chain(&added).filter(|(weight, _)| *weight > 0.0);
+        let terms: Vec<Var> = terms.map(|&(weight, loss)| scale(tape, loss, weight)).collect();
+        Terms { content, style, tv, total: add(tape, &terms), added, layers }
     }
 }
 
@@ -390,6 +420,7 @@ impl Terms {
             content: tape.scalar(self.content),
             style: tape.scalar(self.style),
             tv: tape.scalar(self.tv),
+            added: self.added.iter().map(|&(_, loss)| tape.scalar(loss)).collect(),
             total: tape.scalar(self.total),
             layers: self.layers.iter().map(|&(layer, loss)| (layer, tape.scalar(loss))).collect(),
             gradient: None,

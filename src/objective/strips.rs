@@ -303,7 +303,7 @@ impl Objective {
         let losses: Vec<_> = distances.iter().map(|distance| scalar(distance.value)).collect();
         let tv = scalar(tv);
         let style = by_layer(&mut tape, &self.style, &losses);
-        let mut evaluation = self.goal.terms(&mut tape, &errors, &style, tv).evaluation(&tape);
+        let mut evaluation = self.goal.terms(&mut tape, &errors, &style, tv, Vec::new()).evaluation(&tape);
         evaluation.gradient = gradient.map(|(mut d_x, d_tv)| {
             if let Some(d_tv) = d_tv {
                 variation::backward(x, &stencil, Edges::Open, (d_tv, 1.0), &mut d_x);
@@ -336,7 +336,7 @@ impl Objective {
         });
         let errors: Vec<_> = errors.collect();
         let tv = tape.variable(Value::Scalar(tv));
-        let terms = self.goal.terms(&mut tape, &errors, &style, tv);
+        let terms = self.goal.terms(&mut tape, &errors, &style, tv, Vec::new());
         let mut gradients = tape.backward(terms.total);
         let mut slopes: HashMap<Layer, Slope> = HashMap::new();
         for (sums, wanted) in sums.into_iter().zip(wanted).rev() {

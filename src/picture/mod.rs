@@ -48,7 +48,6 @@ pub use metadata::{Metadata, metadata};
 pub use output::{check_options, check_output, check_side, encoded, save};
 pub(crate) use pixels::bands;
 pub use pixels::{Original, Pixels};
-pub use raster::check_sides;
 pub use resize::{fit, resized, resized_alpha};
 pub use row::row;
 

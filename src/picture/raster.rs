@@ -6,7 +6,7 @@ use image::metadata::Orientation;
 use ndarray::{Array, Array3, Axis, Dimension, RemoveAxis};
 
 use super::color::{Model, unit};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::limits;
 use crate::vgg::SMALLEST_SIDE;
 
@@ -49,25 +49,6 @@ impl From<String> for Refusal {
     }
 }
 
-/// Checks that the network can look at a picture of this size.
-///
-/// [`super::load`] checks what it reads; this is for a size that [`super::fit`] made of it.
-///
-/// # Errors
-/// [`Error::Picture`] naming `path` where a side is below [`SMALLEST_SIDE`].
-pub fn check_sides(path: &Path, height: usize, width: usize) -> Result<()> {
-    too_small(height as u64, width as u64).map_or(Ok(()), |cause| Err(Error::Picture { path: path.to_owned(), cause }))
-}
-
-fn too_small(height: u64, width: u64) -> Option<String> {
-    (height.min(width) < SMALLEST_SIDE as u64).then(|| {
-        format!(
-            "{width} × {height} pixels is too small: the network halves a picture four times, so each side \
-             needs at least {SMALLEST_SIDE} pixels; use a larger picture or a larger --size"
-        )
-    })
-}
-
 /// Height and width as a file's header states them.
 #[derive(Clone, Copy)]
 pub(super) struct Sides {
@@ -102,8 +83,11 @@ impl Bounds<'_> {
 
     /// Judges a size, as soon as it is known.
     pub(super) fn sides(&self, Sides { height, width }: Sides) -> Result<(), String> {
-        if let Some(cause) = too_small(height, width) {
-            return Err(cause);
+        if height.min(width) < SMALLEST_SIDE as u64 {
+            return Err(format!(
+                "{width} × {height} pixels is too small: the network halves a picture four times, so each side \
+                 needs at least {SMALLEST_SIDE} pixels; use a larger picture or a larger --size"
+            ));
         }
         // Formats state sides in 32 bits at most.
         if height * width > self.max_pixels {
@@ -288,7 +272,6 @@ mod tests {
         assert!(admitted(side, side, side * side).is_ok());
         assert!(admitted(side - 1, 100, 1 << 20).unwrap_err().contains("too small"));
         assert!(admitted(100, 1, 1 << 20).unwrap_err().contains("1 × 100"));
-        assert!(check_sides(Path::new("a.png"), 16, 15).unwrap_err().to_string().starts_with("a.png: 15 × 16"));
     }
 
     #[test]

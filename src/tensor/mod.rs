@@ -11,7 +11,7 @@ mod dtype;
 mod rows;
 
 use bytemuck::Pod;
-use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut2};
+use ndarray::{Array3, ArrayView2, ArrayView3};
 
 pub use buffer::{Buffer, BufferPool};
 pub use dtype::Dtype;
@@ -106,13 +106,6 @@ impl<E: Pod> FeatureMap<E> {
     #[must_use]
     pub fn as_matrix(&self) -> ArrayView2<'_, E> {
         ArrayView2::from_shape((self.pixels(), self.channels()), self.as_slice()).expect("M·N elements")
-    }
-
-    /// F (M × N), to write.
-    #[must_use]
-    pub fn as_matrix_mut(&mut self) -> ArrayViewMut2<'_, E> {
-        let shape = (self.pixels(), self.channels());
-        ArrayViewMut2::from_shape(shape, self.as_mut_slice()).expect("M·N elements")
     }
 
     /// The buffer, for the pool.

@@ -29,7 +29,7 @@ use crate::error::{Error, Result};
 use crate::kernels::reduce::BLOCK;
 use crate::kernels::resample::Interpolation;
 use crate::kernels::simd::pages::{give_back_the_rest, prefer_huge};
-use crate::objective::{Evaluation, Goal, Listener, Objective, Region, Sample};
+use crate::objective::{Evaluation, Goal, Listener, Loss, Objective, Region, Sample};
 use crate::optim::{Optimizer, Told};
 use crate::picture::Picture;
 use crate::state::{Found, Saved};
@@ -166,12 +166,29 @@ impl<'a> Run<'a> {
             content: evaluation.content,
             style: evaluation.style,
             tv: evaluation.tv,
+            added: evaluation.added,
             total: evaluation.total,
             layers: evaluation.layers,
             seconds: start.elapsed().as_secs_f64(),
             last: measuring,
             state: self,
         }))
+    }
+
+    /// Minimises `weight` times a loss besides, from here on and at every scale to come. A checkpoint does not keep it, and
+    /// the plan has not counted its memory.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if the plan evaluates pictures in strips, or the weight is below 0 or no number.
+    pub fn add(&mut self, weight: f64, loss: impl Loss + 'static) -> Result<()> {
+        if weight.is_nan() || weight < 0.0 || self.plan.cuts.iter().any(|cut| cut.picture.is_some()) {
+            return Err(Error::Usage(format!(
+                "a loss of weight {weight} is added to pictures evaluated whole: give a weight of at least 0, and a smaller \
+                 --size or more --max-memory where that is in strips"
+            )));
+        }
+        self.state.objective.add(weight, Arc::new(loss));
+        Ok(())
     }
 
     /// Tells whoever waits how far a step is, where it is cut, and lets a token end the run within one: that leaves it as
@@ -260,7 +277,7 @@ impl<'a> Run<'a> {
         let first = enlarge(&self.state.picture(), &model, amount, canvas.edges());
         let (next, plan) = (self.index + 1, self.plan);
         let objective = pictures.objective(plan, plan.goal_at(next), &self.vgg, next, &self.listener);
-        let objective = objective.ok_or(Error::Cancelled)?;
+        let objective = objective.ok_or(Error::Cancelled)?.with_added_of(&self.state.objective);
         (self.index, self.done) = (self.index + 1, 0);
         let fresh = self.plan.method.build(0);
         let optimizer = std::mem::replace(&mut self.state.optimizer, fresh);

@@ -30,7 +30,9 @@ pub struct Step<'a> {
     pub style: f64,
     /// Total variation, unweighted.
     pub tv: f64,
-    /// α·content + β·style + γ·tv: what is minimised.
+    /// Each loss that was added, unweighted.
+    pub added: Vec<f64>,
+    /// α·content + β·style + γ·tv and what was added: what is minimised.
     pub total: f64,
     /// Each style layer's loss, without its weight w_l.
     pub layers: Vec<(Layer, f64)>,
