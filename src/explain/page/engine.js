@@ -9,7 +9,7 @@ function drawTape() {
   const most = largest(nodes.map(node => node.bytes));
   const children = new Map(nodes.map(node => [node.id, []]));
   nodes.forEach(node => node.parents.forEach(parent => children.get(parent)?.push(node.id)));
-  const excerptOf = file => source?.excerpts.find(excerpt => file.endsWith(excerpt.file) || excerpt.file.endsWith(file));
+  const excerptOf = ({ file, op }) => source?.excerpts.find(excerpt => excerpt.file.endsWith(file)) ?? source?.excerpts.find(excerpt => op.startsWith(excerpt.name));
   let constants = false, pinned = null;
   byId("tapechoice").append(tick(`Show the ${nodes.filter(node => node.op === "constant").length} constants (weights, targets)`, false, on => { constants = on; draw(); }));
   scrollable(byId("nodes"), "The tape, node by node");
@@ -34,7 +34,7 @@ function drawTape() {
       edges.map(curve), shown.map((node, i) => s("circle", {
         class: `node ${node.kept ? "kept" : ""} ${node.differentiated ? "" : "still"}`, cx: width - 8, cy: middle(i), r: node.op === "constant" ? 3 : 5, "data-id": node.id })));
     const lines = shown.map((node, i) => {
-      const excerpt = excerptOf(node.file), where = `${node.file.split("/").pop()}:${node.line}`;
+      const excerpt = excerptOf(node), where = `${node.file.split("/").pop()}:${node.line}`;
       return h("tr", {
         id: `node-${node.id}`, class: node.op === "constant" ? "constant" : "", tabindex: i ? "-1" : "0",
         pointerenter: () => pinned === null && mark(node), focus: () => mark(node), keydown: event => key(event, i),

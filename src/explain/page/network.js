@@ -191,7 +191,10 @@ function drawFeatures() {
   const dialog = byId("channel");
   function open(c) {
     const side = ([who, what]) => h("figure", {}, sprite(layer.maps[who], c, `Map of channel ${c}: ${what}`), h("figcaption", {}, who));
-    const step = by => open((c + by + layer.channels) % layer.channels);
+    const step = by => {
+      open((c + by + layer.channels) % layer.channels);
+      dialog.querySelectorAll("button")[by < 0 ? 0 : 1].focus();
+    };
     const patches = layer.patches[c] ?? [];
     dialog.replaceChildren(
       h("h2", { id: "channel-title", class: "plain" }, `${layer.name}, channel ${c}`),

@@ -87,11 +87,7 @@ fn layer() -> Layer {
 }
 
 fn reconstruction() -> Reconstruction {
-    Reconstruction {
-        layer: "relu1_1".to_owned(),
-        image: image(8, 8),
-        command: "impasto reconstruct a.jpg".to_owned(),
-    }
+    Reconstruction { layer: "relu1_1".to_owned(), image: image(8, 8), command: "impasto reconstruct a.jpg".to_owned() }
 }
 
 fn matrices() -> Matrices {
@@ -139,12 +135,7 @@ fn tape() -> Tape {
     Tape {
         nodes: vec![node(0, "variable"), node(1, "relu")],
         memory: vec![alive(0.0, "forward"), alive(1e-3, "backward")],
-        convolutions: vec![Convolution {
-            layer: "relu1_1".to_owned(),
-            node: 1,
-            forward: speed(),
-            backward: speed(),
-        }],
+        convolutions: vec![Convolution { layer: "relu1_1".to_owned(), node: 1, forward: speed(), backward: speed() }],
         peak: 2e9,
         seconds: 3e-3,
         height: 8,
@@ -223,7 +214,11 @@ fn every_loss_has_its_formula() {
                 ];
                 let kept = keep(TEMPLATE, &names.into());
                 for formula in [r"\[ \text{content} =", r"\[ \text{style}_l =", r"\[ \text{tv} ="] {
-                    assert_eq!(kept.matches(formula).count(), 1, "{formula} of {content:?}, {statistic:?}, {variation:?}");
+                    assert_eq!(
+                        kept.matches(formula).count(),
+                        1,
+                        "{formula} of {content:?}, {statistic:?}, {variation:?}"
+                    );
                 }
             }
         }
