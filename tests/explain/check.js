@@ -42,6 +42,7 @@
     expect(figures.every(section => section.querySelector("h2")?.textContent.trim()), "every section has a heading");
     expect(all("nav li a").length === figures.length, "the contents name every section");
     expect(all("math").length > 10 && !one("merror"), "formulas are MathML");
+    for (const element of all("[data-fill]")) expect(element.textContent.trim(), `nothing is said of ${element.dataset.fill}`);
     let level = 0;
     for (const heading of all("main h1, main h2, main h3, main h4")) {
       const next = Number(heading.tagName[1]);

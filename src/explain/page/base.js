@@ -2,7 +2,7 @@
 // What every section draws with: elements, numbers, choices, pieces of pictures, charts.
 
 const report = JSON.parse(document.getElementById("report").textContent);
-const at = id => document.getElementById(id);
+const byId = id => document.getElementById(id);
 
 // An element with attributes; functions among them listen to the event of their name.
 function dress(element, attributes, children) {
@@ -50,6 +50,9 @@ const largest = values => values.reduce((most, value) => value > most ? value : 
 const smallest = values => values.reduce((least, value) => value < least ? value : least, Infinity);
 const nearest = (values, value) =>
   values.reduce((best, v, i) => Math.abs(v - value) < Math.abs(values[best] - value) ? i : best, 0);
+
+// A command that is broken between its words.
+const words = command => command.split(" ").flatMap((word, i) => [i ? " " : "", h("span", { class: "word" }, word)]);
 
 // Pictures
 
@@ -99,7 +102,7 @@ function table(caption, heads, rows, attributes = {}) {
   const head = h("tr", {}, heads.map((head, i) => h("th", { scope: "col", class: kinds[i] }, Array.isArray(head) ? head[0] : head)));
   const row = cells => h("tr", {}, cells.map((cell, i) =>
     i === 0 ? h("th", { scope: "row", class: kinds[i] }, cell) : h("td", { class: kinds[i] }, cell)));
-  return h("table", attributes, h("caption", {}, caption), h("thead", {}, head), h("tbody", {}, rows.map(row)));
+  return h("table", attributes, h("caption", {}, h("span", {}, caption)), h("thead", {}, head), h("tbody", {}, rows.map(row)));
 }
 const bar = (share, kind = "") => h("span", { class: `bar ${kind}`, "aria-hidden": "true" },
   h("span", { style: `width:${(100 * Math.min(1, Math.max(0, share || 0))).toFixed(2)}%` }));
@@ -188,7 +191,7 @@ class Chart {
     for (const tick of (log ? logTicks(low, high) : linearTicks(low, high)))
       svg.append(s("line", { class: "grid", x1: ends[0], x2: ends[1], y1: y(tick), y2: y(tick) }),
         s("text", { x: ends[0] - 8, y: y(tick) + 4, "text-anchor": "end" }, this.yformat ? this.yformat(tick) : num(tick, 3)));
-    const count = Math.max(2, Math.floor(width / 110));
+    const count = Math.max(4, Math.floor(width / 110));
     const whole = this.xwhole === false ? linearTicks(xs[0], xs[xs.length - 1], count)
       : linearTicks(xs[0], xs[xs.length - 1], count).filter(Number.isInteger);
     for (const tick of this.xticks ?? whole)

@@ -9,10 +9,10 @@ function drawTape() {
   const most = largest(nodes.map(node => node.bytes));
   const children = new Map(nodes.map(node => [node.id, []]));
   nodes.forEach(node => node.parents.forEach(parent => children.get(parent)?.push(node.id)));
-  const excerptOf = file => source?.excerpts.find(excerpt => file.endsWith(excerpt.file) || excerpt.file.endsWith(file));
+  const excerptOf = ({ file, op }) => source?.excerpts.find(excerpt => excerpt.file.endsWith(file)) ?? source?.excerpts.find(excerpt => op.startsWith(excerpt.name));
   let constants = false, pinned = null;
-  at("tapechoice").append(tick(`Show the ${nodes.filter(node => node.op === "constant").length} constants (weights, targets)`, false, on => { constants = on; draw(); }));
-  scrollable(at("nodes"), "The tape, node by node");
+  byId("tapechoice").append(tick(`Show the ${nodes.filter(node => node.op === "constant").length} constants (weights, targets)`, false, on => { constants = on; draw(); }));
+  scrollable(byId("nodes"), "The tape, node by node");
 
   const title = node => node.label || node.op;
   const names = ids => ids.map(id => nodes.find(node => node.id === id)).filter(Boolean).map(node => `${node.id} ${title(node)}`).join(", ") || "nothing";
@@ -34,7 +34,7 @@ function drawTape() {
       edges.map(curve), shown.map((node, i) => s("circle", {
         class: `node ${node.kept ? "kept" : ""} ${node.differentiated ? "" : "still"}`, cx: width - 8, cy: middle(i), r: node.op === "constant" ? 3 : 5, "data-id": node.id })));
     const lines = shown.map((node, i) => {
-      const excerpt = excerptOf(node.file), where = `${node.file.split("/").pop()}:${node.line}`;
+      const excerpt = excerptOf(node), where = `${node.file.split("/").pop()}:${node.line}`;
       return h("tr", {
         id: `node-${node.id}`, class: node.op === "constant" ? "constant" : "", tabindex: i ? "-1" : "0",
         pointerenter: () => pinned === null && mark(node), focus: () => mark(node), keydown: event => key(event, i),
@@ -49,7 +49,7 @@ function drawTape() {
     const table = h("table", {}, h("caption", { class: "hidden" }, "The tape's nodes in the order of recording"), h("thead", {}, h("tr", {},
       [["node", "n"], ["name"], ["op"], ["shape", "n"], ["value", "n"], ["kept", "mid"], ["forward", "n"], ["backward", "n"], ["recorded in"]].map(([name, kind]) => h("th", { scope: "col", class: kind }, name)))),
       h("tbody", {}, lines));
-    at("nodes").replaceChildren(h("div", { class: "tape" }, graph, table));
+    byId("nodes").replaceChildren(h("div", { class: "tape" }, graph, table));
 
     const key = (event, i) => {
       const to = { ArrowDown: i + 1, ArrowUp: i - 1, Home: 0, End: lines.length - 1 }[event.key];
@@ -71,14 +71,14 @@ function drawTape() {
       });
       graph.querySelectorAll(".edge").forEach(edge =>
         edge.classList.toggle("on", Number(edge.dataset.from) === node.id || Number(edge.dataset.to) === node.id));
-      at("nodereadout").textContent = describe(node);
+      byId("nodereadout").textContent = describe(node);
     }
     mark(shown.find(node => node.label === goal.style_layers[0]?.layer) ?? shown[0]);
   }
   draw();
 
   const turn = memory.find(moment => moment.pass === "backward");
-  new Chart(at("memory"), {
+  new Chart(byId("memory"), {
     label: "Memory during one iteration", stacked: true, xs: memory.map(moment => 1e3 * moment.seconds), xwhole: false,
     series: [{ name: "values", kind: "content", values: memory.map(moment => moment.values) }, { name: "gradients", kind: "style", values: memory.map(moment => moment.gradients) }],
     marks: [{ x: 1e3 * memory[0].seconds, label: "forward" }, ...turn ? [{ x: 1e3 * turn.seconds, label: "backward" }] : []],
@@ -92,14 +92,14 @@ function drawTape() {
 
   const spent = convolutions.reduce((sum, c) => sum + c.forward.seconds + c.backward.seconds, 0);
   const over = convolutions.some(c => Math.max(c.forward.flops, c.backward.flops) > peak);
-  at("convtext").textContent = `The iteration took ${time(tape.seconds)}, and its convolutions ${time(spent)} of it, ${percent(spent / tape.seconds)}. ` +
+  byId("convtext").textContent = `The iteration took ${time(tape.seconds)}, and its convolutions ${time(spent)} of it, ${percent(spent / tape.seconds)}. ` +
     `This machine's arithmetic ends at ${num(peak / 1e9, 3)} Gflop/s, measured with the kernels' own inner loop, on all threads. ` +
     "A multiplication and an addition count as the definition of a convolution asks for them. Winograd's algorithm makes do with a quarter of the multiplications" +
     (over ? ", which is why it can be above 100 % by this count." : ", so by this count it could go beyond 100 %.");
-  scrollable(at("convolutions"), "Convolutions");
+  scrollable(byId("convolutions"), "Convolutions");
   const fastest = Math.max(1, ...convolutions.flatMap(c => [c.forward.flops / peak, c.backward.flops / peak]));
   const speed = ({ algorithm, seconds, flops }, kind) => [algorithm, time(seconds), num(flops / 1e9, 3), [bar(flops / peak / fastest, kind), " ", percent(flops / peak)]];
-  at("convolutions").append(table(`Bars end at ${percent(fastest)} of the peak.`,
+  byId("convolutions").append(table(`Bars end at ${percent(fastest)} of the peak.`,
     ["layer", "forward", ["time", "n"], ["Gflop/s", "n"], "of peak", "backward", ["time", "n"], ["Gflop/s", "n"], "of peak"],
     convolutions.map(c => [h("a", { href: `#node-${c.node}` }, c.layer), ...speed(c.forward, "content"), ...speed(c.backward, "style")])));
 }
@@ -108,11 +108,11 @@ function drawOptimizer() {
   const { course, rates, lengths, histograms, x, y } = optimizer, { result } = report;
   const over = values => values.map((_, i) => i + 1);
   const iterations = run ? boundaries() : [];
-  if (at("rates")) new Chart(at("rates"), {
+  if (byId("rates")) new Chart(byId("rates"), {
     label: "Learning rate of each update", xs: over(rates), series: [{ name: "η", kind: "total", values: rates }], marks: iterations, height: 200, zero: true,
     xlabel: "update", ylabel: "learning rate η", say: i => `Update ${i + 1}: η = ${num(rates[i])}`,
   });
-  new Chart(at("lengths"), {
+  new Chart(byId("lengths"), {
     label: "Length of each update", xs: over(lengths), series: [{ name: "length", kind: "total", values: lengths }], marks: iterations, log: true, height: 220,
     xlabel: "update", ylabel: "root mean square", say: i => `Update ${i + 1}: ${num(lengths[i])}${rates[i] ? `, ${num(lengths[i] / rates[i], 3)} η` : ""}`,
   });
@@ -125,7 +125,7 @@ function drawOptimizer() {
     });
   }
 
-  at("pixeltext").textContent = `Of all pixels this is the one at column ${x}, row ${y} of the result, over the ${course.length} updates of the last scale.` +
+  byId("pixeltext").textContent = `Of all pixels this is the one at column ${x}, row ${y} of the result, over the ${course.length} updates of the last scale.` +
     (optimizer.canvas === "pyramid" ? " The optimiser's variables are not the pixels here but the coefficients of the picture's Laplacian pyramid: a pixel is a sum of one from each level. " +
       "Gradient, moments and step are those of its coefficient at the finest level, and the colour also moves with the coarser ones." : "");
   const cross = s("svg", { class: "cross", viewBox: `0 0 ${result.width} ${result.height}`, "aria-hidden": "true" },
@@ -134,13 +134,13 @@ function drawOptimizer() {
   const pixels = strip.getContext("2d").createImageData(course.length, 1);
   course.forEach((moved, i) => pixels.data.set([...moved.color.map(v => Math.round(255 * Math.min(1, Math.max(0, v)))), 255], 4 * i));
   strip.getContext("2d").putImageData(pixels, 0, 0);
-  at("pixel").append(h("div", {}, h("div", { class: "stage still" }, picture(result, `The result, with the pixel at column ${x}, row ${y} marked`), cross)));
+  byId("pixel").append(h("div", {}, h("div", { class: "stage still" }, picture(result, `The result, with the pixel at column ${x}, row ${y} marked`), cross)));
   const first = h("div", {}, h("p", { class: "plotname" }, "colour"), strip);
   const xs = course.map(moved => moved.iteration), charts = [];
   const plot = (name, get, options = {}) => {
     if (!get(course[0])) return;
     const series = ["red", "green", "blue"].map((kind, c) => ({ name: kind, kind, values: course.map(moved => get(moved)?.[c] ?? null) }));
-    const box = at("pixel").appendChild(charts.length ? h("div") : first);
+    const box = byId("pixel").appendChild(charts.length ? h("div") : first);
     const chart = new Chart(box, {
       label: `${name} of the pixel`, xs, series, height: 170, xlabel: "update", ylabel: name,
       say: i => `Update ${xs[i]}: ${name} ${series.map(one => `${one.name} ${num(one.values[i], 3)}`).join(", ")}`,
@@ -156,14 +156,14 @@ function drawOptimizer() {
 
   if (histograms.length) {
     const { edges } = histograms[0], many = edges.length;
-    new Chart(at("histogram"), {
+    new Chart(byId("histogram"), {
       label: "Sizes of single values' updates", steps: true, edges, xs: edges.map((_, i) => i), zero: true, height: 240,
       series: histograms.map((one, i) => ({ name: `update ${one.iteration}`, kind: i ? "style" : "content", values: one.counts })),
       xticks: edges.map((_, i) => i).filter(i => i % Math.ceil(many / 6) === 0), xformat: i => num(edges[i], 2),
       xlabel: "size of an update", ylabel: "values", yformat: v => v >= 1e4 ? `${num(v / 1e3, 3)} k` : num(v),
       say: i => `${num(edges[i], 3)} to ${num(edges[i + 1], 3)}: ` + histograms.map(one => `${whole(one.counts[i])} values in update ${one.iteration}`).join(", "),
     });
-  } else at("histogram").closest("figure").remove();
+  } else byId("histogram").closest("figure").remove();
 }
 
 // Rust, lightly: comments, strings, numbers, words that mean something.
@@ -195,8 +195,8 @@ function drawSource() {
     article.append(h("p", { class: "file" }, `${excerpt.file}:${excerpt.line}`),
       h("pre", { tabindex: "0", role: "region", "aria-label": `Source: ${excerpt.title}` }, numbers, code));
   }
-  scrollable(at("checks"), "Gradients, checked");
-  at("checks").append(table("On a crop of the photograph. The error is the difference in parts of the larger of the two.",
+  scrollable(byId("checks"), "Gradients, checked");
+  byId("checks").append(table("On a crop of the photograph. The error is the difference in parts of the larger of the two.",
     ["what", ["⟨∇f, v⟩", "n"], ["difference", "n"], ["h", "n"], ["error", "n"], ["allowed", "n"], "passes"],
     source.checks.map(check => [check.name, num(check.reverse, 6), num(check.difference, 6), num(check.step, 3), num(check.error, 2), num(check.allowed, 2),
       check.error <= check.allowed ? "yes" : h("b", {}, "no")])));
@@ -216,8 +216,7 @@ function facts() {
   const biggest = tape?.nodes.reduce((a, b) => b.bytes > a.bytes ? b : a);
   const fill = {
     program: report.program,
-    command: report.command,
-    alpha: alphas.length > 1 ? `${num(goal.content_weight)}, and ${alphas.map(a => num(a)).join(", ")} from scale to scale` : num(alphas[0]),
+    alpha: alphas.length > 1 ? `${num(smallest(alphas))} to ${num(largest(alphas))}, more where the photograph is enlarged beyond its own size` : num(alphas[0]),
     beta: num(goal.style_weight),
     gamma: num(goal.tv_weight),
     layerweights: `content ${weights(goal.content_layers)}; style ${weights(goal.style_layers)}`,
@@ -229,8 +228,9 @@ function facts() {
     largest: biggest && `The value of node ${biggest.id}, ${biggest.label || biggest.op}, is ${shape(biggest.shape)} numbers, ${bytes(biggest.bytes)}.`,
   };
   for (const element of document.querySelectorAll("[data-fill]")) element.textContent = fill[element.dataset.fill] ?? "";
+  for (const element of document.querySelectorAll("[data-fill=command]")) element.append(...words(report.command));
   const { machine } = report, pair = (name, ...value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
-  at("facts").append(...[
+  byId("facts").append(...[
     pair("Preset", report.preset), pair("Photograph", times(report.content)), pair("Painting", times(report.style)), pair("Result", times(report.result)),
     run && pair("Updates", `${run.scales.reduce((sum, scale) => sum + scale.iterations, 0)} in ${run.scales.length} ${run.scales.length > 1 ? "sizes" : "size"}`),
     pair("Machine", `${machine.processor}, ${machine.isa}, ${machine.threads} ${machine.threads > 1 ? "threads" : "thread"}`),
@@ -239,7 +239,7 @@ function facts() {
 }
 
 function manners() {
-  const root = document.documentElement, button = at("theme"), system = matchMedia("(prefers-color-scheme: dark)");
+  const root = document.documentElement, button = byId("theme"), system = matchMedia("(prefers-color-scheme: dark)");
   const dark = () => root.dataset.theme ? root.dataset.theme === "dark" : system.matches;
   const show = () => { button.setAttribute("aria-pressed", dark()); button.textContent = dark() ? "Light" : "Dark"; };
   if (location.hash === "#dark" || location.hash === "#light") root.dataset.theme = location.hash.slice(1);
@@ -255,7 +255,7 @@ function manners() {
   });
   // Links to what this page does not have are words.
   for (const link of document.querySelectorAll("a[href^='#']"))
-    if (link.hash.length > 1 && !at(link.hash.slice(1))) link.replaceWith(...link.childNodes);
+    if (link.hash.length > 1 && !byId(link.hash.slice(1))) link.replaceWith(...link.childNodes);
   // Which section is read, in the table of contents.
   const links = new Map([...document.querySelectorAll("nav li a")].map(link => [link.hash.slice(1), link]));
   const seen = new IntersectionObserver(entries => entries.forEach(({ target, isIntersecting }) => {

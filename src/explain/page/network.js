@@ -5,9 +5,14 @@ const STYLE_KINDS = ["s1", "s2", "s3", "s4", "s5", "s6"];
 const styleKind = i => STYLE_KINDS[i % STYLE_KINDS.length];
 const WHO = [["content", "the photograph"], ["style", "the painting"], ["result", "the result"]];
 const node = label => report.tape?.nodes.findLast(node => node.label === label);
-const trail = (...links) => h("span", { class: "trail" },
-  links.filter(Boolean).map(([href, name, label]) => h("a", { href: `#${href}`, "aria-label": label }, name)));
-const trailOf = (term, formula, pixels = true) => trail(
+
+// Ways on from a number: to a place of the page, where a control may have to be chosen first.
+const trail = (...links) => h("span", { class: "trail" }, links.filter(Boolean).map(([href, name, label, box, value]) => h("a", {
+  href: `#${href}`, "aria-label": label, click: () => box && byId(box).querySelector(`input[value="${value}"]`).click(),
+}, name)));
+const trailOf = (term, formula, layer = term, pixels = true) => trail(
+  features?.layers.some(one => one.name === layer) && ["features", "maps", `${term}: the maps of ${layer}`, "layerchoice", layer],
+  statistic?.layers.some(one => one.layer === term) && ["statistic", "matrix", `${term}: its matrices`, "matrixchoice", term],
   pixels && gradient?.moments[0].terms.some(one => one.name === term) && [`term-${term}`, "pixels", `${term}: the pixels that pull`],
   report.source?.excerpts.some(one => one.name === formula) && [`formula-${formula}`, "formula", `${term}: formula and source`],
   node(term) && [`node-${node(term).id}`, "tape", `${term}: its node on the tape`],
@@ -16,7 +21,7 @@ const styleFormula = goal.statistic === "wasserstein" ? "wasserstein" : "gram";
 
 function drawRun() {
   const { steps, frames, scales } = run;
-  at("trio").append(...WHO.map(([who, what]) => captioned(report[who],
+  byId("trio").append(...WHO.map(([who, what]) => captioned(report[who],
     { content: "The photograph", style: "The painting", result: "The result: the photograph in the manner of the painting" }[who],
     h("b", {}, who), `, ${what}, ${times(report[who])}`)));
   const xs = steps.map(step => step.iteration);
@@ -38,17 +43,15 @@ function drawRun() {
   const play = h("button", { type: "button", click: () => playing ? stop() : begin() }, "Play");
   const stop = () => { clearInterval(playing); playing = null; play.textContent = "Play"; };
   const begin = () => {
-    if (Number(slider.value) === frames.length - 1) slider.value = -1;
+    if (Number(slider.value) === frames.length - 1) show(stepOf(0), 0);
     play.textContent = "Stop";
     playing = setInterval(() => {
-      const next = Number(slider.value) + (slider.dataset.begun ? 1 : 0);
-      slider.dataset.begun = "1";
+      const next = Number(slider.value) + 1;
       if (next >= frames.length) return stop();
-      slider.value = next;
       show(stepOf(next), next);
     }, 250);
   };
-  at("frame").append(holder, h("div", { class: "slider" }, slider, play), label);
+  byId("frame").append(holder, h("div", { class: "slider" }, slider, play), label);
 
   let [weighted, log, index] = [true, true, steps.length - 1];
   const KINDS = { content: "content", style: "style", tv: "tv", total: "total" };
@@ -60,14 +63,14 @@ function drawRun() {
   const controls = h("div", { class: "controls" },
     choice("Losses", [["weighted", "weighted"], ["raw", "raw"]], "weighted", chosen => { weighted = chosen === "weighted"; chart.set({ series: series() }); }),
     choice("Scale", [["log", "logarithmic"], ["linear", "linear"]], "log", chosen => { log = chosen === "log"; chart.set({ log }); }));
-  at("losses").append(controls);
-  const chart = new Chart(at("losses"), {
+  byId("losses").append(controls);
+  const chart = new Chart(byId("losses"), {
     label: "Losses over the iterations", xs, series: series(), log, marks, xlabel: "iteration", ylabel: "loss",
     say: i => `Iteration ${steps[i].iteration}: ` + series().map(one => `${one.name} ${num(one.values[i])}`).join(", "),
     onmove: i => show(i, frameOf(i), false),
   });
 
-  const sum = at("sum");
+  const sum = byId("sum");
   scrollable(sum, "The terms of the total");
   const tally = i => {
     const step = steps[i], w = weights(step);
@@ -76,11 +79,11 @@ function drawRun() {
       [bar(loss * weight / step.total, kind), " ", percent(loss * weight / step.total, 1)], link];
     const layers = goal.style_layers.map(({ layer, weight }, k) =>
       row(layer, step.layers[k], goal.style_weight * weight, trailOf(layer, styleFormula), styleKind(k), true));
-    const rows = [row("content", step.content, w.content, trailOf("content", "content"), "content"),
+    const rows = [row("content", step.content, w.content, trailOf("content", "content", goal.content_layers[0]?.layer), "content"),
       row("style", step.style, w.style, trailOf("style", styleFormula), "style"), ...layers,
       row("tv", step.tv, w.tv, trailOf("tv", "total_variation"), "tv")];
     rows.push(["total", "", "", num(step.total), "", trailOf("total", "backward")]);
-    sum.replaceChildren(table(`Iteration ${step.iteration} of ${steps.length - 1} updates, at ${scales[step.scale - 1].width} × ${scales[step.scale - 1].height} pixels. The layers' rows are parts of style's.`,
+    sum.replaceChildren(table(`Iteration ${step.iteration}, at ${scales[step.scale - 1].width} × ${scales[step.scale - 1].height} pixels. The layers' rows are parts of style's.`,
       ["term", ["loss", "n"], ["times", "n"], ["makes", "n"], "of the total", "follow it"], rows, { class: "sum" }));
   };
 
@@ -100,11 +103,11 @@ function drawRun() {
   const layerSeries = () => goal.style_layers.map(({ layer, weight }, k) => ({
     name: layer, kind: styleKind(k), values: steps.map(step => step.layers[k] * (layersWeighted === "raw" ? 1 : weight)),
   }));
-  at("layerlosses").append(h("div", { class: "controls" }, choice("Losses", [["raw", "as they are"], ["weighted", "times w"]], "raw", chosen => {
+  byId("layerlosses").append(h("div", { class: "controls" }, choice("Losses", [["raw", "as they are"], ["weighted", "times w"]], "raw", chosen => {
     layersWeighted = chosen;
     layerChart.set({ series: layerSeries() });
   })));
-  const layerChart = new Chart(at("layerlosses"), {
+  const layerChart = new Chart(byId("layerlosses"), {
     label: "Each style layer's loss over the iterations", xs, series: layerSeries(), log: true, marks, xlabel: "iteration", ylabel: "loss",
     say: i => `Iteration ${steps[i].iteration}: ` + layerSeries().map(one => `${one.name} ${num(one.values[i])}`).join(", "),
     onmove: i => show(i, frameOf(i)),
@@ -112,9 +115,9 @@ function drawRun() {
   others.push(layerChart);
   show(index, frames.length - 1);
 
-  scrollable(at("losstable"), "Losses at some iterations");
+  scrollable(byId("losstable"), "Losses at some iterations");
   const listed = run.table.map(iteration => steps.find(step => step.iteration === iteration)).filter(Boolean);
-  at("losstable").append(table("Losses before the update of each iteration; “denoise” is the paper's word for tv.",
+  byId("losstable").append(table("Losses before the update of each iteration; “denoise” is the paper's word for tv.",
     [["iteration", "n"], ["size", "n"], ["content", "n"], ["style", "n"], ["denoise (tv)", "n"], ["total", "n"]],
     listed.map(step => [step.iteration, `${scales[step.scale - 1].width} × ${scales[step.scale - 1].height}`, num(step.content), num(step.style), num(step.tv), num(step.total)])));
 }
@@ -124,7 +127,7 @@ function drawFeatures() {
   const compared = name => [goal.content_layers.some(l => l.layer === name) && "content", goal.style_layers.some(l => l.layer === name) && "style"].filter(Boolean);
   const preferred = layers.find(layer => layer.name === "relu3_1") ?? layers[Math.floor(layers.length / 2)];
   let layer = preferred, place = [0.5, 0.5];
-  at("layerchoice").append(choice("Layer", layers.map(({ name }) => [name, name]), layer.name, name => {
+  byId("layerchoice").append(choice("Layer", layers.map(({ name }) => [name, name]), layer.name, name => {
     layer = layers.find(layer => layer.name === name);
     draw();
   }));
@@ -134,7 +137,7 @@ function drawFeatures() {
   const stage = h("div", { class: "stage", pointerdown: drag, pointermove: event => event.buttons && drag(event) }, photograph, mark);
   const answers = h("div", { class: "answers" });
   const where = h("p", { class: "readout", "aria-live": "polite" });
-  at("probe").append(h("div", {}, stage, where), answers);
+  byId("probe").append(h("div", {}, stage, where), answers);
 
   function drag(event) {
     const box = photograph.getBoundingClientRect();
@@ -185,10 +188,13 @@ function drawFeatures() {
   const patch = (c, k) => layer.patches[c]?.[k]
     ? cut(report.style, layer.patches[c][k], `Piece of the painting that channel ${c} answers to with ${num(layer.patches[c][k].value, 3)}`, { class: "patch" }) : "–";
 
-  const dialog = at("channel");
+  const dialog = byId("channel");
   function open(c) {
     const side = ([who, what]) => h("figure", {}, sprite(layer.maps[who], c, `Map of channel ${c}: ${what}`), h("figcaption", {}, who));
-    const step = by => open((c + by + layer.channels) % layer.channels);
+    const step = by => {
+      open((c + by + layer.channels) % layer.channels);
+      dialog.querySelectorAll("button")[by < 0 ? 0 : 1].focus();
+    };
     const patches = layer.patches[c] ?? [];
     dialog.replaceChildren(
       h("h2", { id: "channel-title", class: "plain" }, `${layer.name}, channel ${c}`),
@@ -206,7 +212,7 @@ function drawFeatures() {
   }
   dialog.addEventListener("click", event => event.target === dialog && dialog.close());
 
-  const all = at("allmaps"), grid = all.lastElementChild;
+  const all = byId("allmaps"), grid = all.lastElementChild;
   let whose = "result";
   function drawAll() {
     if (!all.open) return;
@@ -221,12 +227,12 @@ function drawFeatures() {
   function draw() {
     const { maps } = layer, looked = compared(layer.name);
     const field = layer.receptive_field;
-    at("layerfacts").replaceChildren(table(`The layer ${layer.name}${looked.length ? `, where ${looked.join(" and ")} is compared` : ""}`,
+    byId("layerfacts").replaceChildren(table(`The layer ${layer.name}${looked.length ? `, where ${looked.join(" and ")} is compared` : ""}`,
       ["map", ["channels N", "n"], ["pixels M", "n"], ["stride", "n"], ["receptive field", "n"], ["zeros: content", "n"], ["style", "n"], ["result", "n"]],
       [[`${layer.width} × ${layer.height}`, layer.channels, whole(layer.width * layer.height), `${layer.stride} px`, `${field} × ${field} px`,
         ...WHO.map(([who]) => percent(layer.zeros[who]))]]));
     const best = layer.strongest.slice(0, 8);
-    at("strongest").replaceChildren(h("table", { class: "maps" }, h("caption", {}, `The ${best.length} strongest of ${layer.channels} channels of ${layer.name}`),
+    byId("strongest").replaceChildren(h("table", { class: "maps" }, h("caption", {}, `The ${best.length} strongest of ${layer.channels} channels of ${layer.name}`),
       h("thead", {}, h("tr", {}, h("td"), best.map(c => h("th", { scope: "col" }, h("button", { type: "button", click: () => open(c) }, `${c}`))))),
       h("tbody", {}, WHO.map(([who]) => h("tr", {}, h("th", { scope: "row" }, who),
         best.map(c => h("td", {}, sprite(maps[who], c, `Channel ${c} of ${layer.name}, ${who}`))))),
@@ -235,14 +241,14 @@ function drawFeatures() {
     drawAll();
     drawPlace();
   }
-  scrollable(at("strongest"), "The strongest channels");
-  scrollable(at("layerfacts"), "The layer in numbers");
+  scrollable(byId("strongest"), "The strongest channels");
+  scrollable(byId("layerfacts"), "The layer in numbers");
   draw();
 }
 
 function drawReconstructions() {
-  const row = (id, list, alt) => at(id).append(...list.map(({ layer, image, command }) => h("div", { class: "captioned" },
-    picture(image, `${alt} ${layer}`), h("p", {}, h("b", {}, layer)), h("code", {}, command))));
+  const row = (id, list, alt) => byId(id).append(...list.map(({ layer, image, command }) => h("div", { class: "captioned" },
+    picture(image, `${alt} ${layer}`), h("p", {}, h("b", {}, layer)), h("code", {}, words(command)))));
   row("recontent", reconstructions.content, "The photograph, found again from");
   row("restyle", reconstructions.style, "The painting's manner without its motif, from the layers up to");
 }
@@ -259,7 +265,7 @@ const blend = (a, b, t) => a.map((v, i) => Math.round(v + (b[i] - v) * Math.min(
 
 function drawStatistic() {
   let layer = statistic.layers[0];
-  at("matrixchoice").append(choice("Layer", statistic.layers.map(({ layer }) => [layer, layer]), layer.layer, name => {
+  byId("matrixchoice").append(choice("Layer", statistic.layers.map(({ layer }) => [layer, layer]), layer.layer, name => {
     layer = statistic.layers.find(one => one.layer === name);
     draw();
   }));
@@ -278,7 +284,8 @@ function drawStatistic() {
     const point = (i, j) => {
       boards.forEach(board => board.style.cssText = `left:${100 * j / n}%;top:${100 * i / n}%;width:${100 / n}%;height:${100 / n}%`);
       const k = i * n + j;
-      readout.textContent = `Channels ${shown[i]} and ${shown[j]}: painting ${num(style[k], 3)}, start ${num(start[k], 3)}, end ${num(end[k], 3)}`;
+      readout.replaceChildren(h("b", {}, `Channels ${shown[i]} and ${shown[j]}`), ...[["painting", style[k]], ["start", start[k]], ["end", end[k]],
+        ["start − painting", off[0][k]], ["end − painting", off[1][k]]].map(([name, v]) => h("span", {}, h("span", {}, `${name} `), num(v, 3))));
       [here.i, here.j] = [i, j];
     };
     const heat = (name, values, colour, what) => {
@@ -310,16 +317,16 @@ function drawStatistic() {
     const rows = [
       h("div", { class: "three" }, heat("painting", style, one, "The painting's matrix"), heat("start", start, one, "The picture's at the start"), heat("end", end, one, "The result's")),
       ramp(one, negative ? -most : 0, most, "entry"),
-      h("div", { class: "three" }, h("div", { class: "blank" }), heat("start − painting", off[0], two, "Difference at the start"), heat("end − painting", off[1], two, "Difference at the end")),
+      h("div", { class: "three" }, h("div", { class: "blank" }, readout), heat("start − painting", off[0], two, "Difference at the start"), heat("end − painting", off[1], two, "Difference at the end")),
       ramp(two, -far, far, "difference"),
     ];
-    at("matrices").replaceChildren(...rows, readout);
+    byId("matrices").replaceChildren(...rows);
     const where = shown.indexOf(pair.channels[0]), other = shown.indexOf(pair.channels[1]);
     point(Math.max(0, where), other < 0 ? here.j : other);
-    at("matrixcaption").textContent = `The ${n} strongest of ${channels} channels of ${layer.layer}, so ordered that neighbours answer together. ` +
+    byId("matrixcaption").textContent = `The ${n} strongest of ${channels} channels of ${layer.layer}, so ordered that neighbours answer together. ` +
       `Entries are ${statistic.of === "covariance" ? "covariances, without the means," : "G / M"} in parts of √(AᵢᵢAⱼⱼ), A being the painting's, so that the painting's own diagonal is 1: ` +
-      `${statistic.of === "covariance" ? "they are correlations" : "they are cosines"}. At the ends of the scales are all entries beyond them, one in two hundred. Point at an entry, or move with the arrow keys.`;
-    at("pairtext").textContent = `In the painting, at ${layer.layer}, channels ${pair.channels[0]} and ${pair.channels[1]} agree most: their entry is ${num(pair.agreement, 3)}. ` +
+      `its entries are ${statistic.of === "covariance" ? "correlations" : "cosines"}. At the ends of the scales are all entries beyond them, one in two hundred. Point at an entry, or move with the arrow keys.`;
+    byId("pairtext").textContent = `In the painting, at ${layer.layer}, channels ${pair.channels[0]} and ${pair.channels[1]} agree most: their entry is ${num(pair.agreement, 3)}. ` +
       "Where both answer can be seen, and what they answer to is in the pieces of the painting.";
     const patches = c => {
       const seen = features?.layers.find(one => one.name === layer.layer);
@@ -327,13 +334,13 @@ function drawStatistic() {
       return list.length ? h("div", { class: "captioned" }, h("div", { class: "patches" }, list.map(p =>
         cut(report.style, p, `Piece of the painting that channel ${c} answers to`, { class: "patch" }))), h("p", {}, `What channel ${c} answers to most in the painting`)) : null;
     };
-    at("pair").replaceChildren(...WHO.map(([who, what]) => captioned(pair.places[who],
+    byId("pair").replaceChildren(...WHO.map(([who, what]) => captioned(pair.places[who],
       `Where channels ${pair.channels[0]} and ${pair.channels[1]} are both active in ${what}`, who)), ...pair.channels.map(patches).filter(Boolean));
     if (run) {
       const k = goal.style_layers.findIndex(one => one.layer === layer.layer);
       const series = [{ name: layer.layer, kind: styleKind(Math.max(0, k)), values: run.steps.map(step => step.layers[Math.max(0, k)]) }];
       if (chart) chart.set({ series, label: `Distance at ${layer.layer} over the iterations` });
-      else chart = new Chart(at("distance"), {
+      else chart = new Chart(byId("distance"), {
         label: `Distance at ${layer.layer} over the iterations`, xs: run.steps.map(step => step.iteration), series, log: true, height: 200,
         xlabel: "iteration", ylabel: "distance", say: i => `Iteration ${run.steps[i].iteration}: ${num(chart ? chart.series[0].values[i] : series[0].values[i])}`,
       });
@@ -347,8 +354,8 @@ function drawGradient() {
   const { moments } = gradient;
   let moment = moments[moments.length - 1];
   const name = k => moments.length === 2 ? ["beginning", "end"][k] : `after ${moments[k].iteration} updates`;
-  at("momentchoice").append(choice("Moment of the last scale", moments.map((_, k) => [String(k), name(k)]), String(moments.length - 1), k => { moment = moments[Number(k)]; draw(); }));
-  scrollable(at("cosines"), "Cosines of the terms' gradients");
+  byId("momentchoice").append(choice("Moment of the last scale", moments.map((_, k) => [String(k), name(k)]), String(moments.length - 1), k => { moment = moments[Number(k)]; draw(); }));
+  scrollable(byId("cosines"), "Cosines of the terms' gradients");
   const kind = name => ({ content: "content", style: "style", tv: "tv", total: "total" })[name] ?? styleKind(goal.style_layers.findIndex(one => one.layer === name));
 
   function draw() {
@@ -356,7 +363,7 @@ function drawGradient() {
     const find = name => terms.findIndex(term => term.name === name);
     const cos = (a, b) => cosines[find(a) * n + find(b)];
     const most = largest(terms.map(term => term.norm));
-    at("forces").replaceChildren(
+    byId("forces").replaceChildren(
       h("div", { class: "forces" },
         h("div", { class: "force" }, h("h4", {}, "the picture"), picture(image, `The picture after ${iteration} updates`), h("p", {}, `after ${iteration} updates`)),
         terms.map(term => h("div", { class: "force", id: `term-${term.name}`, tabindex: "-1" },
@@ -365,10 +372,10 @@ function drawGradient() {
           picture(term.size, `How long the gradient of ${term.name} is at each pixel`),
           bar(term.norm / most, kind(term.name)),
           h("p", {}, `‖·‖ ${num(term.norm, 3)}`, h("br"), `loss ${num(term.loss, 3)}`, h("br"), `most ${num(term.most, 2)}`),
-          trailOf(term.name, { content: "content", tv: "total_variation", total: "backward" }[term.name] ?? styleFormula, false)))));
-    at("cosines").replaceChildren(table(`Cosines after ${iteration} updates`, ["", ...terms.map(term => [term.name, "n"])],
+          trailOf(term.name, { content: "content", tv: "total_variation", total: "backward" }[term.name] ?? styleFormula, term.name, false)))));
+    byId("cosines").replaceChildren(table(`Cosines after ${iteration} updates`, ["", ...terms.map(term => [term.name, "n"])],
       terms.map((term, i) => [term.name, ...terms.map((other, j) => h("span", {
-        class: "cosine", style: `--share:${Math.round(60 * Math.abs(cosines[i * n + j] ?? 0))}%;--tone:var(--${(cosines[i * n + j] ?? 0) < 0 ? "content" : "style"})`,
+        class: "cosine", style: `--share:${Math.round(48 * Math.abs(cosines[i * n + j] ?? 0))}%;--tone:var(--${(cosines[i * n + j] ?? 0) < 0 ? "content" : "style"})`,
       }, cosine(cosines[i * n + j])))]), { class: "cosines" }));
 
     // Along the total's gradient: ⟨g, t⟩ / ‖t‖², which adds up to 1 over the terms.
@@ -390,7 +397,7 @@ function drawGradient() {
       const strongest = layers.reduce((a, b) => terms[find(b)].norm > terms[find(a)].norm ? b : a);
       sentences.push(`Of the style layers ${strongest} pulls most, with a norm of ${num(terms[find(strongest)].norm, 3)}.`);
     }
-    at("pulls").textContent = sentences.map(text => text[0].toUpperCase() + text.slice(1)).join(" ");
+    byId("pulls").textContent = sentences.map(text => text[0].toUpperCase() + text.slice(1)).join(" ");
   }
   draw();
 }
