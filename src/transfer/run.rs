@@ -9,7 +9,6 @@
 //!                            └─▶ next scale: enlarge, add detail, begin anew
 //! ```
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use rayon::prelude::*;
@@ -29,18 +28,17 @@ use crate::error::{Error, Result};
 use crate::kernels::reduce::BLOCK;
 use crate::kernels::resample::Interpolation;
 use crate::kernels::simd::pages::prefer_huge;
-use crate::objective::{Evaluation, Goal, Listener, Objective, Region, Sample};
+use crate::objective::{Evaluation, Goal, Listener, Objective, Region, Sample, Viewer};
 use crate::optim::{Optimizer, Told};
 use crate::picture::Picture;
 use crate::state::{Found, Saved};
 use crate::tensor::{FeatureMap, Pool};
-use crate::vgg::Vgg;
 
 /// A run under way.
 pub struct Run<'a> {
     config: &'a Config,
     plan: &'a Plan,
-    vgg: Arc<Vgg>,
+    viewer: Viewer,
     inputs: Inputs,
     /// The scale that is worked on.
     index: usize,
@@ -73,15 +71,15 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// [`Error::Picture`] if the file to start from cannot be read.
-    pub fn new(config: &'a Config, plan: &'a Plan, vgg: Arc<Vgg>, mut inputs: Inputs) -> Result<Self> {
-        let (scale, listener) = (&plan.scales[0], Listener::default());
+    pub fn new(config: &'a Config, plan: &'a Plan, viewer: impl Into<Viewer>, mut inputs: Inputs) -> Result<Self> {
+        let (scale, viewer, listener) = (&plan.scales[0], viewer.into(), Listener::default());
         let pictures = inputs.next();
         let first = start::picture(config, plan, &pictures)?;
         let canvas = plan::canvas(config, scale);
-        let objective = pictures.objective(plan, &vgg, 0, &listener).expect("nobody cancels");
+        let objective = pictures.objective(plan, &viewer, 0, &listener).expect("nobody cancels");
         let optimizer = plan.method.build(canvas.variables());
         let state = State::new(config, objective, first, canvas, optimizer);
-        Ok(Run { config, plan, vgg, inputs, index: 0, state, iteration: 0, done: 0, listener })
+        Ok(Run { config, plan, viewer, inputs, index: 0, state, iteration: 0, done: 0, listener })
     }
 
     /// Keeps everything that later iterations depend on. A run that takes it up makes the same picture, to the byte.
@@ -110,7 +108,7 @@ impl<'a> Run<'a> {
     pub fn resume(
         config: &'a Config,
         plan: &'a Plan,
-        vgg: Arc<Vgg>,
+        viewer: impl Into<Viewer>,
         mut inputs: Inputs,
         found: &Found,
     ) -> Result<Self, String> {
@@ -120,10 +118,10 @@ impl<'a> Run<'a> {
         for _ in plan.scales[..=index].windows(2).filter(|pair| !pair[1].continues(&pair[0])) {
             pictures = inputs.next();
         }
-        let listener = Listener::default();
-        let objective = pictures.objective(plan, &vgg, index, &listener).expect("nobody cancels");
+        let (viewer, listener) = (viewer.into(), Listener::default());
+        let objective = pictures.objective(plan, &viewer, index, &listener).expect("nobody cancels");
         let state = State::load(config, plan, scale, objective, found)?;
-        Ok(Run { config, plan, vgg, inputs, index, state, iteration, done, listener })
+        Ok(Run { config, plan, viewer, inputs, index, state, iteration, done, listener })
     }
 
     /// Makes one iteration, and after the last one a measurement; `None` when both have been made.
@@ -233,7 +231,7 @@ impl<'a> Run<'a> {
         let canvas = plan::canvas(config, scale);
         let (model, amount) = (FeatureMap::from_array(model.rgb), config.detail as f32);
         let first = enlarge(&self.state.picture(), &model, amount, canvas.edges());
-        let objective = pictures.objective(self.plan, &self.vgg, self.index + 1, &self.listener);
+        let objective = pictures.objective(self.plan, &self.viewer, self.index + 1, &self.listener);
         let objective = objective.ok_or(Error::Cancelled)?;
         (self.index, self.done) = (self.index + 1, 0);
         let fresh = self.plan.method.build(0);
@@ -370,7 +368,7 @@ fn hold(gradient: &mut FeatureMap, picture: &FeatureMap) {
 
 impl Pictures {
     /// What is minimised at a scale of the plan.
-    fn objective(self, plan: &Plan, vgg: &Arc<Vgg>, index: usize, listener: &Listener) -> Option<Objective> {
+    fn objective(self, plan: &Plan, viewer: &Viewer, index: usize, listener: &Listener) -> Option<Objective> {
         let map = |picture: Picture| FeatureMap::from_array(picture.rgb);
         let mut parts = self.parts.into_iter().flatten();
         let mut styles: Vec<_> = self.styles.into_iter().zip(self.style_masks).map(Some).collect();
@@ -383,7 +381,7 @@ impl Pictures {
         });
         let regions = regions.collect();
         let goal = Goal { content_weight: plan.scales[index].content_weight, ..plan.goal.clone() };
-        Objective::cut(vgg.clone(), goal, map(self.content), regions, plan.cuts[index], &listener.cancel)
+        Objective::cut(viewer.clone(), goal, map(self.content), regions, plan.cuts[index], &listener.cancel)
     }
 }
 
