@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use common::{paintings, waves, weights_file};
 use impasto::autograd::Cancel;
 use impasto::config::{Precision, ScaleRule, Scales, Tone};
-use impasto::objective::{Cut, Goal, LayerWeight, Objective, Region, Sample, Statistic};
+use impasto::objective::{Cut, Goal, LayerWeight, Objective, Region, Sample, Statistic, Viewer, learned_bytes};
 use impasto::picture::Mask;
 use impasto::tensor::{BufferPool, FeatureMap};
 use impasto::transfer::checkpoint::{Digests, Header, digest};
@@ -112,7 +112,7 @@ fn there_is_no_seam_at_a_soft_edge() {
     assert!(most(20..44) <= 1.1 * alone, "{} in the middle, {alone} elsewhere", most(20..44));
 }
 
-fn objective(vgg: &Arc<Vgg>, goal: &Goal, cut: Cut) -> Objective {
+fn objective(viewer: impl Into<Viewer>, goal: &Goal, cut: Cut) -> Objective {
     let [one, other] = paintings();
     let (height, width) = (48, 64);
     let first = left(20, 20, 5.0).resize(height, width);
@@ -124,7 +124,7 @@ fn objective(vgg: &Arc<Vgg>, goal: &Goal, cut: Cut) -> Objective {
         Region { mask: Some(second), styles: vec![sample(1.0, &other, None)] },
     ];
     let cancel = Cancel::default();
-    Objective::cut(vgg.clone(), goal.clone(), map(&photograph()), regions, cut, &cancel).unwrap()
+    Objective::cut(viewer, goal.clone(), map(&photograph()), regions, cut, &cancel).unwrap()
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn strips_have_the_losses_and_the_gradient_of_the_whole_to_the_bit() {
         let config = Config { precision, statistic, ..config() };
         let vgg = network(&config);
         let evaluations = |cut| {
-            let (mut objective, mut pool) = (objective(&vgg, &config.goal(), cut), BufferPool::new());
+            let (mut objective, mut pool) = (objective(vgg.clone(), &config.goal(), cut), BufferPool::new());
             // The second is at what a statistic remembers.
             [2.0, 3.0].map(|length| objective.evaluate(&map(&waves(48, 64, length, [0.4, 0.5, 0.6])), &mut pool))
         };
@@ -155,11 +155,39 @@ fn strips_have_the_losses_and_the_gradient_of_the_whole_to_the_bit() {
 }
 
 #[test]
+fn what_a_viewer_remembers_is_not_looked_at_again_and_is_the_same_to_the_bit() {
+    let goal = config().goal();
+    let viewer = Viewer::from(network(&config()));
+    let losses = |goal: &Goal, cut| {
+        let losses = objective(viewer.clone(), goal, cut).measure(&map(&photograph()), &mut BufferPool::new());
+        (losses.total, losses.layers)
+    };
+    let (whole, strips) = (Cut::default(), Cut { picture: Some(16), style: Some(16) });
+    let expected = losses(&goal, whole);
+    assert_eq!(viewer.looks(), 3, "without room nothing is remembered");
+    // Two of the three are one picture, which is whole; of the other, part is looked at.
+    viewer.give_room(2 * learned_bytes(&goal.style_layers));
+    for cut in [whole, whole, strips] {
+        assert!(losses(&goal, cut) == expected);
+        assert_eq!(viewer.looks(), 5, "{cut:?}");
+    }
+    // Others' layers take the room of what was wanted longest ago.
+    let few = Goal { style_layers: goal.style_layers[..1].to_vec(), ..goal.clone() };
+    losses(&few, whole);
+    assert_eq!(viewer.looks(), 7);
+    assert!(losses(&goal, strips) == expected);
+    assert_eq!(viewer.looks(), 8);
+    viewer.give_room(0);
+    assert!(losses(&goal, whole) == expected);
+    assert_eq!(viewer.looks(), 11);
+}
+
+#[test]
 fn the_gradient_is_that_of_the_losses() {
     let config = Config { statistic: Statistic::Gram, precision: Precision::F32, ..config() };
     let goal = Goal { content_weight: 0.0, tv_weight: 0.0, ..config.goal() };
     let vgg = network(&config);
-    let (mut objective, mut pool) = (objective(&vgg, &goal, Cut::default()), BufferPool::new());
+    let (mut objective, mut pool) = (objective(vgg, &goal, Cut::default()), BufferPool::new());
     let x = map(&waves(48, 64, 2.0, [0.4, 0.5, 0.6]));
     let gradient = objective.evaluate(&x, &mut pool).gradient.unwrap();
     // Along itself, a step so small that hardly a ReLU or a pooling changes its mind: a hundred times as far, the difference

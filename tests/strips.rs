@@ -203,7 +203,7 @@ fn a_cancelled_evaluation_has_no_result() {
     let mut objective =
         Objective::cut(vgg.clone(), config.goal(), content.clone(), vec![Region::whole(style)], cut, &cancel).unwrap();
     cancel.cancel();
-    let listener = Listener { cancel: cancel.clone(), strip: None };
+    let listener = Listener { cancel: cancel.clone(), ..Listener::default() };
     assert!(objective.run(&content, None, &mut BufferPool::new(), &listener).is_none());
     assert!(Objective::cut(vgg, config.goal(), content.clone(), vec![Region::whole(content)], cut, &cancel).is_none());
 }

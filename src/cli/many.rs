@@ -114,10 +114,11 @@ impl<'a> Many<'a> {
         if let Some(job) = left.iter().find_map(|&number| self.job(&self.tasks[number]).ok()) {
             let config = &job.config;
             let mut engine = Engine::new(config.weights.as_deref(), config.threads, NonZeroUsize::MIN)?;
+            engine.remember(config, &job.scales);
             at_once = jobs::choose(self.options.jobs, &mut engine, &job, left.len())?;
-            let again = self.side_by_side(&mut engine, &left, at_once, (&tally, &signals))?;
+            let again = self.side_by_side(&mut engine, left, at_once, (&tally, &signals))?;
             // Side by side, each may have its share of the memory alone.
-            self.side_by_side(&mut engine, &again, 1, (&tally, &signals))?;
+            self.side_by_side(&mut engine, again, 1, (&tally, &signals))?;
         } else {
             // None can be made: the reason is each one's own.
             left.iter().for_each(|&number| tally.end(number, refused(self.job(&self.tasks[number]))));
@@ -147,14 +148,16 @@ impl<'a> Many<'a> {
         left
     }
 
-    /// Makes those of these numbers, so many at once; which of them had no memory beside the others.
+    /// Makes those of these numbers, so many at once, and one style after the other, since the engine remembers no more than
+    /// these; which of them had no memory beside the others.
     fn side_by_side(
         &self,
         engine: &mut Engine,
-        numbers: &[usize],
+        mut numbers: Vec<usize>,
         at_once: usize,
         (tally, signals): (&Tally, &Signals),
     ) -> Result<Vec<usize>> {
+        numbers.sort_by_key(|&number| (&self.tasks[number].style, number));
         let Some(&first) = numbers.first() else { return Ok(Vec::new()) };
         engine.divide(self.tasks[first].config.threads, NonZeroUsize::new(at_once).unwrap_or(NonZeroUsize::MIN))?;
         let (engine, next, budget) = (&*engine, &AtomicUsize::new(0), jobs::budget(&self.tasks[first].config, at_once));
@@ -185,7 +188,6 @@ impl<'a> Many<'a> {
             for worker in workers {
                 again.extend(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
             }
-            again.sort_unstable();
             Ok(again)
         })
     }

@@ -158,7 +158,7 @@ pub fn among_others(
         check_room(job, &plan)?;
         let (inputs, _) = read(job.pictures(), &plan)?;
         let mut run = engine.begin(&job.config, &plan, inputs)?;
-        run.heed(Listener::cancelling(cancel));
+        run.heed(Listener { cancel, ..Listener::default() });
         let end = loop {
             match run.step() {
                 Ok(Some(step)) if on_step(&step).is_break() && !step.last => break End::Stopped,

@@ -26,7 +26,7 @@ pub(super) fn tape(seen: &Seen<'_>, point: &FeatureMap) -> Result<Tape> {
     let plan = seen.plan;
     let goal = plan.goal_at(plan.scales.len() - 1);
     let picture = if point.dim() == seen.content().dim() { point.clone() } else { seen.content() };
-    let mut objective = seen.inputs.objective(plan, &seen.vgg, goal);
+    let mut objective = seen.inputs.objective(plan, &seen.viewer, goal);
     let mut pool = BufferPool::new();
     let mut tries: Vec<(f64, Log)> = Vec::new();
     for _ in 0..TRIES {

@@ -25,12 +25,12 @@ const PATCHES: usize = 4;
 
 /// The second section.
 pub(super) fn features(seen: &Seen<'_>, point: &FeatureMap) -> Features {
-    let stages = seen.vgg.stages();
-    let content = look(&seen.vgg, &seen.content(), |_, map| Small::of(&map));
-    let result = look(&seen.vgg, point, |_, map| Small::of(&map));
+    let stages = seen.viewer.vgg().stages();
+    let content = look(seen.viewer.vgg(), &seen.content(), |_, map| Small::of(&map));
+    let result = look(seen.viewer.vgg(), point, |_, map| Small::of(&map));
     let picture = seen.style();
     let size = (picture.height(), picture.width());
-    let style = look(&seen.vgg, &picture, |layer, map| {
+    let style = look(seen.viewer.vgg(), &picture, |layer, map| {
         let patches = patches(&map, layer, receptive_field(stages, layer), size);
         (Small::of(&map), patches)
     });

@@ -19,7 +19,9 @@ pub(super) fn statistic(seen: &Seen<'_>, first: &FeatureMap, point: &FeatureMap)
     let centred = matches!(goal.statistic, Statistic::Wasserstein | Statistic::Covariance | Statistic::MeanStd);
     let layers: Vec<Layer> = by_depth(&goal.style_layers).iter().map(|l| l.layer).collect();
     let matrices = |picture: &FeatureMap| -> Vec<Array2<f64>> {
-        let all = look(&seen.vgg, picture, |layer, map| layers.contains(&layer).then(|| second_moments(&map, centred)));
+        let all = look(seen.viewer.vgg(), picture, |layer, map| {
+            layers.contains(&layer).then(|| second_moments(&map, centred))
+        });
         all.into_iter().filter_map(|(_, matrix)| matrix).collect()
     };
     let (content, style) = (seen.content(), seen.style());
@@ -28,7 +30,7 @@ pub(super) fn statistic(seen: &Seen<'_>, first: &FeatureMap, point: &FeatureMap)
     let compared: Vec<_> = compared.collect();
     let pairs: Vec<[usize; 2]> = compared.iter().map(|compared| compared.pair).collect();
     let places = |picture: &FeatureMap| -> Vec<FeatureMap> {
-        let all = look(&seen.vgg, picture, |layer, map| {
+        let all = look(seen.viewer.vgg(), picture, |layer, map| {
             layers.iter().position(|&l| l == layer).map(|index| both(&map, pairs[index]))
         });
         all.into_iter().filter_map(|(_, map)| map).collect()

@@ -27,7 +27,6 @@ pub mod report;
 mod source;
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -35,11 +34,11 @@ use crate::autograd::Cancel;
 use crate::bench::Machine;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::objective::{LayerWeight, Listener};
+use crate::objective::{LayerWeight, Listener, Viewer};
 use crate::picture::Picture;
 use crate::tensor::FeatureMap;
 use crate::transfer::{End, Engine, Inputs, Outcome, Plan, Run, Step};
-use crate::vgg::Vgg;
+
 pub use apart::RECONSTRUCTED;
 use film::Film;
 pub use page::page;
@@ -137,9 +136,9 @@ pub fn explain(
     if plan.cuts.iter().any(|cut| cut.picture.is_some()) {
         return Err(Error::Usage("a run in strips has no tape to be shown; choose a smaller --size".into()));
     }
-    let seen = Seen { plan, vgg: engine.network(plan)?, inputs: inputs.clone() };
+    let seen = Seen { plan, viewer: engine.network(plan)?, inputs: inputs.clone() };
     let mut run = engine.begin(asked.config, plan, inputs)?;
-    run.heed(Listener::cancelling(cancel));
+    run.heed(Listener { cancel, ..Listener::default() });
     let mut film = Film::new(asked.config, plan, &run);
     let end = shoot(&mut run, &mut film, &mut tell);
     let (first, point, iterations) = (film.first.clone(), run.point().clone(), run.iterations());
@@ -190,7 +189,7 @@ pub fn explain(
 /// What everything after the run looks at.
 struct Seen<'a> {
     plan: &'a Plan,
-    vgg: Arc<Vgg>,
+    viewer: Viewer,
     /// As they were before the run.
     inputs: Inputs,
 }

@@ -19,7 +19,7 @@ pub(super) fn gradient(seen: &Seen<'_>, film: &Film<'_>, (iterations, point): (u
     for (name, goal) in terms {
         for ((_, picture), pulls) in pictures.iter().zip(&mut evaluated) {
             // Its own for each picture: a statistic remembers where it was.
-            let mut objective = seen.inputs.objective(seen.plan, &seen.vgg, goal.clone());
+            let mut objective = seen.inputs.objective(seen.plan, &seen.viewer, goal.clone());
             let evaluation = objective.evaluate(picture, &mut BufferPool::new());
             let gradient = evaluation.gradient.expect("asked for");
             pulls.push(Pull { name: name.clone(), loss: evaluation.total, gradient });

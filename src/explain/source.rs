@@ -128,7 +128,7 @@ fn checks(seen: &Seen<'_>) -> Vec<Check> {
         told(name, STEP, OF_AN_OP, compare(&Value::Map(content.clone()), STEP, op))
     };
     let variation = seen.plan.goal.variation;
-    let (weight, bias) = seen.vgg.first();
+    let (weight, bias) = seen.viewer.vgg().first();
     vec![
         op("normalize", &|tape, x| ops::normalize(tape, x, MEAN, STD)),
         op("conv2d", &|tape, x| {
@@ -152,7 +152,7 @@ fn whole(seen: &Seen<'_>, content: &FeatureMap, style: &FeatureMap) -> Check {
     let between = content.as_slice().iter().zip(style.as_slice()).map(|(a, b)| 0.7 * a + 0.3 * b);
     let x = FeatureMap::from_vec(CROP, CROP, 3, between.collect());
     let direction: Vec<f32> = (0..x.as_slice().len()).map(|i| if i * 7919 % 13 < 6 { -1.0 } else { 1.0 }).collect();
-    let new = || Objective::new(seen.vgg.clone(), goal.clone(), content, style);
+    let new = || Objective::new(seen.viewer.vgg().clone(), goal.clone(), content, style);
     let loss = |h: f32| {
         let moved = x.as_slice().iter().zip(&direction).map(|(x, v)| x + h * v);
         new().measure(&FeatureMap::from_vec(CROP, CROP, 3, moved.collect()), &mut BufferPool::new()).total

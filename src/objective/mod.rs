@@ -22,6 +22,7 @@ mod regions;
 pub mod statistic;
 mod strips;
 mod tv;
+mod viewer;
 
 use std::sync::{Arc, Mutex};
 
@@ -44,6 +45,7 @@ pub use statistic::Statistic;
 use statistic::{Blend, Distance, Sums, TargetOptions};
 pub use strips::{room, room_for_sums};
 pub use tv::Variation;
+pub use viewer::{Viewer, learned_bytes};
 
 /// What a picture should be like: formulas, layers, weights.
 #[derive(Clone, Debug, PartialEq)]
@@ -183,19 +185,22 @@ impl Objective {
     }
 
     /// The same of several style pictures, cut into strips, unless it is cancelled. What a region is compared with is a
-    /// blend of its styles, and costs an evaluation no more than one of them does.
+    /// blend of its styles, and costs an evaluation no more than one of them does. A viewer that remembers a style picture does
+    /// not look at it again.
     ///
     /// # Panics
     /// If there is no region, or one without a style; if a mask has another size than its picture.
     #[must_use]
     pub fn cut(
-        vgg: Arc<Vgg>,
+        viewer: impl Into<Viewer>,
         goal: Goal,
         content: FeatureMap,
         regions: Vec<Region>,
         cut: Cut,
         cancel: &Cancel,
     ) -> Option<Self> {
+        let viewer = viewer.into();
+        let vgg = viewer.vgg();
         // Not the steps' pool: it would be left cut to the sizes of an evaluation without a gradient.
         let pool = || BufferPool::advised(prefer_huge);
         let size = (content.height(), content.width());
@@ -207,7 +212,7 @@ impl Objective {
                     Arc::new(tape.value(features).clone())
                 };
                 let seen = (&content, Role::Content);
-                Content::Maps(features(&vgg, &goal.content_layers, seen, pool(), cancel, see))
+                Content::Maps(features(vgg, &goal.content_layers, seen, pool(), cancel, see))
             }
         };
         assert!(!regions.is_empty(), "a region to paint");
@@ -222,11 +227,11 @@ impl Objective {
                 let target = goal.statistic.target(&sums, options);
                 Compared::new(layer, (index, share), region.mask.as_ref(), size, target)
             };
-            let blend = blend(&vgg, &goal, &region.styles, cut.style, pool, cancel)?;
+            let blend = blend(&viewer, &goal, &region.styles, cut.style, pool, cancel)?;
             style.extend(blend.into_par_iter().map(target).collect::<Vec<_>>());
         }
         style.sort_by_key(|compared| (compared.layer.layer, compared.region));
-        Some(Objective { vgg, goal, content, style, rows: cut.picture, added: Vec::new() })
+        Some(Objective { vgg: vgg.clone(), goal, content, style, rows: cut.picture, added: Vec::new() })
     }
 
     /// Adds `weight` times a loss. With a weight of 0 it is only measured.
@@ -447,7 +452,7 @@ fn weighted_sum(tape: &mut Tape<'_>, losses: &[(LayerWeight, Var)]) -> Var {
 
 /// What some styles have at each layer, blended, unless it is cancelled.
 fn blend(
-    vgg: &Vgg,
+    viewer: &Viewer,
     goal: &Goal,
     styles: &[Sample],
     rows: Option<usize>,
@@ -457,11 +462,12 @@ fn blend(
     assert!(!styles.is_empty(), "a style to learn");
     let mut blends: Vec<(LayerWeight, Blend)> = Vec::new();
     for style in styles {
-        let sums = sums(vgg, goal, style, rows, pool(), cancel)?;
+        let look = |vgg: &Vgg| sums(vgg, goal, style, rows, pool(), cancel);
+        let sums = viewer.learn(&goal.style_layers, style, look)?;
         if blends.is_empty() {
             blends = sums.iter().map(|(layer, sums)| (*layer, Blend::like(sums))).collect();
         }
-        blends.iter_mut().zip(&sums).for_each(|((_, blend), (_, sums))| blend.add(style.share, sums));
+        blends.iter_mut().zip(&*sums).for_each(|((_, blend), (_, sums))| blend.add(style.share, sums));
     }
     Some(blends.into_iter().map(|(layer, blend)| (layer, blend.finish())).collect())
 }

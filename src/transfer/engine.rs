@@ -1,7 +1,7 @@
 //! What runs have in common: the network, packed once, and the threads.
 //!
 //! Packing VGG's filters for the kernels takes a third of a second and a hundred megabytes. Who makes many pictures,
-//! one after the other or at once, does it once.
+//! one after the other or at once, does it once, and may let what is learned of a painting be kept for all of them.
 
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
@@ -21,6 +21,7 @@ use super::step::{End, Outcome, Step};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::kernels::conv::Choice;
+use crate::objective::Viewer;
 use crate::picture::Picture;
 use crate::vgg::{Architecture, Layer, Vgg, VggOptions, Weights};
 
@@ -49,10 +50,14 @@ pub struct Engine {
     architecture: Architecture,
     /// The weights until a network is made of them: they are as large again.
     weights: Mutex<Option<Weights>>,
-    networks: Mutex<Vec<(Network, Arc<Vgg>)>>,
+    networks: Mutex<Vec<(Network, Viewer)>>,
     /// Threads that no run has, a share of the cores each.
     pools: Mutex<Vec<ThreadPool>>,
     returned: Condvar,
+    /// Runs at once.
+    at_once: NonZeroUsize,
+    /// Bytes for each of them in which what is learned of style pictures is kept.
+    remembered: u64,
 }
 
 /// What decides how the weights are packed.
@@ -75,6 +80,8 @@ impl Engine {
             networks: Mutex::default(),
             pools: Mutex::new(pools),
             returned: Condvar::new(),
+            at_once,
+            remembered: 0,
         })
     }
 
@@ -84,7 +91,14 @@ impl Engine {
     /// [`Error::Usage`] as [`Engine::new`].
     pub fn divide(&mut self, threads: usize, at_once: NonZeroUsize) -> Result<()> {
         self.pools = Mutex::new(pools(threads, at_once)?);
+        self.at_once = at_once;
         Ok(())
+    }
+
+    /// Keeps what runs learn of their style pictures for those that come after them, best one style after the other: for each
+    /// run at once as much as one through such scales learns, which plans count from now on.
+    pub fn remember(&mut self, config: &Config, scales: &[Scale]) {
+        self.remembered = memory::learned(&config.goal(), scales);
     }
 
     /// Does some work with a share of the threads: a [`Run`] is to be made and to make its steps in here.
@@ -141,7 +155,7 @@ impl Engine {
     fn plan_beside(&self, config: &Config, scales: Vec<Scale>, inputs: &Sizes, others: u64) -> Result<Plan> {
         let machine = Machine::detect();
         let machine = Machine { memory: machine.memory.saturating_sub(others), ..machine };
-        let plan = Plan::of(config, scales, inputs, self.architecture, machine)?;
+        let plan = Plan::of(config, scales, inputs, self.architecture, machine, self.remembered)?;
         memory::check(config, &plan, inputs, self.architecture, machine)?;
         Ok(plan)
     }
@@ -152,7 +166,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Weights`].
     pub fn forecast(&self, config: &Config, plan: &Plan) -> Result<Vec<Seconds>> {
-        forecast::seconds(config, plan, &self.network(plan)?)
+        forecast::seconds(config, plan, self.viewer(plan)?.vgg())
     }
 
     /// A run before its first iteration.
@@ -160,7 +174,7 @@ impl Engine {
     /// # Errors
     /// Those of [`Run::new`]; [`Error::Weights`].
     pub fn begin<'a>(&self, config: &'a Config, plan: &'a Plan, inputs: Inputs) -> Result<Run<'a>> {
-        Run::new(config, plan, self.network(plan)?, inputs)
+        Run::new(config, plan, self.viewer(plan)?, inputs)
     }
 
     /// A run as it was when it was put away.
@@ -174,7 +188,7 @@ impl Engine {
         plan: &'a Plan,
         inputs: Inputs,
     ) -> Result<Run<'a>> {
-        Run::resume(config, plan, self.network(plan)?, inputs, checkpoint.found())
+        Run::resume(config, plan, self.viewer(plan)?, inputs, checkpoint.found())
             .map_err(|cause| checkpoint.error(format!("{cause}; begin anew with impasto stylize")))
     }
 
@@ -245,22 +259,31 @@ impl Engine {
         })
     }
 
+    /// The network as a plan wants it, and what is known of style pictures by it.
+    fn viewer(&self, plan: &Plan) -> Result<Viewer> {
+        let viewer = self.network(plan)?;
+        viewer.give_room(self.at_once.get() as u64 * self.remembered);
+        Ok(viewer)
+    }
+
     /// The network as a plan wants it.
     ///
     /// # Errors
     /// [`Error::Weights`].
-    pub fn network(&self, plan: &Plan) -> Result<Arc<Vgg>> {
+    pub fn network(&self, plan: &Plan) -> Result<Viewer> {
         // Held while the filters are packed, so that nobody packs the same beside it.
         let mut networks = lock(&self.networks);
         let wanted = (&plan.convolutions, &plan.network);
-        if let Some((_, vgg)) = networks.iter().find(|((convolutions, options), _)| (convolutions, options) == wanted) {
-            return Ok(vgg.clone());
+        if let Some((_, viewer)) =
+            networks.iter().find(|((convolutions, options), _)| (convolutions, options) == wanted)
+        {
+            return Ok(viewer.clone());
         }
         let kept = lock(&self.weights).take();
         let weights = kept.map_or_else(|| Weights::load(self.source.as_deref()), Ok)?;
-        let vgg = Arc::new(Vgg::planned(&weights, &plan.convolutions, plan.network)?);
-        networks.push(((plan.convolutions.clone(), plan.network), vgg.clone()));
-        Ok(vgg)
+        let viewer = Viewer::from(Arc::new(Vgg::planned(&weights, &plan.convolutions, plan.network)?));
+        networks.push(((plan.convolutions.clone(), plan.network), viewer.clone()));
+        Ok(viewer)
     }
 }
 
@@ -299,6 +322,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Preset, ScaleRule, Scales};
+
+    /// Two sizes of small pictures.
+    const RULE: [ScaleRule; 2] = [ScaleRule { size: 24, iterations: 2 }, ScaleRule { size: 48, iterations: 2 }];
 
     #[test]
     fn a_run_that_panics_gives_its_threads_back() {
@@ -308,6 +335,39 @@ mod tests {
         let panics = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| engine.share(|| panic!("on purpose"))));
         assert!(panics.is_err());
         assert_eq!(engine.share(|| 7), 7);
+    }
+
+    #[test]
+    fn what_is_remembered_of_styles_changes_no_byte_and_is_counted() {
+        let two = NonZeroUsize::new(2).expect("it is not 0");
+        let (Ok(forgetful), Ok(mut engine)) = (Engine::new(None, 2, two), Engine::new(None, 2, two)) else { return };
+        let picture = |height, width, length: usize| {
+            let value = |(y, x, c): (usize, usize, usize)| ((x + y * (c + 1)) / length % 3) as f32 / 2.0;
+            Picture::from_rgb(ndarray::Array3::from_shape_fn((height, width, 3), value))
+        };
+        let (contents, styles) = ([picture(24, 48, 7), picture(40, 32, 5)], [picture(30, 40, 2), picture(50, 40, 3)]);
+        let config = Config { size: 0, scales: Scales::Grown(RULE.to_vec()), ..Preset::Fast.config() };
+        let looks = |engine: &Engine| lock(&engine.networks).iter().map(|(_, viewer)| viewer.looks()).sum::<usize>();
+        let make = |engine: &Engine, content: &Picture, style: &Picture| {
+            engine.stylize(&config, content, style, |_| ControlFlow::Continue(())).unwrap().picture
+        };
+        let plan = |engine: &Engine| engine.plan(&config, &contents[0], &styles[0]).unwrap();
+        let scales = plan(&forgetful).scales;
+        engine.remember(&config, &scales);
+        let remembered = scales.len() as u64 * crate::objective::learned_bytes(&config.style_layers);
+        assert_eq!(plan(&engine).memory.total(), plan(&forgetful).memory.total() + remembered);
+        for style in &styles {
+            let pairs = contents.each_ref().map(|content| (content, make(&forgetful, content, style)));
+            for again in [false, true] {
+                let before = looks(&engine);
+                std::thread::scope(|scope| {
+                    for (content, expected) in &pairs {
+                        scope.spawn(|| assert!(make(&engine, content, style) == *expected));
+                    }
+                });
+                assert_eq!(looks(&engine) == before, again, "both sizes at both scales are remembered");
+            }
+        }
     }
 
     #[test]

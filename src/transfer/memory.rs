@@ -19,7 +19,7 @@ use super::sizes::Sizes;
 use crate::config::{Config, Scales};
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::objective::{Cut, Statistic, mask_bytes, room, room_for_sums};
+use crate::objective::{Cut, Goal, Statistic, learned_bytes, mask_bytes, room, room_for_sums};
 use crate::picture::chroma;
 use crate::vgg::layers::{channels, stride};
 use crate::vgg::network::{map_bytes, scratch_bytes, weight_bytes};
@@ -66,7 +66,7 @@ const SHARE: (u64, u64) = (4, 5);
 pub struct Memory {
     /// Feature maps of an evaluation, or what strips hold of them.
     pub maps: u64,
-    /// What content and style are compared with, and what comparing takes.
+    /// What content and style are compared with, what comparing takes, and what is kept of styles for other runs.
     pub targets: u64,
     /// The network's weights, as kernels want them.
     pub weights: u64,
@@ -198,7 +198,7 @@ impl<'a> Count<'a> {
             let resizing = SAMPLES * (height * width) as u64 + PIXEL * (height * narrower) as u64;
             resizing.max(DECODING * (height * width) as u64)
         };
-        let before = Memory { program: FIXED, ..Memory::default() };
+        let before = Memory { program: FIXED, targets: self.plan.remembered, ..Memory::default() };
         // Beside a mask is the picture that it is read from; masks of regions wait until they become parts.
         let over = self.inputs.masks.len() + usize::from(self.plan.keeps);
         let waiting = MASK * (over * self.differing(0).map(Scale::pixels).sum::<usize>()) as u64;
@@ -262,6 +262,7 @@ impl<'a> Count<'a> {
         };
         Memory {
             weights: weight_bytes(self.stages),
+            targets: self.plan.remembered,
             program: FIXED + scratch + THREAD * self.threads as u64 + if self.plan.is_masked() { WEIGHTED } else { 0 },
             ..Memory::default()
         }
@@ -314,7 +315,8 @@ impl<'a> Count<'a> {
             true => mask_bytes(&self.plan.goal, (scale.height, scale.width)) as u64,
             false => 0,
         };
-        self.plan.groups.len() as u64 * (8 * matrices * self.squares() + masks) + few.sum::<u64>()
+        let compared = self.plan.groups.len() as u64 * (8 * matrices * self.squares() + masks) + few.sum::<u64>();
+        compared + self.plan.remembered
     }
 
     /// Elements of the style layers' matrices.
@@ -347,9 +349,7 @@ impl<'a> Count<'a> {
 
     /// Scales from one on that differ from those before them.
     fn differing(&self, from: usize) -> impl Iterator<Item = &Scale> {
-        let scales = &self.plan.scales;
-        let differs = |index: &usize| *index == 0 || !scales[*index].continues(&scales[index - 1]);
-        (from..scales.len()).filter(differs).map(|index| &scales[index])
+        differing(&self.plan.scales, from)
     }
 
     /// The pictures of a scale, and their masks.
@@ -366,6 +366,16 @@ impl<'a> Count<'a> {
     fn colour(&self) -> u64 {
         if keeps_colour(self.config) { chroma::BYTES * self.plan.last().pixels() as u64 } else { 0 }
     }
+}
+
+/// Bytes of what a run through some scales learns of its style pictures.
+pub(super) fn learned(goal: &Goal, scales: &[Scale]) -> u64 {
+    differing(scales, 0).map(|scale| scale.styles.len() as u64 * learned_bytes(&goal.style_layers)).sum()
+}
+
+fn differing(scales: &[Scale], from: usize) -> impl Iterator<Item = &Scale> {
+    let differs = |index: &usize| *index == 0 || !scales[*index].continues(&scales[index - 1]);
+    (from..scales.len()).filter(differs).map(|index| &scales[index])
 }
 
 fn fuller(one: Memory, other: Memory) -> Memory {
@@ -395,7 +405,7 @@ pub(super) fn check(
         Some(told) => format!(", more than --max-memory {}", limits::short(told)),
         None => format!(" and {}", limits::Memory::detect(machine.threads).by.leaves(machine.memory)),
     };
-    let size = largest(config, inputs, architecture, machine, last.height.max(last.width), limit);
+    let size = largest(config, plan, inputs, architecture, machine, limit);
     let mut remedies: Vec<String> = size.map(|size| format!("--size {size} would fit")).into_iter().collect();
     if told.is_some() && needed <= machine.memory {
         remedies.push(format!("--max-memory {} would do", limits::short(needed)));
@@ -413,22 +423,23 @@ pub(super) fn check(
     )))
 }
 
-/// The largest --size below `than` of which there is room in `limit` bytes.
+/// The largest --size below a plan's of which there is room in `limit` bytes.
 fn largest(
     config: &Config,
+    plan: &Plan,
     inputs: &Sizes,
     architecture: Architecture,
     machine: Machine,
-    than: usize,
     limit: u64,
 ) -> Option<u32> {
     if matches!(config.scales, Scales::Given(_)) {
         return None;
     }
+    let (remembered, than) = (plan.remembered, plan.last().height.max(plan.last().width));
     let fits = |size: u32| {
         let config = Config { size, ..config.clone() };
         let scales = plan::scales(&config, inputs);
-        let plan = scales.and_then(|scales| Plan::of(&config, scales, inputs, architecture, machine));
+        let plan = scales.and_then(|scales| Plan::of(&config, scales, inputs, architecture, machine, remembered));
         plan.is_ok_and(|plan| plan.memory.total() <= limit)
     };
     let sizes: Vec<u32> = (16..than as u32).step_by(16).collect();

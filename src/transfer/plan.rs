@@ -138,6 +138,8 @@ pub struct Plan {
     pub cuts: Vec<Cut>,
     /// Bytes that it was to fit into.
     pub budget: u64,
+    /// Those among them in which what is learned of style pictures is kept for other runs.
+    pub remembered: u64,
     /// What it will take at its fullest.
     pub memory: Memory,
     /// The same of each scale.
@@ -162,10 +164,11 @@ impl Plan {
         machine: Machine,
     ) -> Result<Self> {
         let sizes = Sizes::new(content, style);
-        Self::of(config, scales(config, &sizes)?, &sizes, architecture, machine)
+        Self::of(config, scales(config, &sizes)?, &sizes, architecture, machine, 0)
     }
 
-    /// Plans a run through given scales, as [`scales`] and [`more_scales`] make them, on pictures of the sizes `inputs`.
+    /// Plans a run through given scales, as [`scales`] and [`more_scales`] make them, on pictures of the sizes `inputs`, beside
+    /// `remembered` bytes of what is learned of style pictures and kept for other runs.
     ///
     /// # Errors
     /// As [`Plan::new`]; [`Error::Usage`] if a scale has another number of style pictures.
@@ -178,6 +181,7 @@ impl Plan {
         inputs: &Sizes,
         architecture: Architecture,
         machine: Machine,
+        remembered: u64,
     ) -> Result<Self> {
         assert!(!scales.is_empty(), "a run has a scale");
         config.validate()?;
@@ -203,6 +207,7 @@ impl Plan {
             convolutions: choices(stages, network.dtype, machine.cpu, config.conv_algorithm),
             cuts: Vec::new(),
             budget: memory::budget(config, machine),
+            remembered,
             memory: Memory::default(),
             peaks: Vec::new(),
             bytes_a_pixel: 0,

@@ -29,18 +29,17 @@ use crate::error::{Error, Result};
 use crate::kernels::reduce::BLOCK;
 use crate::kernels::resample::Interpolation;
 use crate::kernels::simd::pages::{give_back_the_rest, prefer_huge};
-use crate::objective::{Evaluation, Goal, Listener, Loss, Objective, Region, Sample};
+use crate::objective::{Evaluation, Goal, Listener, Loss, Objective, Region, Sample, Viewer};
 use crate::optim::{Optimizer, Told};
 use crate::picture::Picture;
 use crate::state::{Found, Saved};
 use crate::tensor::{BufferPool, FeatureMap};
-use crate::vgg::Vgg;
 
 /// A run under way.
 pub struct Run<'a> {
     config: &'a Config,
     plan: &'a Plan,
-    vgg: Arc<Vgg>,
+    viewer: Viewer,
     inputs: Inputs,
     /// The scale that is worked on.
     index: usize,
@@ -73,15 +72,15 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// [`Error::Picture`] if the file to start from cannot be read.
-    pub fn new(config: &'a Config, plan: &'a Plan, vgg: Arc<Vgg>, mut inputs: Inputs) -> Result<Self> {
-        let (scale, listener) = (&plan.scales[0], Listener::default());
+    pub fn new(config: &'a Config, plan: &'a Plan, viewer: impl Into<Viewer>, mut inputs: Inputs) -> Result<Self> {
+        let (scale, viewer, listener) = (&plan.scales[0], viewer.into(), Listener::default());
         let pictures = inputs.next();
         let first = start::picture(config, plan, &pictures)?;
         let canvas = plan::canvas(config, scale);
-        let objective = pictures.objective(plan, plan.goal_at(0), &vgg, 0, &listener).expect("nobody cancels");
+        let objective = pictures.objective(plan, plan.goal_at(0), &viewer, 0, &listener).expect("nobody cancels");
         let optimizer = plan.method.build(canvas.variables());
         let state = State::new(config, objective, first, canvas, optimizer);
-        Ok(Run { config, plan, vgg, inputs, index: 0, state, iteration: 0, done: 0, listener })
+        Ok(Run { config, plan, viewer, inputs, index: 0, state, iteration: 0, done: 0, listener })
     }
 
     /// Keeps everything that later iterations depend on. A run that takes it up makes the same picture, to the byte.
@@ -110,7 +109,7 @@ impl<'a> Run<'a> {
     pub fn resume(
         config: &'a Config,
         plan: &'a Plan,
-        vgg: Arc<Vgg>,
+        viewer: impl Into<Viewer>,
         mut inputs: Inputs,
         found: &Found,
     ) -> Result<Self, String> {
@@ -120,10 +119,11 @@ impl<'a> Run<'a> {
         for _ in plan.scales[..=index].windows(2).filter(|pair| !pair[1].continues(&pair[0])) {
             pictures = inputs.next();
         }
-        let listener = Listener::default();
-        let objective = pictures.objective(plan, plan.goal_at(index), &vgg, index, &listener).expect("nobody cancels");
+        let (viewer, listener) = (viewer.into(), Listener::default());
+        let objective =
+            pictures.objective(plan, plan.goal_at(index), &viewer, index, &listener).expect("nobody cancels");
         let state = State::load(config, plan, scale, objective, found)?;
-        Ok(Run { config, plan, vgg, inputs, index, state, iteration, done, listener })
+        Ok(Run { config, plan, viewer, inputs, index, state, iteration, done, listener })
     }
 
     /// Makes one iteration, and after the last one a measurement; `None` when both have been made.
@@ -276,7 +276,7 @@ impl<'a> Run<'a> {
         let (model, amount) = (FeatureMap::from_array(model.rgb), config.detail as f32);
         let first = enlarge(&self.state.picture(), &model, amount, canvas.edges());
         let (next, plan) = (self.index + 1, self.plan);
-        let objective = pictures.objective(plan, plan.goal_at(next), &self.vgg, next, &self.listener);
+        let objective = pictures.objective(plan, plan.goal_at(next), &self.viewer, next, &self.listener);
         let objective = objective.ok_or(Error::Cancelled)?.with_added_of(&self.state.objective);
         (self.index, self.done) = (self.index + 1, 0);
         let fresh = self.plan.method.build(0);
@@ -414,9 +414,9 @@ fn hold(gradient: &mut FeatureMap, picture: &FeatureMap) {
 impl Inputs {
     /// What is minimised at the last scale, with another goal than the plan's.
     #[must_use]
-    pub fn objective(&self, plan: &Plan, vgg: &Arc<Vgg>, goal: Goal) -> Objective {
+    pub fn objective(&self, plan: &Plan, viewer: &Viewer, goal: Goal) -> Objective {
         let last = plan.scales.len() - 1;
-        self.last().clone().objective(plan, goal, vgg, last, &Listener::default()).expect("nobody cancels")
+        self.last().clone().objective(plan, goal, viewer, last, &Listener::default()).expect("nobody cancels")
     }
 }
 
@@ -426,7 +426,7 @@ impl Pictures {
         self,
         plan: &Plan,
         goal: Goal,
-        vgg: &Arc<Vgg>,
+        viewer: &Viewer,
         index: usize,
         listener: &Listener,
     ) -> Option<Objective> {
@@ -441,7 +441,7 @@ impl Pictures {
             Region { mask: parts.next(), styles: group.styles.iter().map(sample).collect() }
         });
         let regions = regions.collect();
-        Objective::cut(vgg.clone(), goal, map(self.content), regions, plan.cuts[index], &listener.cancel)
+        Objective::cut(viewer.clone(), goal, map(self.content), regions, plan.cuts[index], &listener.cancel)
     }
 }
 

@@ -44,7 +44,8 @@ fn its_picture_and_its_losses_are_those_of_stylize() {
             for name in ["iteration", "scale", "content", "style", "tv", "total"] {
                 assert_eq!(line[name], step[name], "{name}");
             }
-            let layers = report["goal"]["style_layers"].as_array().unwrap().iter().zip(step["layers"].as_array().unwrap());
+            let layers =
+                report["goal"]["style_layers"].as_array().unwrap().iter().zip(step["layers"].as_array().unwrap());
             layers.for_each(|(layer, loss)| assert_eq!(line["layers"][layer["layer"].as_str().unwrap()], *loss));
         }
         assert!(report["command"].as_str().unwrap().starts_with("impasto stylize rgb.png colour.bmp "));
@@ -111,7 +112,9 @@ fn only_what_is_asked_for_is_there() {
     let report = report(&folder, &["--only=source,run"]);
     let there = |name: &str| !report[name].is_null();
     assert!(there("run") && there("source") && there("result"));
-    assert!(["features", "reconstructions", "statistic", "gradient", "tape", "optimizer"].iter().all(|name| !there(name)));
+    assert!(
+        ["features", "reconstructions", "statistic", "gradient", "tape", "optimizer"].iter().all(|name| !there(name))
+    );
     let page = std::fs::read_to_string(folder.path("o.html")).unwrap();
     assert!(page.contains("id=\"run\"") && !page.contains("id=\"tape\""));
 }
@@ -180,7 +183,10 @@ fn driven(chromium: &std::path::Path, folder: &Folder, page: &str, width: &str) 
         .expect("Chromium starts");
     let dom = String::from_utf8(output.stdout).unwrap();
     let (_, rest) = dom.split_once("id=\"verdict\"").unwrap_or_else(|| {
-        panic!("no verdict: {}", String::from_utf8_lossy(&output.stderr).lines().take(20).collect::<Vec<_>>().join("\n"))
+        panic!(
+            "no verdict: {}",
+            String::from_utf8_lossy(&output.stderr).lines().take(20).collect::<Vec<_>>().join("\n")
+        )
     });
     let text = &rest[rest.find('>').unwrap() + 1..rest.find("</pre>").unwrap()];
     let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");

@@ -133,7 +133,7 @@ fn several_styles_are_held_until_their_scale_and_looked_at_one_by_one() {
         let mut sizes = Sizes::new((600, 800), (700, 900));
         sizes.styles = vec![sizes.styles[0]; count];
         let scales = scales(&config, &sizes).unwrap();
-        Plan::of(&config, scales, &sizes, Architecture::Vgg16, machine).unwrap()
+        Plan::of(&config, scales, &sizes, Architecture::Vgg16, machine, 0).unwrap()
     };
     let (one, ten) = (of(1), of(10));
     assert_eq!((one.shares, ten.shares), (vec![1.0], vec![0.1; 10]));
