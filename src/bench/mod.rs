@@ -39,10 +39,11 @@ use crate::transfer::plan::LARGEST_SIDE;
 use crate::vgg::{Architecture, Layer, SMALLEST_SIDE};
 use gauge::Gauge;
 pub use layers::direction_name;
-pub use machine::Machine;
+pub use machine::{Machine, commit};
 use row::Kind;
 pub use row::{Report, Row};
 pub use step::{TestPicture, test_picture};
+pub use table::{WIDTH, wrapped};
 
 /// Bursts of which the best is an instruction set's peak: they are short, and one undisturbed is enough.
 const BURSTS: usize = 20;
@@ -216,6 +217,7 @@ pub fn run(options: &Options, mut on_start: impl FnMut(&str)) -> Result<Report> 
     let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
     let mut report = Report {
         version: env!("CARGO_PKG_VERSION").into(),
+        commit: commit().map(Into::into),
         time,
         machine: Machine::detect(),
         repeats: options.repeats,

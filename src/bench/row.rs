@@ -120,6 +120,9 @@ impl Row {
 pub struct Report {
     /// The program's version.
     pub version: String,
+    /// The commit it was built from, if it knows.
+    #[serde(default)]
+    pub commit: Option<String>,
     /// When it began, in seconds since 1970.
     pub time: u64,
     /// What it ran on.
@@ -157,7 +160,7 @@ pub(super) mod testing {
         }
     }
 
-    /// A report of a peak, two convolutions, and a step.
+    /// A report of two limits, two convolutions, and a step.
     pub fn report() -> Report {
         let peak = Row {
             kind: Kind::Peak,
@@ -188,6 +191,7 @@ pub(super) mod testing {
         ];
         Report {
             version: "0.1.0".into(),
+            commit: Some("0123abc".into()),
             time: 1_700_000_000,
             machine: Machine {
                 cpu: "Some CPU".into(),
@@ -201,6 +205,10 @@ pub(super) mod testing {
                 memory: 8 << 30,
                 memory_free: 4 << 30,
                 system: "linux x86_64".into(),
+                governor: Some("performance".into()),
+                load: Some(0.25),
+                caches: vec!["L1d 48 KiB".into(), "L2 2 MiB".into()],
+                nodes: Some(1),
             },
             repeats: 3,
             weights: [1.0, 2.0, 3.0],
