@@ -83,6 +83,7 @@ fn tables(report: &Report, old: Option<&Report>) -> Vec<Table> {
     tables.extend(by_title(&of(&[Kind::Convolution]), layers_title).map(layers));
     tables.extend(by_title(&of(&[Kind::Gram]), layers_title).map(layers));
     tables.extend(by_title(&of(&[Kind::Step]), steps_title).map(steps));
+    tables.extend(by_title(&of(&[Kind::Picture]), pictures_title).map(pictures));
     tables.retain(|table| !table.rows.is_empty());
     if old.is_some() {
         // Every table's rows were given their change as a last cell.
@@ -116,6 +117,10 @@ fn layers_title(row: &Row) -> String {
 
 fn steps_title(row: &Row) -> String {
     format!("Whole steps of the preset {}, {}{}", row.name, row.precision, asked_for(row))
+}
+
+fn pictures_title(row: &Row) -> String {
+    format!("Whole pictures, {}{}", row.precision, asked_for(row))
 }
 
 fn asked_for(row: &Row) -> String {
@@ -215,6 +220,39 @@ fn steps((title, pairs): (String, Vec<Pair<'_>>)) -> Table {
             numbers("scaling").spare(1),
             numbers("GFLOP/s").spare(2),
             numbers("% peak"),
+            numbers("MB"),
+        ],
+        rows: pairs.iter().map(cells).collect(),
+        totals: Vec::new(),
+    }
+}
+
+fn pictures((title, pairs): (String, Vec<Pair<'_>>)) -> Table {
+    let cells = |&(row, change): &Pair<'_>| {
+        vec![
+            row.name.clone(),
+            format!("{}²", row.map[0]),
+            row.threads.to_string(),
+            format!("{:.1}", row.seconds.median),
+            format!("{:.1}–{:.1}", row.seconds.min, row.seconds.max),
+            spread(row),
+            row.seconds.all.len().to_string(),
+            scaling(row, &pairs),
+            megabytes(row),
+            changed(change),
+        ]
+    };
+    Table {
+        title,
+        columns: vec![
+            words("preset"),
+            numbers("size"),
+            numbers("threads"),
+            numbers("s"),
+            numbers("range").spare(1),
+            numbers("spread"),
+            numbers("runs"),
+            numbers("scaling").spare(2),
             numbers("MB"),
         ],
         rows: pairs.iter().map(cells).collect(),
@@ -399,7 +437,7 @@ mod tests {
             let text = render(&new, old, Format::Table);
             let head =
                 ["commit 0123abc", "Some CPU", "limited to 2 by", "1 NUMA node", "L2 2 MiB", "performance", "0.25"];
-            let rows = ["avx2, f32", "Convolutions, forward", "relu1_1", "1.125"];
+            let rows = ["avx2, f32", "Convolutions, forward", "relu1_1", "1.125", "Whole pictures, f32", "fast", "8.2"];
             for part in head.iter().chain(&rows) {
                 assert!(text.contains(part), "{part}: {text}");
             }
@@ -456,7 +494,7 @@ mod tests {
     #[test]
     fn noise_is_marked_and_warned_of() {
         let text = render(&report(), None, Format::Table);
-        assert!(text.contains("!50%") && text.contains("1 of 5 measurements are noisy"), "{text}");
+        assert!(text.contains("!50%") && text.contains("1 of 6 measurements are noisy"), "{text}");
         let mut quiet = report();
         quiet.rows.retain(|row| !row.seconds.noisy());
         assert!(!render(&quiet, None, Format::Table).contains('!'));
@@ -499,7 +537,7 @@ mod tests {
     #[test]
     fn scaling_is_relative_to_the_fewest_threads() {
         let mut report = report();
-        let step = report.rows.pop().unwrap();
+        let step = report.rows.remove(4);
         let alone = Row { threads: 1, seconds: Sample::new(vec![2.25]), ..step.clone() };
         report.rows = vec![alone, step];
         let text = render(&report, None, Format::Table);
