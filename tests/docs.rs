@@ -104,6 +104,22 @@ fn anchors(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
+fn every_column_of_a_benchmark_is_explained() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("docs/performance.md")).unwrap();
+    let rows = text
+        .split_once("| columns | what they say |")
+        .unwrap()
+        .1
+        .lines()
+        .take_while(|line| !line.trim().starts_with('#'));
+    let first: String = rows.filter_map(|row| row.split('|').nth(1)).collect();
+    for column in impasto::bench::report::COLUMNS {
+        assert!(first.contains(&format!("`{column}`")), "{column}");
+    }
+}
+
+#[test]
 fn links_lead_somewhere() {
     for (path, text) in documents() {
         let prose: String = text.split("```").step_by(2).collect();

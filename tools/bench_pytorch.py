@@ -33,14 +33,14 @@ import torch
 from reference import Objective, Optimisation, Paper, load_weights, test_picture
 
 
-def peak_rss_mib():
-    """The most memory this process ever had, in MiB (Linux counts in KiB)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def peak_rss_mb():
+    """The most memory this process ever had, in MB (Linux counts in KiB)."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
 def measure(arguments):
     """Everything the program reports, by name."""
-    imported = peak_rss_mib()
+    imported = peak_rss_mb()
     memory_format = torch.contiguous_format if arguments.contiguous else torch.channels_last
     dtype = {"f32": torch.float32, "bf16": torch.bfloat16}[arguments.dtype]
     weights = load_weights(dtype=dtype, memory_format=memory_format)
@@ -69,8 +69,8 @@ def measure(arguments):
         "threads": torch.get_num_threads(),
         "repeats": arguments.repeats,
         "seconds": {"median": statistics.median(seconds), "min": min(seconds), "max": max(seconds)},
-        "peak_rss_mib": peak_rss_mib(),
-        "peak_rss_mib_after_import": imported,
+        "peak_rss_mb": peak_rss_mb(),
+        "peak_rss_mb_after_import": imported,
         "losses": losses,
     }
 
@@ -82,7 +82,7 @@ def report(result):
     print(f"{result['size']} x {result['size']}, {result['dtype']}, {result['layout']}, {result['threads']} threads")
     print("seconds/step: median {median:.3f}, min {min:.3f}, max {max:.3f}".format(**result["seconds"]), end="")
     print(f" ({result['repeats']} repeats)")
-    print(f"peak memory: {result['peak_rss_mib']:.0f} MiB ({result['peak_rss_mib_after_import']:.0f} after import)")
+    print(f"peak memory: {result['peak_rss_mb']:.0f} MB ({result['peak_rss_mb_after_import']:.0f} after import)")
     for iteration, losses in enumerate(result["losses"], 1):
         layers = ", ".join(f"{name} {loss:.6g}" for name, loss in losses["layers"].items())
         print(

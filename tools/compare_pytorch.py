@@ -97,7 +97,7 @@ def impasto(arguments, size, precision, isa):
     (row,) = report["rows"]
     return {
         "seconds": row["seconds"]["median"],
-        "mib": (row["memory"] or float("nan")) / 2**20,
+        "mb": (row["memory"] or float("nan")) / 1e6,
         "losses": row["losses"],
         "weights": report["weights"],
         "cpu": report["machine"]["cpu"],
@@ -119,7 +119,7 @@ def pytorch(arguments, size, precision, isa, weights):
     result = run_json(command, environment)
     return {
         "seconds": result["seconds"]["median"],
-        "mib": result["peak_rss_mib"],
+        "mb": result["peak_rss_mb"],
         "losses": result["losses"],
         "torch": result["torch"],
     }
@@ -136,7 +136,7 @@ def resident_peak(pid):
 
 
 def measured(command):
-    """Runs a command and returns (seconds, the most memory it had in MiB, what it printed).
+    """Runs a command and returns (seconds, the most memory it had in MB, what it printed).
 
     The memory is looked up while it runs: what the system says afterwards counts that of this process too, from which
     the other one was forked.
@@ -152,7 +152,7 @@ def measured(command):
         if process.returncode:
             sys.exit(f"{shlex.join(command)}\nended with {process.returncode}")
         printed.seek(0)
-        return seconds, peak / 1024, printed.read()
+        return seconds, peak * 1024 / 1e6, printed.read()
 
 
 def ends_of_scales(trace):
@@ -165,8 +165,8 @@ def ends_of_scales(trace):
 def make_picture(command, folder, options):
     """One picture by one program."""
     trace = folder / "trace.jsonl"
-    seconds, mib, printed = measured([*command, "-o", folder / "out.png", "--trace", trace, *options])
-    return {"seconds": seconds, "mib": mib, "totals": ends_of_scales(trace), "printed": printed}
+    seconds, mb, printed = measured([*command, "-o", folder / "out.png", "--trace", trace, *options])
+    return {"seconds": seconds, "mb": mb, "totals": ends_of_scales(trace), "printed": printed}
 
 
 def compare_pictures(arguments, size, preset, precision):
@@ -215,7 +215,7 @@ def scales_at(preset, size):
 
 PICTURE_HEADER = (
     "| preset | size | precision (Impasto, PyTorch) | Impasto s | PyTorch s | times faster | range of pairs "
-    "| Impasto MiB | PyTorch MiB | losses differ |\n"
+    "| Impasto MB | PyTorch MB | losses differ |\n"
     "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
 )
 
@@ -228,7 +228,7 @@ def picture_line(case):
         f"| {case['preset']} | {case['size']} | {case['precision']} "
         f"| {median(ours, 'seconds'):.1f} | {median(theirs, 'seconds'):.1f} "
         f"| **{statistics.median(ratios):.2f}×** | {min(ratios):.2f}–{max(ratios):.2f} "
-        f"| {median(ours, 'mib'):.0f} | {median(theirs, 'mib'):.0f} | {100 * case['difference']:.2g} % |"
+        f"| {median(ours, 'mb'):.0f} | {median(theirs, 'mb'):.0f} | {100 * case['difference']:.2g} % |"
     )
 
 
@@ -294,7 +294,7 @@ def compare(arguments, size, precision, isa, weights):
 
 HEADER = (
     "| size | precision | instruction sets | Impasto s/step | PyTorch s/step | times faster | range of pairs "
-    "| Impasto MiB | PyTorch MiB | losses differ |\n"
+    "| Impasto MB | PyTorch MB | losses differ |\n"
     "| ---: | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
 )
 
@@ -307,7 +307,7 @@ def line(case):
         f"| {case['size']}² | {case['precision']} | {case['isa']} "
         f"| {median(ours, 'seconds'):.3f} | {median(theirs, 'seconds'):.3f} "
         f"| **{statistics.median(ratios):.2f}×** | {min(ratios):.2f}–{max(ratios):.2f} "
-        f"| {median(ours, 'mib'):.0f} | {median(theirs, 'mib'):.0f} | {100 * case['difference']:.2g} % |"
+        f"| {median(ours, 'mb'):.0f} | {median(theirs, 'mb'):.0f} | {100 * case['difference']:.2g} % |"
     )
 
 

@@ -230,7 +230,7 @@ def pair_name(content, style):
 
 
 def run_program(arguments, content, style, preset):
-    """One picture by the program, or the one that an earlier run left: {picture, command, seconds, mib}."""
+    """One picture by the program, or the one that an earlier run left: {picture, command, seconds, mb}."""
     output = arguments.runs / f"{pair_name(content, style)}-{preset}.png"
     record = output.with_suffix(".json")
     options = ["--preset", preset, "--size", str(arguments.size)]
@@ -246,8 +246,8 @@ def run_program(arguments, content, style, preset):
     program = arguments.impasto or build()
     arguments.impasto = program
     paths = [ROOT / path for path in inputs]
-    seconds, mib, _ = measured([program, "stylize", *paths, "-o", output, *options, "-q"])
-    known = {"command": shown, "seconds": seconds, "mib": mib}
+    seconds, mb, _ = measured([program, "stylize", *paths, "-o", output, *options, "-q"])
+    known = {"command": shown, "seconds": seconds, "mb": mb}
     record.write_text(json.dumps(known) + "\n")
     return known | {"picture": output}
 
@@ -260,7 +260,7 @@ def made_elsewhere(folder, content, style):
         return None
     summary = pictures[0].with_suffix(".json")
     known = json.loads(summary.read_text()) if summary.is_file() else {}
-    return {"picture": pictures[0], "command": None, "seconds": known.get("seconds"), "mib": known.get("peak_rss_mib")}
+    return {"picture": pictures[0], "command": None, "seconds": known.get("seconds"), "mb": known.get("peak_rss_mb")}
 
 
 def save_small(picture, path, longest):
@@ -296,7 +296,7 @@ what each number means, and `tools/judge.py PICTURE STYLE CONTENT` prints the sa
 mean, rim tone and grey are best at 0, std and rim detail at 1, clipped and flats at the style picture's, in
 parentheses; p2 above 1 is grain, far below it blur; W2 is a distance, so smaller is nearer to the style.
 
-{machine}, {threads}, {date}. Seconds are those of the whole program, files and all; MiB is the most
+{machine}, {threads}, {date}. Seconds are those of the whole program, files and all; MB is the most
 memory it had.
 
 {summary}
@@ -322,7 +322,7 @@ def gallery(arguments, results):
             if run["command"]:
                 commands.append(run["command"])
             numbers = [text(run["numbers"]) for text in COLUMNS.values()]
-            cost = [number(run["seconds"], "{:.1f}"), number(run["mib"], "{:.0f}")]
+            cost = [number(run["seconds"], "{:.1f}"), number(run["mb"], "{:.0f}")]
             rows.append([name if kind == next(iter(made)) else "", kind, *cost, *numbers])
         titles = ["photograph", "style", *(kind for kind, _ in images)]
         cells = [f'<img src="../samples/{content}" width="160">', f'<img src="../samples/{style}" width="160">']
@@ -335,11 +335,11 @@ def gallery(arguments, results):
         machine=processor(),
         threads=f"{arguments.threads or len(os.sched_getaffinity(0))} thread(s)",
         date=today(),
-        summary=table(rows, ["pair", "made by", "s", "MiB", *COLUMNS]),
+        summary=table(rows, ["pair", "made by", "s", "MB", *COLUMNS]),
     )
     (arguments.gallery / "gallery.md").write_text(head + "".join(sections))
     total = sum(path.stat().st_size for path in folder.iterdir())
-    print(f"{arguments.gallery / 'gallery.md'}: {len(rows)} pictures of {len(kinds)} kinds, {total / 2**20:.1f} MiB")
+    print(f"{arguments.gallery / 'gallery.md'}: {len(rows)} pictures of {len(kinds)} kinds, {total / 1e6:.1f} MB")
 
 
 def matrix(arguments, weights):

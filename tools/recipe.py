@@ -52,7 +52,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from bench_pytorch import peak_rss_mib
+from bench_pytorch import peak_rss_mb
 from reference import POOLINGS, WEIGHTS, Losses, features, load_weights, write_picture
 
 STYLE_LAYERS = {"relu1_1": 256 / 341, "relu2_1": 64 / 341, "relu3_1": 16 / 341, "relu4_1": 4 / 341, "relu5_1": 1 / 341}
@@ -562,7 +562,7 @@ def main():
         "threads": torch.get_num_threads(),
         "precision": "bf16" if arguments.bf16 else "f32",
         "seconds": round(time.perf_counter() - started, 2),
-        "peak_rss_mib": round(peak_rss_mib()),
+        "peak_rss_mb": round(peak_rss_mb()),
         "equivalents": round(equivalents(scales), 1),
         "recipe": dataclasses.asdict(recipe),
         "scales": [scale | {"seconds_per_step": round(scale["seconds_per_step"], 4)} for scale in scales],

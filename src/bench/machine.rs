@@ -1,13 +1,17 @@
 //! What the program runs on: processor, cores, memory, and the limits its
-//! container sets.
+//! container sets. What the system does not say is left out.
 
 use std::fs;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sysinfo::{CpuRefreshKind, RefreshKind, System};
 
 use crate::kernels::simd::Isa;
 use crate::limits;
+
+/// Where Linux shows processors and memory nodes.
+const DEVICES: &str = "/sys/devices/system";
 
 /// Extensions of interest, as Linux spells them, that speed a kernel up or could.
 const EXTENSIONS: [&str; 20] = [
@@ -58,6 +62,18 @@ pub struct Machine {
     pub memory_free: u64,
     /// Operating system and architecture.
     pub system: String,
+    /// What decides the clock: `performance`, `powersave`, …
+    #[serde(default)]
+    pub governor: Option<String>,
+    /// How many tasks ran or wanted to, on average of the last minute, before anything was measured.
+    #[serde(default)]
+    pub load: Option<f64>,
+    /// The first processor's caches that hold data, nearest first: `L1d 32 KiB`.
+    #[serde(default)]
+    pub caches: Vec<String>,
+    /// Nodes of memory, each near some of the processors.
+    #[serde(default)]
+    pub nodes: Option<usize>,
 }
 
 impl Machine {
@@ -72,6 +88,7 @@ impl Machine {
         let processors = cpus.len();
         let usable = std::thread::available_parallelism().map_or(1, usize::from);
         let memory = limits::Memory::detect(usable);
+        let devices = Path::new(DEVICES);
         Machine {
             cpu: brand.unwrap_or_else(|| "unknown processor".into()),
             signature: signature(&text),
@@ -84,8 +101,50 @@ impl Machine {
             memory: memory.total,
             memory_free: memory.free,
             system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+            governor: line(&devices.join("cpu/cpu0/cpufreq/scaling_governor")),
+            load: System::load_average().ok().map(|load| load.one),
+            caches: caches(&devices.join("cpu/cpu0/cache")),
+            nodes: nodes(&devices.join("node")),
         }
     }
+}
+
+/// The commit that the program was built from, `-dirty` if that was not all; none in debug builds.
+#[must_use]
+pub fn commit() -> Option<&'static str> {
+    option_env!("IMPASTO_COMMIT")
+}
+
+/// What a file of one line says.
+fn line(path: &Path) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
+    Some(text.trim().to_owned()).filter(|line| !line.is_empty())
+}
+
+/// The caches in a folder of `index0`, `index1`, …, but for those of instructions.
+fn caches(folder: &Path) -> Vec<String> {
+    let cache = |index: usize| {
+        let field = |name| line(&folder.join(format!("index{index}")).join(name));
+        let (level, kind, size) = (field("level")?, field("type")?, field("size")?);
+        let side = match kind.as_str() {
+            "Data" => "d",
+            "Unified" => "",
+            _ => return None,
+        };
+        let size = match size.strip_suffix('K')?.parse::<u64>().ok()? {
+            kib if kib >= 1024 && kib.is_multiple_of(1024) => format!("{} MiB", kib / 1024),
+            kib => format!("{kib} KiB"),
+        };
+        Some(format!("L{level}{side} {size}"))
+    };
+    (0..10).filter_map(cache).collect()
+}
+
+/// How many `node0`, `node1`, … a folder has.
+fn nodes(folder: &Path) -> Option<usize> {
+    let names = fs::read_dir(folder).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let is_node = |name: &String| name.strip_prefix("node").is_some_and(|number| number.parse::<usize>().is_ok());
+    Some(names.filter(is_node).count()).filter(|&count| count > 0)
 }
 
 /// The value of a line `key : value` of /proc/cpuinfo.
@@ -125,6 +184,26 @@ mod tests {
     fn the_signature_needs_all_three_numbers() {
         assert_eq!(signature(CPUINFO).as_deref(), Some("family 6 model 143 stepping 8"));
         assert_eq!(signature("model : 1\n"), None);
+    }
+
+    #[test]
+    fn caches_and_nodes_are_those_of_linux_and_what_is_not_there_is_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let caches_of =
+            [("1", "Data", "48K"), ("1", "Instruction", "32K"), ("2", "Unified", "2048K"), ("3", "Unified", "")];
+        for (index, (level, kind, size)) in caches_of.into_iter().enumerate() {
+            let cache = folder.path().join(format!("index{index}"));
+            fs::create_dir(&cache).unwrap();
+            for (name, value) in [("level", level), ("type", kind), ("size", size)] {
+                fs::write(cache.join(name), format!("{value}\n")).unwrap();
+            }
+        }
+        assert_eq!(caches(folder.path()), ["L1d 48 KiB", "L2 2 MiB"]);
+        assert_eq!(nodes(folder.path()), None);
+        ["node0", "node1", "online"].iter().for_each(|name| fs::create_dir(folder.path().join(name)).unwrap());
+        assert_eq!(nodes(folder.path()), Some(2));
+        let nowhere = folder.path().join("nowhere");
+        assert_eq!((line(&nowhere), caches(&nowhere), nodes(&nowhere)), (None, Vec::new(), None));
     }
 
     #[test]

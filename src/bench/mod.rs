@@ -5,6 +5,7 @@
 //!  gauge      times on some threads; peaks of the units; memory bandwidth
 //!    ├─ layers    each convolution and Gram matrix, verified, then timed
 //!    └─ step      a whole iteration, with its losses and peak memory
+//!  whole      whole runs, seconds a picture
 //!  row        everything measured is a Row; a Report is rows and a machine
 //!    ├─ compare   against an earlier report
 //!    └─ report    table, Markdown, JSON, CSV
@@ -24,25 +25,27 @@ pub mod row;
 pub mod sample;
 mod step;
 mod table;
+mod whole;
 
 use std::time::SystemTime;
 
 use half::bf16;
 use serde::Serialize;
 
-use crate::config::Precision;
+use crate::config::{Config, Precision, Preset};
 use crate::error::{Error, Result};
-use crate::kernels::conv::{Algorithm, Direction, amx};
+use crate::kernels::conv::{Algorithm, Cpu, Direction, amx};
 use crate::kernels::simd::Isa;
 use crate::tensor::Dtype;
-use crate::transfer::plan::LARGEST_SIDE;
+use crate::transfer::plan::{self, LARGEST_SIDE, Plan};
 use crate::vgg::{Architecture, Layer, SMALLEST_SIDE};
 use gauge::Gauge;
 pub use layers::direction_name;
-pub use machine::Machine;
+pub use machine::{Machine, commit};
 use row::Kind;
 pub use row::{Report, Row};
 pub use step::{TestPicture, test_picture};
+pub use table::{WIDTH, wrapped};
 
 /// Bursts of which the best is an instruction set's peak: they are short, and one undisturbed is enough.
 const BURSTS: usize = 20;
@@ -56,6 +59,8 @@ pub enum Part {
     Layers,
     /// Whole iterations.
     Step,
+    /// Whole runs.
+    Picture,
 }
 
 /// What to measure.
@@ -67,9 +72,11 @@ pub struct Options {
     pub sizes: Vec<usize>,
     /// Side of the square picture whose layers are timed alone.
     pub layer_size: usize,
+    /// Side of the square pictures that whole runs make.
+    pub picture_size: usize,
     /// The deepest layer timed alone.
     pub deepest: Layer,
-    /// Arithmetic of layers and whole iterations.
+    /// Arithmetic; if none is named, every one for layers and whole iterations, and for whole runs what they choose.
     pub precisions: Vec<Precision>,
     /// Numbers of threads; 0 is every core the process may use.
     pub threads: Vec<usize>,
@@ -85,8 +92,9 @@ impl Default for Options {
             parts: vec![Part::Machine, Part::Layers, Part::Step],
             sizes: vec![256, 512, 1024],
             layer_size: 512,
+            picture_size: 256,
             deepest: Layer::relu(4, 3),
-            precisions: vec![Precision::F32],
+            precisions: Vec::new(),
             threads: vec![0],
             repeats: 5,
             algorithms: Vec::new(),
@@ -96,7 +104,8 @@ impl Default for Options {
 
 impl Options {
     fn validate(&self) -> Result<()> {
-        let sizes = self.sizes.iter().map(|&size| ("--size", size)).chain([("--layer-size", self.layer_size)]);
+        let sides = [("--layer-size", self.layer_size), ("--picture-size", self.picture_size)];
+        let sizes = self.sizes.iter().map(|&size| ("--size", size)).chain(sides);
         for (flag, size) in sizes {
             if size < SMALLEST_SIDE {
                 return Err(Error::Usage(format!("{flag} {size}: give at least {SMALLEST_SIDE} pixels")));
@@ -116,10 +125,15 @@ impl Options {
     fn admit(&self) -> Result<()> {
         let threads = self.thread_counts().into_iter().max().unwrap_or(1);
         let largest = self.sizes.iter().copied().max().filter(|_| self.has(Part::Step));
-        if let Some(size) = largest {
-            let needed = self.precisions.iter().map(|&precision| step::bytes(precision, size, threads));
-            let needed = needed.collect::<Result<Vec<_>>>()?.into_iter().max().unwrap_or(0);
-            crate::limits::admit(needed, threads, format_args!("a step at {size}×{size}"), "give a smaller --size")?;
+        let step = largest.map(|size| (vec![Preset::Paper], size, "a step", "--size"));
+        let picture = (whole::PRESETS.to_vec(), self.picture_size, "a picture", "--picture-size");
+        for (presets, size, what, flag) in step.into_iter().chain(self.has(Part::Picture).then_some(picture)) {
+            let mut needed = 0;
+            for (preset, precision) in each(&presets, &self.arithmetic()) {
+                needed = needed.max(bytes(&whole::config(preset, size, precision, threads, None))?);
+            }
+            let what = format_args!("{what} at {size}×{size}");
+            crate::limits::admit(needed, threads, what, format_args!("give a smaller {flag}"))?;
         }
         if self.has(Part::Layers) {
             let size = self.layer_size;
@@ -147,10 +161,20 @@ impl Options {
         counts
     }
 
+    /// Arithmetic of layers and whole iterations.
+    fn arithmetic(&self) -> Vec<Precision> {
+        if self.precisions.is_empty() { vec![Precision::F32, Precision::Bf16] } else { self.precisions.clone() }
+    }
+
+    /// Arithmetic of whole runs.
+    fn arithmetic_of_runs(&self) -> Vec<Precision> {
+        if self.precisions.is_empty() { vec![Precision::Auto] } else { self.precisions.clone() }
+    }
+
     /// What maps are stored in, without repetition.
     fn dtypes(&self) -> Vec<Dtype> {
         let mut dtypes = Vec::new();
-        for dtype in self.precisions.iter().map(|precision| precision.dtype()) {
+        for dtype in self.arithmetic().iter().map(|precision| precision.dtype()) {
             if !dtypes.contains(&dtype) {
                 dtypes.push(dtype);
             }
@@ -178,11 +202,13 @@ impl Options {
         let (threads, requests) = (self.thread_counts().len(), self.requests().len());
         let convolutions = layers::convolutions(self.deepest, self.layer_size)?.len();
         let of = |part| match part {
-            Part::Step => self.distinct_sizes().len() * threads * self.precisions.len() * requests,
+            Part::Step => self.distinct_sizes().len() * threads * self.arithmetic().len() * requests,
+            Part::Picture => whole::PRESETS.len() * threads * self.arithmetic_of_runs().len() * requests,
             Part::Layers => threads * self.dtypes().len() * (requests * 2 * convolutions + self.gram_layers().len()),
             Part::Machine => self.limit_counts().len() * (Isa::available().len() + usize::from(amx::available()) + 1),
         };
-        Ok([Part::Step, Part::Layers, Part::Machine].into_iter().filter(|&part| self.has(part)).map(of).sum())
+        let parts = [Part::Step, Part::Picture, Part::Layers, Part::Machine];
+        Ok(parts.into_iter().filter(|&part| self.has(part)).map(of).sum())
     }
 
     /// Sizes of steps, small ones first: what the allocator keeps of them is least.
@@ -216,6 +242,7 @@ pub fn run(options: &Options, mut on_start: impl FnMut(&str)) -> Result<Report> 
     let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
     let mut report = Report {
         version: env!("CARGO_PKG_VERSION").into(),
+        commit: commit().map(Into::into),
         time,
         machine: Machine::detect(),
         repeats: options.repeats,
@@ -226,6 +253,9 @@ pub fn run(options: &Options, mut on_start: impl FnMut(&str)) -> Result<Report> 
     // the machine's two buffers come last for the same reason.
     if options.has(Part::Step) {
         steps(options, &mut report.rows, &mut on_start)?;
+    }
+    if options.has(Part::Picture) {
+        pictures(options, &mut report.rows, &mut on_start)?;
     }
     if options.has(Part::Layers) {
         layers(options, &mut report.rows, &mut on_start)?;
@@ -312,7 +342,7 @@ fn layers(options: &Options, rows: &mut Vec<Row>, on_start: &mut impl FnMut(&str
 fn steps(options: &Options, rows: &mut Vec<Row>, on_start: &mut impl FnMut(&str)) -> Result<()> {
     for size in options.distinct_sizes() {
         for threads in options.thread_counts() {
-            for &precision in &options.precisions {
+            for precision in options.arithmetic() {
                 for request in options.requests() {
                     let gauge = Gauge::new(threads, Isa::detect())?;
                     on_start(&format!("step at {size}×{size}, {}, {threads} threads", name_of(&precision)));
@@ -322,6 +352,34 @@ fn steps(options: &Options, rows: &mut Vec<Row>, on_start: &mut impl FnMut(&str)
         }
     }
     Ok(())
+}
+
+fn pictures(options: &Options, rows: &mut Vec<Row>, on_start: &mut impl FnMut(&str)) -> Result<()> {
+    let size = options.picture_size;
+    for threads in options.thread_counts() {
+        for (precision, request) in each(&options.arithmetic_of_runs(), &options.requests()) {
+            for preset in whole::PRESETS {
+                let (name, arithmetic) = (preset.name(), name_of(&precision));
+                on_start(&format!("{name} at {size}×{size}, {arithmetic}, {threads} threads"));
+                let config = whole::config(preset, size, precision, threads, request);
+                rows.push(whole::whole(&config, options.repeats)?);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Every one of `outer` with every one of `inner`.
+fn each<'a, A: Copy, B: Copy>(outer: &'a [A], inner: &'a [B]) -> impl Iterator<Item = (A, B)> + 'a {
+    outer.iter().flat_map(move |&a| inner.iter().map(move |&b| (a, b)))
+}
+
+/// Bytes that a run of square pictures needs, or a step of one.
+fn bytes(config: &Config) -> Result<u64> {
+    let size = (config.size as usize, config.size as usize);
+    // Of memory without end, nothing is cut.
+    let machine = plan::Machine { cpu: Cpu::detect(), threads: config.threads, memory: u64::MAX };
+    Ok(Plan::new(config, size, size, Architecture::Vgg16, machine)?.memory.total())
 }
 
 /// How a unit variant is spelled in files and on the command line.
@@ -348,6 +406,8 @@ mod tests {
         let options = Options {
             sizes: vec![32, 16, 32],
             layer_size: 16,
+            picture_size: 16,
+            parts: vec![Part::Machine, Part::Layers, Part::Step, Part::Picture],
             deepest: Layer::relu(2, 1),
             repeats: 1,
             threads: vec![2],
@@ -365,11 +425,18 @@ mod tests {
         let refused = |options: Options| run(&options, |_| ()).unwrap_err().to_string();
         assert!(refused(Options { sizes: vec![8], ..Options::default() }).contains("--size 8"));
         assert!(refused(Options { layer_size: 1, ..Options::default() }).contains("--layer-size 1"));
+        assert!(refused(Options { picture_size: 1, ..Options::default() }).contains("--picture-size 1"));
         assert!(refused(Options { deepest: Layer::relu(3, 4), ..Options::default() }).contains("relu3_4"));
         assert!(refused(Options { repeats: 0, ..Options::default() }).contains("--repeats"));
-        let large =
-            |part, size| Options { parts: vec![part], sizes: vec![size], layer_size: size, ..Options::default() };
-        for (part, flag) in [(Part::Step, "--size"), (Part::Layers, "--layer-size")] {
+        let large = |part, size| Options {
+            parts: vec![part],
+            sizes: vec![size],
+            layer_size: size,
+            picture_size: size,
+            ..Options::default()
+        };
+        let flags = [(Part::Step, "--size"), (Part::Layers, "--layer-size"), (Part::Picture, "--picture-size")];
+        for (part, flag) in flags {
             let cause = refused(large(part, 1_000_000));
             assert!(cause.contains("TB of memory") && cause.contains(flag), "{cause}");
         }

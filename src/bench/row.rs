@@ -19,6 +19,8 @@ pub enum Kind {
     Gram,
     /// One iteration of the optimisation.
     Step,
+    /// A whole run, from nothing to a picture.
+    Picture,
 }
 
 impl Kind {
@@ -31,6 +33,7 @@ impl Kind {
             Kind::Convolution => "convolution",
             Kind::Gram => "gram",
             Kind::Step => "step",
+            Kind::Picture => "picture",
         }
     }
 }
@@ -56,7 +59,7 @@ pub struct Row {
     pub precision: String,
     /// Threads.
     pub threads: usize,
-    /// Floating-point operations of the direct computation; bytes, for memory.
+    /// Floating-point operations of the direct computation; bytes, for memory; 1, for a picture.
     pub work: u64,
     /// Time of one call.
     pub seconds: Sample,
@@ -86,13 +89,13 @@ pub struct Losses {
 }
 
 impl Row {
-    /// Operations (or bytes) a second: the median's, but a limit's is the best that was seen, since whatever
+    /// Operations, bytes or pictures a second: the median's, but a limit's is the best that was seen, since whatever
     /// slows a repeat down is not the unit.
     #[must_use]
     pub fn rate(&self) -> f64 {
         let seconds = match self.kind {
             Kind::Peak | Kind::Memory => self.seconds.min,
-            Kind::Convolution | Kind::Gram | Kind::Step => self.seconds.median,
+            Kind::Convolution | Kind::Gram | Kind::Step | Kind::Picture => self.seconds.median,
         };
         self.work as f64 / seconds
     }
@@ -120,6 +123,9 @@ impl Row {
 pub struct Report {
     /// The program's version.
     pub version: String,
+    /// The commit it was built from, if it knows.
+    #[serde(default)]
+    pub commit: Option<String>,
     /// When it began, in seconds since 1970.
     pub time: u64,
     /// What it ran on.
@@ -157,7 +163,7 @@ pub(super) mod testing {
         }
     }
 
-    /// A report of a peak, two convolutions, and a step.
+    /// A report of two limits, two convolutions, a step and a picture.
     pub fn report() -> Report {
         let peak = Row {
             kind: Kind::Peak,
@@ -179,15 +185,28 @@ pub(super) mod testing {
             // Few binary digits: JSON's reader may be off by the last of many.
             ..row("", "", &[1.125, 1.125, 1.25])
         };
+        let picture = Row {
+            kind: Kind::Picture,
+            name: "fast".into(),
+            map: [256, 256],
+            algorithm: "chosen".into(),
+            work: 1,
+            seconds: Sample::new(vec![8.0, 8.25, 8.5]),
+            peak: None,
+            losses: Vec::new(),
+            ..step.clone()
+        };
         let rows = vec![
             peak,
             memory,
             row("relu1_1", "forward", &[0.010, 0.011, 0.012]),
             row("relu1_1", "backward", &[0.010, 0.020, 0.030]),
             step,
+            picture,
         ];
         Report {
             version: "0.1.0".into(),
+            commit: Some("0123abc".into()),
             time: 1_700_000_000,
             machine: Machine {
                 cpu: "Some CPU".into(),
@@ -201,6 +220,10 @@ pub(super) mod testing {
                 memory: 8 << 30,
                 memory_free: 4 << 30,
                 system: "linux x86_64".into(),
+                governor: Some("performance".into()),
+                load: Some(0.25),
+                caches: vec!["L1d 48 KiB".into(), "L2 2 MiB".into()],
+                nodes: Some(1),
             },
             repeats: 3,
             weights: [1.0, 2.0, 3.0],

@@ -12,14 +12,13 @@ use super::layers::convolutions;
 use super::row::{Kind, Losses, Row};
 use crate::config::{Config, Precision, Preset};
 use crate::error::Result;
-use crate::kernels::conv::{Algorithm, Cpu};
+use crate::kernels::conv::Algorithm;
 use crate::kernels::simd::pages::prefer_huge;
 use crate::limits::{peak_memory, reset_peak_memory};
 use crate::objective::{Listener, Objective};
 use crate::optim::{Adam, AdamOptions};
 use crate::tensor::{BufferPool, FeatureMap};
-use crate::transfer::plan::{Machine, Plan};
-use crate::vgg::{Architecture, Vgg, VggOptions, Weights};
+use crate::vgg::{Vgg, VggOptions, Weights};
 
 /// Which of the two formulas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,18 +50,6 @@ pub fn test_picture(height: usize, width: usize, kind: TestPicture) -> FeatureMa
 #[must_use]
 pub fn config(precision: Precision) -> Config {
     Config { precision, ..Preset::Paper.config() }
-}
-
-/// Bytes that it needs.
-///
-/// # Errors
-/// Those of [`Plan::new`].
-pub(super) fn bytes(precision: Precision, side: usize, threads: usize) -> Result<u64> {
-    let config = Config { size: side.try_into().unwrap_or(u32::MAX), ..config(precision) };
-    // Of memory without end, nothing is cut.
-    let machine = Machine { cpu: Cpu::detect(), threads, memory: u64::MAX };
-    let plan = Plan::new(&config, (side, side), (side, side), Architecture::Vgg16, machine)?;
-    Ok(plan.memory.total())
 }
 
 /// An optimisation under way.
@@ -131,7 +118,7 @@ pub(super) fn step(
         channels: [3, 3],
         algorithm: requested.map_or("chosen", Algorithm::name).into(),
         forced: requested.is_some(),
-        precision: super::name_of(&precision),
+        precision: precision.dtype().name().into(),
         threads: gauge.threads(),
         work: flops,
         seconds: measured.seconds,

@@ -13,7 +13,7 @@ use indicatif::ProgressBar;
 
 use super::{EXIT_CODES, say, values};
 
-/// Measure how fast this machine is: its limits, every layer, whole steps.
+/// Measure how fast this machine is: its limits, every layer, whole steps, whole pictures.
 ///
 /// Every kernel is compared with its definition before it is timed; one that computes something else ends the
 /// program with exit code 1.
@@ -22,15 +22,16 @@ use super::{EXIT_CODES, say, values};
 Examples:
   impasto bench
   impasto bench --only step --size 512 --threads 1,2
+  impasto bench --only picture --repeats 3
   impasto bench --format json > before.json
   impasto bench --compare before.json
 
 {EXIT_CODES}"))]
 pub struct Options {
-    /// Parts to measure [default: all]
+    /// Parts to measure [default: all but picture]
     #[arg(long, value_name = "PART,…", value_delimiter = ',', value_parser = values::bench_part(),
         hide_possible_values = true)]
-    #[arg(long_help = values::bench_parts("Parts to measure [default: all]"))]
+    #[arg(long_help = values::bench_parts("Parts to measure [default: all but picture]"))]
     only: Vec<Part>,
 
     /// Sides of the pictures of whole steps
@@ -41,14 +42,18 @@ pub struct Options {
     #[arg(long, value_name = "PIXELS", default_value_t = 512)]
     layer_size: usize,
 
+    /// Side of the pictures that whole runs make
+    #[arg(long, value_name = "PIXELS", default_value_t = 256)]
+    picture_size: usize,
+
     /// Deepest layer measured alone; VGG16's last is relu5_3
     #[arg(long, value_name = "LAYER", default_value = "relu4_3")]
     deepest: Layer,
 
-    /// Arithmetic of layers and steps [default: every one there is]
+    /// Arithmetic [default: every one for layers and steps, auto for pictures]
     #[arg(long, value_name = "PRECISION,…", value_delimiter = ',', value_parser = values::precision(),
         hide_possible_values = true)]
-    #[arg(long_help = values::precisions("Arithmetic of layers and steps [default: every one there is]"))]
+    #[arg(long_help = values::precisions("Arithmetic [default: every one for layers and steps, auto for pictures]"))]
     precision: Vec<Precision>,
 
     /// Numbers of threads, one after the other [default: every core]
@@ -80,10 +85,11 @@ impl Options {
         let mut options = bench::Options {
             sizes: self.sizes.clone(),
             layer_size: self.layer_size,
+            picture_size: self.picture_size,
             deepest: self.deepest,
             repeats: self.repeats,
             algorithms: self.conv_algorithm.clone(),
-            precisions: if self.precision.is_empty() { values::distinct_precisions() } else { self.precision.clone() },
+            precisions: self.precision.clone(),
             ..bench::Options::default()
         };
         if !self.only.is_empty() {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use impasto::Result;
-use impasto::bench::{Machine, direction_name};
+use impasto::bench::{Machine, commit, direction_name, wrapped};
 use impasto::config::Precision;
 use impasto::kernels::conv::{Algorithm, Cpu, Direction, Shape, amx, choose, why};
 use impasto::kernels::simd::Isa;
@@ -51,11 +51,12 @@ pub fn run(options: &Options) -> Result<u8> {
 }
 
 fn line(name: &str, value: &str) -> String {
-    format!("{name:<17} {value}\n")
+    wrapped(&format!("{name:<17} "), value)
 }
 
 fn described(m: &Machine) -> String {
-    let mut text = line("impasto", &format!("{}, {}", env!("CARGO_PKG_VERSION"), m.system));
+    let commit = commit().map_or_else(String::new, |commit| format!(", commit {commit}"));
+    let mut text = line("impasto", &format!("{}{commit}, {}", env!("CARGO_PKG_VERSION"), m.system));
     text += &line("processor", &m.cpu);
     m.signature.iter().for_each(|signature| text += &line("", signature));
     if !m.extensions.is_empty() {
@@ -73,10 +74,16 @@ fn described(m: &Machine) -> String {
     text += &line("threads", &format!("{} unless --threads says otherwise", m.usable));
     text += &line("precision", &format!("{} unless --precision says otherwise", Precision::Auto.dtype().name()));
     text += &line("memory", &format!("{} free of {}", amount(m.memory_free), amount(m.memory)));
+    m.nodes.iter().for_each(|nodes| text += &line("NUMA nodes", &nodes.to_string()));
+    if !m.caches.is_empty() {
+        text += &line("caches", &m.caches.join(", "));
+    }
+    m.governor.iter().for_each(|governor| text += &line("governor", governor));
+    m.load.iter().for_each(|load| text += &line("load", &format!("{load:.2} on average of the last minute")));
     text
 }
 
-/// Each layer with its choice in both directions; a reason is given where it changes.
+/// Each layer with its choice in both directions; a reason stands above those it holds for.
 fn algorithms(side: usize, dtype: Dtype, requested: Option<Algorithm>) -> String {
     let cpu = Cpu::detect();
     let mut text = format!("\nconvolutions of VGG16 at {side}×{side} in {}\n", dtype.name());
@@ -90,8 +97,10 @@ fn algorithms(side: usize, dtype: Dtype, requested: Option<Algorithm>) -> String
             let algorithm = choose(&shape, direction, dtype, cpu, requested).name();
             let reason = why(&shape, direction, dtype, cpu, requested);
             let channels = format!("{}→{}", shape.in_channels, shape.out_channels);
-            let line = format!("  {name}  {channels:>8}  {:<8}  {algorithm:<9}", direction_name(direction));
-            text += &if reason == last { format!("{}\n", line.trim_end()) } else { format!("{line}  {reason}\n") };
+            if reason != last {
+                text += &wrapped("  ", reason);
+            }
+            text += &format!("    {name}  {channels:>8}  {:<8}  {algorithm}\n", direction_name(direction));
             last = reason;
         }
     }
@@ -110,6 +119,8 @@ fn layers(side: usize) -> impl Iterator<Item = (Layer, Shape)> {
 
 #[cfg(test)]
 mod tests {
+    use impasto::bench::WIDTH;
+
     use super::*;
 
     #[test]
@@ -118,8 +129,22 @@ mod tests {
             let text = algorithms(512, dtype, None);
             assert_eq!(text.matches(" forward ").count(), 13);
             assert_eq!(text.matches(" backward ").count(), 13);
-            assert!(text.lines().nth(2).unwrap().len() > 45, "the first line has its reason: {text}");
-            assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
+            assert!(text.lines().nth(2).unwrap().contains("picture's channels"), "a reason comes first: {text}");
+            assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        }
+    }
+
+    #[test]
+    fn lines_have_sixty_characters_at_most() {
+        let mut machine = Machine::detect();
+        machine.cpu = "Genuine Example(R) Xeon(R) Platinum 8581C CPU with a long name @ 2.10GHz".into();
+        machine.extensions = vec!["avx512_vnni".into(); 20];
+        machine.caches = vec!["L3 260 MiB".into(); 6];
+        machine.governor = Some("performance".into());
+        let text = described(&machine);
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        for part in ["Genuine", "8581C", "governor", "caches"] {
+            assert!(text.contains(part), "{part}: {text}");
         }
     }
 }

@@ -96,13 +96,14 @@ const PARTS: &[(&str, &str, Part)] = &[
     ("machine", "peaks of the instruction sets and memory bandwidth", Part::Machine),
     ("layers", "convolutions and Gram matrices, each alone", Part::Layers),
     ("step", "whole iterations, with their peak memory", Part::Step),
+    ("picture", "whole runs of the presets fast and default: minutes, so only if named", Part::Picture),
 ];
 
 const FORMATS: &[(&str, &str, Format)] = &[
     ("table", "aligned columns for a terminal", Format::Table),
     ("markdown", "tables for a document", Format::Markdown),
     ("json", "everything, every repeat included; --compare reads it", Format::Json),
-    ("csv", "a line for each measurement", Format::Csv),
+    ("csv", "a line for each measurement, which can be read alone", Format::Csv),
 ];
 
 pub fn preset() -> impl TypedValueParser<Value = Preset> {
@@ -233,11 +234,6 @@ pub fn tones(help: &str) -> String {
 
 pub fn bits() -> impl TypedValueParser<Value = u8> {
     one_of(BITS)
-}
-
-/// Every arithmetic that is one, not a choice among them.
-pub fn distinct_precisions() -> Vec<Precision> {
-    PRECISIONS.iter().map(|(.., precision)| *precision).filter(|&p| p != Precision::Auto).collect()
 }
 
 pub fn bench_part() -> impl TypedValueParser<Value = Part> {

@@ -55,7 +55,7 @@ pub struct Machine {
 /// α·content + β·style + γ·tv.
 #[derive(Debug, Serialize)]
 pub struct Goal {
-    /// `mean` or `paper`, as the option has it.
+    /// `sum` or `mean`, as the option has it.
     pub content_loss: String,
     /// Content layers, with weights.
     pub content_layers: Vec<Weighted>,

@@ -82,7 +82,7 @@ fn bench_compares_with_its_own_earlier_report() {
     after.arg("--compare").arg(&old);
     let table = printed(after);
     assert!(table.contains("vs old") && table.lines().any(|l| l.contains("relu1_2") && l.ends_with('×')), "{table}");
-    assert!(table.lines().all(|line| line.chars().count() <= 100), "{table}");
+    assert!(table.lines().all(|line| line.chars().count() <= 60), "{table}");
 }
 
 #[test]
