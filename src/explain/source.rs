@@ -7,10 +7,9 @@ use super::report::{Check, Excerpt, Source};
 use super::{Seen, map};
 use crate::autograd::gradcheck::{Compared, compare};
 use crate::autograd::{Tape, Value, Var};
-use crate::objective::{Goal, Objective};
 use crate::ops;
 use crate::picture::Picture;
-use crate::tensor::{BufferPool, FeatureMap};
+use crate::tensor::FeatureMap;
 use crate::vgg::SMALLEST_SIDE;
 use crate::vgg::network::{MEAN, STD};
 
@@ -21,14 +20,8 @@ const CROP: usize = SMALLEST_SIDE;
 /// rounding behind.
 const STEP: f32 = 1.0 / 64.0;
 
-/// The same of the whole loss, which has thousands of kinks, and is curved.
-const SMALL_STEP: f32 = 1.0 / 16384.0;
-
 /// Rounding of f32 sums, in parts of the derivative.
 const OF_AN_OP: f64 = 1e-3;
-
-/// Rounding of a network's worth of them, and what a step over kinks adds.
-const OF_THE_LOSS: f64 = 2e-2;
 
 /// Where an excerpt begins: at a mark in the source, or with a definition and its documentation.
 enum From {
@@ -121,7 +114,7 @@ impl Piece {
     }
 }
 
-/// Of ops and of the whole loss on the middle of the photograph.
+/// Of ops on the middle of the photograph.
 fn checks(seen: &Seen<'_>) -> Vec<Check> {
     let (content, style) = (middle(seen.inputs.content()), middle(&seen.inputs.styles()[0]));
     let op = |name: &str, op: &dyn Fn(&mut Tape<'_>, Var) -> Var| {
@@ -141,30 +134,7 @@ fn checks(seen: &Seen<'_>) -> Vec<Check> {
             ops::squared_error(tape, x, target)
         }),
         op("total_variation", &|tape, x| variation.of(tape, x)),
-        whole(seen, &content, &style),
     ]
-}
-
-/// The total loss, from a picture between the two.
-fn whole(seen: &Seen<'_>, content: &FeatureMap, style: &FeatureMap) -> Check {
-    // Every evaluation with a transport of its own, or the difference would be of an older one.
-    let goal = Goal { refresh: 1, ..seen.plan.goal_at(seen.plan.scales.len() - 1) };
-    let between = content.as_slice().iter().zip(style.as_slice()).map(|(a, b)| 0.7 * a + 0.3 * b);
-    let x = FeatureMap::from_vec(CROP, CROP, 3, between.collect());
-    let direction: Vec<f32> = (0..x.as_slice().len()).map(|i| if i * 7919 % 13 < 6 { -1.0 } else { 1.0 }).collect();
-    let new = || Objective::new(seen.viewer.vgg().clone(), goal.clone(), content, style);
-    let loss = |h: f32| {
-        let moved = x.as_slice().iter().zip(&direction).map(|(x, v)| x + h * v);
-        new().measure(&FeatureMap::from_vec(CROP, CROP, 3, moved.collect()), &mut BufferPool::new()).total
-    };
-    let gradient = new().evaluate(&x, &mut BufferPool::new()).gradient.expect("asked for");
-    let along = |g: &[f32], v: &[f32]| -> f64 { g.iter().zip(v).map(|(g, v)| f64::from(*g) * f64::from(*v)).sum() };
-    let compared = Compared {
-        analytic: along(gradient.as_slice(), &direction),
-        numeric: (loss(SMALL_STEP) - loss(-SMALL_STEP)) / (2.0 * f64::from(SMALL_STEP)),
-        magnitude: along(gradient.as_slice(), gradient.as_slice()).sqrt(),
-    };
-    told("the total loss", SMALL_STEP, OF_THE_LOSS, compared)
 }
 
 fn told(name: &str, step: f32, allowed: f64, compared: Compared) -> Check {

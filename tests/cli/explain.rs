@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use image::RgbImage;
 use serde_json::Value;
 
-use crate::support::{Folder, misunderstood, picture, refused, trace};
+use crate::support::{Folder, SMALL_RUN, impasto, misunderstood, picture, refused, trace};
 
 /// Another run than the small one: two scales, on a pyramid, with Wasserstein's distance.
 const TWO_SCALES: [&str; 2] = ["--preset=default", "--scales=32:2,48:3"];
@@ -17,10 +17,19 @@ const TWO_SCALES: [&str; 2] = ["--preset=default", "--scales=32:2,48:3"];
 /// What everything but the reconstructions takes a moment for.
 const QUICK: &str = "--only=run,features,statistic,gradient,tape,optimizer,source";
 
+/// The small run, or another one that `flags` say the scales of.
+fn run(folder: &Folder, subcommand: &str, out: &str, flags: &[&str]) -> assert_cmd::Command {
+    let mut command = impasto([subcommand]);
+    command.arg(picture("rgb.png")).arg(picture("colour.bmp")).arg("-o").arg(folder.path(out));
+    let scaled = flags.iter().any(|flag| flag.starts_with("--scales"));
+    let own = |flag: &&&str| scaled && (flag.starts_with("--size") || flag.starts_with("--iterations"));
+    command.args(SMALL_RUN.iter().filter(|flag| !own(flag))).args(flags).current_dir(folder.path(""));
+    command
+}
+
 /// The report of a run of `explain`.
 fn report(folder: &Folder, flags: &[&str]) -> Value {
-    let mut command = folder.stylize_as("explain", "rgb.png", "o.html");
-    command.args(["--data=d.json", "-q"]).args(flags).assert().success();
+    run(folder, "explain", "o.html", flags).args(["--data=d.json", "-q"]).assert().success();
     serde_json::from_slice(&std::fs::read(folder.path("d.json")).unwrap()).unwrap()
 }
 
@@ -35,7 +44,7 @@ fn decoded(image: &Value) -> RgbImage {
 fn its_picture_and_its_losses_are_those_of_stylize() {
     for flags in [&[][..], &TWO_SCALES] {
         let folder = Folder::new();
-        folder.stylize("rgb.png", "o.png").args(["--trace=t", "-q"]).args(flags).assert().success();
+        run(&folder, "stylize", "o.png", flags).args(["--trace=t", "-q"]).assert().success();
         let report = report(&folder, &[flags, &[QUICK]].concat());
         assert_eq!(decoded(&report["result"]), image::open(folder.path("o.png")).unwrap().to_rgb8());
         let (lines, steps) = (trace(&folder.path("t")), report["run"]["steps"].as_array().unwrap());
@@ -130,7 +139,7 @@ fn what_cannot_be_explained_is_refused() {
     let own = picture("rgb.png");
     refused(explain("o.html").arg("-o").arg(&own).assert(), 2, &["rgb.png", "name of its own"]);
     misunderstood(explain("o.html").arg("--only=everything").assert(), &["everything", "features", "tape"]);
-    refused(explain("o.html").args(["--size=2048", "--max-memory=700M"]).assert(), 2, &["strips", "--size"]);
+    refused(explain("o.html").args(["--size=2048", "--max-memory=1G"]).assert(), 2, &["strips", "--size"]);
     assert!(folder.names().is_empty());
 }
 
@@ -152,7 +161,7 @@ fn the_page_works_in_a_browser_and_fetches_nothing() {
     };
     for flags in [&[][..], &TWO_SCALES] {
         let folder = Folder::new();
-        folder.stylize_as("explain", "rgb.png", "o.html").arg("-q").args(flags).assert().success();
+        run(&folder, "explain", "o.html", flags).arg("-q").assert().success();
         let page = std::fs::read_to_string(folder.path("o.html")).unwrap();
         assert!(page.len() < 15_000_000, "{} bytes", page.len());
         for width in ["1280", "500"] {
