@@ -14,8 +14,8 @@ use crate::tensor::{BufferPool, Dtype, FeatureMap};
 use crate::vgg::layers::stride;
 use crate::vgg::{Layer, Stage, Vgg};
 
-/// The longest side of a map on the page.
-const SIDE: usize = 64;
+/// Pixels of all of a layer's maps of one picture on the page: where there are many channels, each is smaller.
+const PIXELS: usize = 1 << 18;
 
 /// Maps in a row of their picture.
 const COLUMNS: usize = 16;
@@ -91,9 +91,9 @@ struct Small {
 impl Small {
     fn of(map: &FeatureMap) -> Self {
         let (height, width, channels) = map.dim();
-        let longest = height.max(width);
-        let side = |side: usize| if longest <= SIDE { side } else { (side * SIDE / longest).max(1) };
-        let size = (side(height), side(width));
+        let factor = (PIXELS as f64 / (height * width * channels) as f64).sqrt().min(1.0);
+        let size = [height, width].map(|side| ((factor * side as f64) as usize).max(1));
+        let size = (size[0], size[1]);
         let mut small = FeatureMap::zeros(size.0, size.1, channels);
         Resample::area((height, width), size, channels).apply(map.as_slice(), small.as_mut_slice());
         let (mut most, mut sums, mut zeros) = (vec![0f32; channels], vec![0f64; channels], 0usize);

@@ -6,6 +6,7 @@ use image::{ExtendedColorType, ImageEncoder as _};
 use ndarray::Array3;
 
 use super::report::Image;
+use crate::kernels::resample::Resample;
 use crate::picture::{OutputFormat, Picture, SaveOptions, encoded, fit};
 use crate::tensor::FeatureMap;
 
@@ -42,6 +43,18 @@ pub(super) fn followed(gradient: &FeatureMap, most: f64) -> Image {
     let scale = if most > 0.0 { 0.5 / most } else { 0.0 };
     let rgb: Array3<f32> = gradient.view().mapv(|g| (0.5 - scale * f64::from(g)).clamp(0.0, 1.0) as f32);
     shown(&Picture::from_rgb(rgb))
+}
+
+/// A map of one channel in grey, made smaller if it is large; `most` is white.
+pub(super) fn shown_grey(map: &FeatureMap, most: f32) -> Image {
+    let (height, width, _) = map.dim();
+    if height.max(width) <= SHOWN {
+        return grey(width, height, map.as_slice().iter().copied(), most);
+    }
+    let size = fit(SHOWN as u32, height, width);
+    let mut small = vec![0.0; size.0 * size.1];
+    Resample::area((height, width), size, 1).apply(map.as_slice(), &mut small);
+    grey(size.1, size.0, small.into_iter(), most)
 }
 
 /// Values in a grey picture, of which `most` is white.

@@ -39,7 +39,7 @@ pub(super) fn statistic(seen: &Seen<'_>, first: &FeatureMap, point: &FeatureMap)
     let rows = layers.iter().zip(compared).zip(of_content.iter().zip(&of_style).zip(&of_result));
     let rows = rows.map(|((layer, compared), ((content, style), result))| {
         let most = [content, style, result].iter().flat_map(|map| map.as_slice()).fold(0f32, |a, &b| a.max(b));
-        let grey = |map: &FeatureMap| images::grey(map.width(), map.height(), map.as_slice().iter().copied(), most);
+        let grey = |map: &FeatureMap| images::shown_grey(map, most);
         Matrices {
             layer: layer.to_string(),
             channels: compared.channels,

@@ -68,9 +68,9 @@ fn terms(goal: &Goal) -> Vec<(String, Goal)> {
 }
 
 fn told(pulls: &[Pull]) -> Vec<Term> {
-    let sizes: Vec<Vec<f32>> = pulls.iter().map(|pull| sizes(&pull.gradient)).collect();
-    let largest = sizes.iter().map(|sizes| quantile(sizes.iter().copied())).fold(0.0, f32::max);
-    let term = |(pull, sizes): (&Pull, &Vec<f32>)| {
+    let sizes: Vec<FeatureMap> = pulls.iter().map(|pull| sizes(&pull.gradient)).collect();
+    let largest = sizes.iter().map(|sizes| quantile(sizes.as_slice().iter().copied())).fold(0.0, f32::max);
+    let term = |(pull, sizes): (&Pull, &FeatureMap)| {
         let most = f64::from(quantile(pull.gradient.as_slice().iter().map(|d| d.abs())));
         Term {
             name: pull.name.clone(),
@@ -78,15 +78,16 @@ fn told(pulls: &[Pull]) -> Vec<Term> {
             norm: dot(&pull.gradient, &pull.gradient).sqrt(),
             image: images::followed(&pull.gradient, most),
             most,
-            size: images::grey(pull.gradient.width(), pull.gradient.height(), sizes.iter().copied(), largest),
+            size: images::shown_grey(sizes, largest),
         }
     };
     pulls.iter().zip(&sizes).map(term).collect()
 }
 
-/// The gradient's length at each pixel.
-fn sizes(gradient: &FeatureMap) -> Vec<f32> {
-    gradient.as_slice().chunks_exact(3).map(|d| d.iter().map(|d| d * d).sum::<f32>().sqrt()).collect()
+/// The gradient's length at each pixel (H × W × 1).
+fn sizes(gradient: &FeatureMap) -> FeatureMap {
+    let sizes = gradient.as_slice().chunks_exact(3).map(|d| d.iter().map(|d| d * d).sum::<f32>().sqrt());
+    FeatureMap::from_vec(gradient.height(), gradient.width(), 1, sizes.collect())
 }
 
 /// The value that a share of [`SHOWN`] does not exceed.
