@@ -28,7 +28,7 @@ use crate::config::{Config, Moments};
 use crate::error::{Error, Result};
 use crate::kernels::reduce::BLOCK;
 use crate::kernels::resample::Interpolation;
-use crate::kernels::simd::pages::{give_back_the_rest, prefer_huge};
+use crate::kernels::simd::pages::prefer_huge;
 use crate::objective::{Evaluation, Goal, Listener, Loss, Objective, Region, Sample, Viewer};
 use crate::optim::{Optimizer, Told};
 use crate::picture::Picture;
@@ -267,7 +267,6 @@ impl<'a> Run<'a> {
         }
         // The maps of the last scale go before those of this one come.
         self.state.pool = BufferPool::new();
-        give_back_the_rest();
         let pictures = self.inputs.next();
         // Where nothing is made like the style pictures, the photograph is added in its own colours.
         let matched = config.detail > 0.0 && config.compares_style();

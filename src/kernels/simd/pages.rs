@@ -36,16 +36,6 @@ pub fn give_back_large_blocks() {
     }
 }
 
-/// Gives back what the C library keeps of smaller blocks that have been given up: to be called where many were at once, as at
-/// the end of a scale. Elsewhere than on Linux with GNU's library nothing happens.
-pub fn give_back_the_rest() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: it touches free memory alone, under the library's own locks.
-    unsafe {
-        libc::malloc_trim(0);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
