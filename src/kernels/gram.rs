@@ -23,6 +23,8 @@
 //! Only the squares on and above the diagonal are computed; the others are
 //! their mirror images. A task is one block of pixels and some panels.
 
+mod sums;
+
 use std::ops::Range;
 
 use ndarray::{Array2, ArrayView2};
@@ -32,6 +34,8 @@ use super::matmul::pack;
 use super::scratch;
 use super::simd::{Element, Isa, Kernel, Panels, Simd, gemm_block, gemm_panels_transposed, panel_width};
 use crate::tensor::{Dtype, FeatureMap};
+
+pub use sums::Sums;
 
 /// Pixels packed and multiplied at a time: two panels of them fit a first-level cache.
 const DEPTH: usize = 192;
@@ -172,49 +176,6 @@ fn product<E: Element, const SUMS: bool>(features: &FeatureMap<E>, isa: Isa) -> 
 /// What can be added to anything without a trace: −0 + 0 is 0, but 0 + −0 is not −0.
 const NOTHING: f64 = -0.0;
 
-/// [`gram`] or [`moments`] of a map that is not there whole: its rows come in order, some at a time. To the bit what they
-/// are of the whole.
-#[derive(Debug)]
-pub struct Sums<E> {
-    layout: Layout,
-    totals: Vec<f64>,
-    /// Rows that do not yet make a block.
-    rest: Vec<E>,
-}
-
-impl<E: Element> Sums<E> {
-    /// Of maps of so many columns and channels, FᵀF alone or with ΣF below it.
-    #[must_use]
-    pub fn new(width: usize, channels: usize, with_sums: bool) -> Self {
-        let layout = Layout::new(width, channels, with_sums, Isa::detect());
-        Sums { totals: vec![NOTHING; layout.used()], layout, rest: Vec::new() }
-    }
-
-    /// Takes the next rows of F in.
-    pub fn add(&mut self, mut rows: &[E]) {
-        let block = self.layout.block * self.layout.channels;
-        if !self.rest.is_empty() {
-            let (filling, others) = rows.split_at(rows.len().min(block - self.rest.len()));
-            self.rest.extend_from_slice(filling);
-            rows = others;
-            if self.rest.len() == block {
-                self.layout.add(&self.rest, &mut self.totals);
-                self.rest.clear();
-            }
-        }
-        let (blocks, rest) = rows.split_at(rows.len() / block.max(1) * block);
-        self.layout.add(blocks, &mut self.totals);
-        self.rest.extend_from_slice(rest);
-    }
-
-    /// The sums (N × N, or N+1 × N), after the last row.
-    #[must_use]
-    pub fn finish(mut self) -> Array2<f32> {
-        self.layout.add(&self.rest, &mut self.totals);
-        self.layout.finish(&self.totals)
-    }
-}
-
 /// How the sums of a map of some width are blocked, and lie in memory: the triangle, then those of the channels.
 #[derive(Clone, Copy, Debug)]
 struct Layout {
@@ -245,43 +206,48 @@ impl Layout {
 
     /// Adds whole blocks of F, or those that end it, to the totals.
     fn add<E: Element>(&self, features: &[E], totals: &mut [f64]) {
+        let blocks = features.len().div_ceil((self.block * self.channels).max(1));
+        scratch::with(blocks * self.all(), |sums| {
+            self.sum(features, sums, false);
+            self.merge(sums, totals);
+        });
+    }
+
+    /// The sums of some blocks, one after the other; added to what is there of a block that has `begun` with whole chunks.
+    fn sum<E: Element>(&self, features: &[E], sums: &mut [f32], begun: bool) {
         if self.sums {
-            self.add_blocks::<E, true>(features, totals);
+            self.sum_blocks::<E, true>(features, sums, begun);
         } else {
-            self.add_blocks::<E, false>(features, totals);
+            self.sum_blocks::<E, false>(features, sums, begun);
         }
     }
 
-    fn add_blocks<E: Element, const SUMS: bool>(&self, features: &[E], totals: &mut [f64]) {
+    fn sum_blocks<E: Element, const SUMS: bool>(&self, features: &[E], sums: &mut [f32], begun: bool) {
         let Layout { isa, triangle, channels: n, block, .. } = *self;
-        let blocks = features.len().div_ceil((block * n).max(1));
-        if blocks == 0 {
-            return;
-        }
-        let all = self.all();
+        let blocks = sums.len() / self.all().max(1);
         // The result does not depend on how panels are shared out: only blocks are added up.
-        let runs = (4 * rayon::current_num_threads()).div_ceil(blocks).clamp(1, triangle.panels);
-        scratch::with(blocks * all, |sums| {
-            let mut tasks = Vec::with_capacity(blocks * runs);
-            for (features, sums) in features.chunks(block * n).zip(sums.chunks_mut(all)) {
-                let (mut squares, mut columns) = sums.split_at_mut(triangle.len());
-                for panels in triangle.split(runs) {
-                    let length = triangle.start(panels.end) - triangle.start(panels.start);
-                    let own = squares.split_off_mut(..length).expect("squares of every panel");
-                    let own_columns =
-                        columns.split_off_mut(..panels.len() * triangle.width).expect("sums of every panel");
-                    tasks.push((features, panels, own, own_columns));
-                }
+        let runs = (4 * rayon::current_num_threads()).div_ceil(blocks.max(1)).clamp(1, triangle.panels.max(1));
+        let mut tasks = Vec::with_capacity(blocks * runs);
+        for (features, sums) in features.chunks((block * n).max(1)).zip(sums.chunks_mut(self.all().max(1))) {
+            let (mut squares, mut columns) = sums.split_at_mut(triangle.len());
+            for panels in triangle.split(runs) {
+                let length = triangle.start(panels.end) - triangle.start(panels.start);
+                let own = squares.split_off_mut(..length).expect("squares of every panel");
+                let own_columns = columns.split_off_mut(..panels.len() * triangle.width).expect("sums of every panel");
+                tasks.push((features, panels, own, own_columns));
             }
-            tasks.into_par_iter().for_each(|(features, panels, sums, columns)| {
-                scratch::with(panels.end * (DEPTH * triangle.width + GAP), |packed| {
-                    isa.dispatch(Block::<E, SUMS> { features, channels: n, panels, packed, sums, columns });
-                });
+        }
+        tasks.into_par_iter().for_each(|(features, panels, sums, columns)| {
+            scratch::with(panels.end * (DEPTH * triangle.width + GAP), |packed| {
+                isa.dispatch(Block::<E, SUMS> { features, channels: n, panels, packed, sums, columns, begun });
             });
-            let sums = &*sums;
-            totals.par_chunks_mut(MERGED).enumerate().for_each(|(chunk, totals)| {
-                isa.dispatch(Merge { start: chunk * MERGED, stride: all, totals, sums });
-            });
+        });
+    }
+
+    /// Adds the sums of blocks to the totals, in order.
+    fn merge(&self, sums: &[f32], totals: &mut [f64]) {
+        totals.par_chunks_mut(MERGED).enumerate().for_each(|(chunk, totals)| {
+            self.isa.dispatch(Merge { start: chunk * MERGED, stride: self.all(), totals, sums });
         });
     }
 
@@ -307,6 +273,8 @@ struct Block<'a, E, const SUMS: bool> {
     sums: &'a mut [f32],
     /// The sums of those panels' channels.
     columns: &'a mut [f32],
+    /// Whether there are sums already, which these are added to.
+    begun: bool,
 }
 
 impl<E: Element, const SUMS: bool> Kernel for Block<'_, E, SUMS> {
@@ -324,12 +292,12 @@ impl<E: Element, const SUMS: bool> Kernel for Block<'_, E, SUMS> {
             let mut squares = self.sums.chunks_exact_mut(width * width);
             for (column, sums) in self.panels.clone().zip(self.columns.chunks_exact_mut(width)) {
                 if SUMS {
-                    add_rows(simd, &self.packed[column * stride..][..depth * width], sums, chunk > 0);
+                    add_rows(simd, &self.packed[column * stride..][..depth * width], sums, self.begun || chunk > 0);
                 }
                 for row in 0..=column {
                     let (a, b) = (&self.packed[row * stride..], &self.packed[column * stride..]);
                     let square = squares.next().expect("a square for every pair of panels");
-                    gemm_panels_transposed(simd, depth, a, b, square, chunk > 0);
+                    gemm_panels_transposed(simd, depth, a, b, square, self.begun || chunk > 0);
                 }
             }
         }
