@@ -114,7 +114,7 @@ fn every_column_of_a_benchmark_is_explained() {
         .lines()
         .take_while(|line| !line.trim().starts_with('#'));
     let first: String = rows.filter_map(|row| row.split('|').nth(1)).collect();
-    for column in impasto::bench::report::COLUMNS {
+    for column in impasto::bench::csv_rows::COLUMNS {
         assert!(first.contains(&format!("`{column}`")), "{column}");
     }
 }

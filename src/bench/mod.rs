@@ -17,6 +17,7 @@
 //! algorithms compare with each other and with other programs.
 
 pub mod compare;
+pub mod csv_rows;
 pub mod gauge;
 mod layers;
 pub mod machine;

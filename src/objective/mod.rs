@@ -16,6 +16,7 @@
 //! A [`Loss`] of anybody's is added to them, and its pictures are evaluated whole.
 
 mod content;
+mod goal;
 mod layer_weight;
 mod loss;
 mod regions;
@@ -32,11 +33,12 @@ use rayon::prelude::*;
 use crate::autograd::{Cancel, Log, Tape, Value, Var};
 use crate::kernels::simd::pages::prefer_huge;
 use crate::kernels::variation::Edges;
-use crate::ops::{add, known, masked_moments, moments, normalize_gradient, scale, squared_error};
+use crate::ops::{add, known, masked_moments, moments, squared_error};
 use crate::state::{Found, Saved};
 use crate::tensor::{BufferPool, FeatureMap};
 use crate::vgg::{Border, Layer, Vgg};
 pub use content::ContentLoss;
+pub use goal::Goal;
 pub use layer_weight::LayerWeight;
 pub use loss::Loss;
 use regions::{Compared, at_layer, by_layer, weight};
@@ -46,57 +48,6 @@ use statistic::{Blend, Distance, Sums, TargetOptions};
 pub use strips::{room, room_for_sums};
 pub use tv::Variation;
 pub use viewer::{Viewer, learned_bytes};
-
-/// What a picture should be like: formulas, layers, weights.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Goal {
-    /// How features are compared with the content picture's.
-    pub content_loss: ContentLoss,
-    /// At which layers.
-    pub content_layers: Vec<LayerWeight>,
-    /// α.
-    pub content_weight: f64,
-    /// How features are compared with the style picture's.
-    pub statistic: Statistic,
-    /// Evaluations between new transport matrices, where the statistic has any.
-    pub refresh: u32,
-    /// At which layers.
-    pub style_layers: Vec<LayerWeight>,
-    /// β.
-    pub style_weight: f64,
-    /// How neighbouring pixels are compared.
-    pub variation: Variation,
-    /// γ.
-    pub tv_weight: f64,
-    /// Whether each layer's content and style loss pull with their weights alone, however large their gradients are. Such a
-    /// picture is evaluated whole: a strip knows no gradient's norm.
-    pub normalize_gradients: bool,
-}
-
-impl Goal {
-    /// The layers that a loss looks at; losses of weight 0 are measured too.
-    pub fn layers(&self) -> impl Iterator<Item = Layer> {
-        self.content_layers.iter().chain(&self.style_layers).map(|l| l.layer)
-    }
-
-    /// Those whose losses have a gradient.
-    pub fn differentiated(&self) -> impl Iterator<Item = Layer> {
-        let content = self.content_layers.iter().filter(|_| self.content_weight > 0.0);
-        content.chain(self.style_layers.iter().filter(|_| self.style_weight > 0.0)).map(|l| l.layer)
-    }
-
-    /// Features as a loss of this weight looks at a layer's.
-    fn seen(&self, tape: &mut Tape<'_>, features: Var, loss_weight: f64, layer: LayerWeight) -> Var {
-        let weight = loss_weight * layer.weight;
-        if self.normalize_gradients && weight > 0.0 { normalize_gradient(tape, features, weight) } else { features }
-    }
-
-    /// The deepest that a loss looks at.
-    #[must_use]
-    pub fn deepest_layer(&self) -> Layer {
-        self.layers().max().unwrap_or(Layer::relu(1, 1))
-    }
-}
 
 /// The losses of one picture size: targets and weights.
 pub struct Objective {
@@ -381,58 +332,6 @@ impl Objective {
     }
 }
 
-/// The losses on a tape.
-struct Terms {
-    content: Var,
-    style: Var,
-    tv: Var,
-    added: Vec<(f64, Var)>,
-    total: Var,
-    layers: Vec<(Layer, Var)>,
-}
-
-impl Goal {
-    /// Records α·content + β·style + γ·tv: of `Σ (F − P)²` of each content layer over so many elements, of each style
-    /// layer's distance, and of the variation; and what is added, each with its weight.
-    fn terms(
-        &self,
-        tape: &mut Tape<'_>,
-        errors: &[(LayerWeight, Var, usize)],
-        style: &[(LayerWeight, Var)],
-        tv: Var,
-        added: Vec<(f64, Var)>,
-    ) -> Terms {
-        let layers = style.iter().map(|(layer, loss)| (layer.layer, *loss)).collect();
-        let losses = errors.iter().map(|&(layer, sum, elements)| {
-            let loss = scale(tape, sum, self.content_loss.factor(elements));
-            (layer, loss)
-        });
-        let losses: Vec<_> = losses.collect();
-        let content = weighted_sum(tape, &losses);
-        let style = weighted_sum(tape, style);
-        let terms = [(self.content_weight, content), (self.style_weight, style), (self.tv_weight, tv)];
-        // A loss of weight 0 is measured but not differentiated.
-        let terms = terms.iter().chain(&added).filter(|(weight, _)| *weight > 0.0);
-        let terms: Vec<Var> = terms.map(|&(weight, loss)| scale(tape, loss, weight)).collect();
-        Terms { content, style, tv, total: add(tape, &terms), added, layers }
-    }
-}
-
-impl Terms {
-    /// What they are, without a gradient.
-    fn evaluation(&self, tape: &Tape<'_>) -> Evaluation {
-        Evaluation {
-            content: tape.scalar(self.content),
-            style: tape.scalar(self.style),
-            tv: tape.scalar(self.tv),
-            added: self.added.iter().map(|&(_, loss)| tape.scalar(loss)).collect(),
-            total: tape.scalar(self.total),
-            layers: self.layers.iter().map(|&(layer, loss)| (layer, tape.scalar(loss))).collect(),
-            gradient: None,
-        }
-    }
-}
-
 /// The distance of each target from what was measured for it: matrices of all layers are worked on side by side.
 fn distances(targets: &mut [Compared], measured: &[&ArrayD<f32>]) -> Vec<Distance> {
     assert_eq!(targets.len(), measured.len(), "something measured for each target");
@@ -442,12 +341,6 @@ fn distances(targets: &mut [Compared], measured: &[&ArrayD<f32>]) -> Vec<Distanc
     let mut found: Vec<_> = found.collect();
     found.reverse();
     found
-}
-
-/// Σ_l w_l · loss_l; 0 without layers.
-fn weighted_sum(tape: &mut Tape<'_>, losses: &[(LayerWeight, Var)]) -> Var {
-    let terms: Vec<Var> = losses.iter().map(|(layer, loss)| scale(tape, *loss, layer.weight)).collect();
-    add(tape, &terms)
 }
 
 /// What some styles have at each layer, blended, unless it is cancelled.
