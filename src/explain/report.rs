@@ -478,6 +478,8 @@ pub struct Source {
     pub excerpts: Vec<Excerpt>,
     /// Gradients checked while the page was made, on a crop of the photograph.
     pub checks: Vec<Check>,
+    /// Why the total loss is not among them, where it is not.
+    pub unchecked: Option<String>,
 }
 
 /// A piece of source.

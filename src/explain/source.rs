@@ -7,9 +7,10 @@ use super::report::{Check, Excerpt, Source};
 use super::{Seen, map};
 use crate::autograd::gradcheck::{Compared, compare};
 use crate::autograd::{Tape, Value, Var};
+use crate::objective::{Goal, Objective, Statistic};
 use crate::ops;
 use crate::picture::Picture;
-use crate::tensor::FeatureMap;
+use crate::tensor::{BufferPool, Dtype, FeatureMap};
 use crate::vgg::SMALLEST_SIDE;
 use crate::vgg::network::{MEAN, STD};
 
@@ -22,6 +23,16 @@ const STEP: f32 = 1.0 / 64.0;
 
 /// Rounding of f32 sums, in parts of the derivative.
 const OF_AN_OP: f64 = 1e-3;
+
+/// The same of the total loss, which is curved and has thousands of kinks: the larger the step, the more of them it
+/// crosses, and the smaller it is, the more of the difference is rounding.
+const STEPS: [f32; 2] = [1.0 / 1024.0, 1.0 / 4096.0];
+
+/// Of the picture it is checked at, in parts of white.
+const NOISE: f32 = 0.1;
+
+/// What kinks, curvature and rounding of a whole network leave: twice the most that was seen.
+const OF_THE_LOSS: f64 = 2e-2;
 
 /// Where an excerpt begins: at a mark in the source, or with a definition and its documentation.
 enum From {
@@ -77,7 +88,28 @@ const PIECES: [Piece; 11] = [
 
 /// The eighth section.
 pub(super) fn source(seen: &Seen<'_>) -> Source {
-    Source { excerpts: PIECES.iter().map(Piece::excerpt).collect(), checks: checks(seen) }
+    let (content, style) = (middle(seen.inputs.content()), middle(&seen.inputs.styles()[0]));
+    let goal = seen.plan.goal_at(seen.plan.scales.len() - 1);
+    let unchecked = no_derivative(&goal, seen.viewer.vgg().dtype());
+    let mut checks = checks(seen, &content, &style);
+    if unchecked.is_none() {
+        checks.extend(total(seen, goal, &content, &style));
+    }
+    Source { excerpts: PIECES.iter().map(Piece::excerpt).collect(), checks, unchecked: unchecked.map(str::to_owned) }
+}
+
+/// Why the gradient of the total loss cannot be compared with its differences, if it cannot.
+fn no_derivative(goal: &Goal, dtype: Dtype) -> Option<&'static str> {
+    let relative = matches!(goal.statistic, Statistic::GramRelative | Statistic::Covariance);
+    if goal.normalize_gradients {
+        Some("each loss's gradient is made as long as its weight, and so it is no derivative any more")
+    } else if relative && goal.style_weight > 0.0 {
+        Some("this statistic's denominator is taken as constant, which makes a better pull and no derivative")
+    } else if dtype == Dtype::Bf16 {
+        Some("in bf16 a feature has three digits, and a small difference has none")
+    } else {
+        None
+    }
 }
 
 impl Piece {
@@ -115,8 +147,7 @@ impl Piece {
 }
 
 /// Of ops on the middle of the photograph.
-fn checks(seen: &Seen<'_>) -> Vec<Check> {
-    let (content, style) = (middle(seen.inputs.content()), middle(&seen.inputs.styles()[0]));
+fn checks(seen: &Seen<'_>, content: &FeatureMap, style: &FeatureMap) -> Vec<Check> {
     let op = |name: &str, op: &dyn Fn(&mut Tape<'_>, Var) -> Var| {
         told(name, STEP, OF_AN_OP, compare(&Value::Map(content.clone()), STEP, op))
     };
@@ -135,6 +166,31 @@ fn checks(seen: &Seen<'_>) -> Vec<Check> {
         }),
         op("total_variation", &|tape, x| variation.of(tape, x)),
     ]
+}
+
+/// The total loss along its own gradient: no other direction makes so much of a difference, and rounding is small beside it.
+/// The picture is between the two, with a little noise: where neighbours are equal, a maximum has a kink.
+fn total(seen: &Seen<'_>, goal: Goal, content: &FeatureMap, style: &FeatureMap) -> [Check; STEPS.len()] {
+    // Every evaluation with a transport of its own, or the difference would be of an older one.
+    let goal = Goal { refresh: 1, ..goal };
+    let new = || Objective::new(seen.viewer.vgg().clone(), goal.clone(), content, style);
+    let noise = |i: usize| (i * 7919 % 1013) as f32 / 1013.0 - 0.5;
+    let pairs = content.as_slice().iter().zip(style.as_slice()).enumerate();
+    let between = pairs.map(|(i, (content, style))| 0.6 * content + 0.3 * style + NOISE * noise(i));
+    let x = FeatureMap::from_vec(CROP, CROP, 3, between.collect());
+    let gradient = new().evaluate(&x, &mut BufferPool::new()).gradient.expect("asked for");
+    let largest = gradient.as_slice().iter().fold(f32::MIN_POSITIVE, |largest, g| largest.max(g.abs()));
+    let direction: Vec<f32> = gradient.as_slice().iter().map(|g| g / largest).collect();
+    let loss = |h: f32| {
+        let moved = x.as_slice().iter().zip(&direction).map(|(x, v)| x + h * v);
+        new().measure(&FeatureMap::from_vec(CROP, CROP, 3, moved.collect()), &mut BufferPool::new()).total
+    };
+    let along = gradient.as_slice().iter().zip(&direction).map(|(g, v)| f64::from(*g) * f64::from(*v)).sum();
+    STEPS.map(|step| {
+        let numeric = (loss(step) - loss(-step)) / (2.0 * f64::from(step));
+        let compared = Compared { analytic: along, numeric, magnitude: along };
+        told("the total loss", step, OF_THE_LOSS, compared)
+    })
 }
 
 fn told(name: &str, step: f32, allowed: f64, compared: Compared) -> Check {

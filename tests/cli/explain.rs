@@ -110,9 +110,11 @@ fn parts_make_the_whole() {
         assert!(clamped || (step - at("step", channel)).abs() <= 1e-3 * step.abs() + 1e-6, "{step} {moved}");
     }
     // What is checked holds.
-    for check in report["source"]["checks"].as_array().unwrap() {
+    let checks = report["source"]["checks"].as_array().unwrap();
+    for check in checks {
         assert!(number(&check["error"]) <= number(&check["allowed"]), "{check}");
     }
+    assert!(checks.iter().any(|check| check["name"] == "the total loss"));
 }
 
 #[test]

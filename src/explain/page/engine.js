@@ -196,10 +196,11 @@ function drawSource() {
       h("pre", { tabindex: "0", role: "region", "aria-label": `Source: ${excerpt.title}` }, numbers, code));
   }
   scrollable(byId("checks"), "Gradients, checked");
-  byId("checks").append(table("On a crop of the photograph. The error is the difference in parts of the larger of the two.",
+  byId("checks").append(table("On 16 × 16 pixels of the photograph. The error is the difference in parts of the larger of the two.",
     ["what", ["⟨∇f, v⟩", "n"], ["difference", "n"], ["h", "n"], ["error", "n"], ["allowed", "n"], "passes"],
     source.checks.map(check => [check.name, num(check.reverse, 6), num(check.difference, 6), num(check.step, 3), num(check.error, 2), num(check.allowed, 2),
       check.error <= check.allowed ? "yes" : h("b", {}, "no")])));
+  if (source.unchecked) byId("checks").after(h("p", {}, `The total loss is not among them: ${source.unchecked}.`));
 }
 
 // Words of the text that the run decides.

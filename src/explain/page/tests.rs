@@ -182,6 +182,7 @@ fn source() -> Source {
             error: 0.0,
             allowed: 1e-3,
         }],
+        unchecked: None,
     }
 }
 
