@@ -48,13 +48,16 @@ thread_local! {
 ///
 /// Calls nest: a thread that waits inside `work` for parallel tasks runs some of them itself.
 pub fn with<R>(length: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
-    let mut buffer = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
-    if buffer.len() < length {
-        buffer = Aligned::zeros(length);
-    }
+    let kept = SCRATCH.with_borrow_mut(Vec::pop).filter(|buffer| buffer.len() >= length);
+    let mut buffer = kept.unwrap_or_else(|| Aligned::zeros(length));
     let result = work(&mut buffer[..length]);
     SCRATCH.with_borrow_mut(|buffers| buffers.push(buffer));
     result
+}
+
+/// Gives up what the threads of this pool keep: to be called where the next work is of another size.
+pub fn give_back() {
+    rayon::broadcast(|_| SCRATCH.take());
 }
 
 /// Elements that this thread keeps.
@@ -76,5 +79,14 @@ mod tests {
             outer.as_ptr() as usize
         });
         assert_eq!(with(8, |again| again.as_ptr() as usize), first, "the outer buffer is kept");
+    }
+
+    #[test]
+    fn every_thread_of_a_pool_gives_back_what_it_keeps() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        pool.broadcast(|_| with(8, |_| {}));
+        assert_eq!(pool.broadcast(|_| kept()), [8, 8]);
+        pool.install(give_back);
+        assert_eq!(pool.broadcast(|_| kept()), [0, 0]);
     }
 }

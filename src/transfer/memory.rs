@@ -18,11 +18,12 @@ use super::plan::{self, Machine, Plan, Scale};
 use super::sizes::Sizes;
 use crate::config::{Config, Scales};
 use crate::error::{Error, Result};
+use crate::kernels::conv::Scratch;
 use crate::limits;
 use crate::objective::{Cut, Goal, Statistic, learned_bytes, mask_bytes, room, room_for_sums};
 use crate::picture::chroma;
 use crate::vgg::layers::{channels, stride};
-use crate::vgg::network::{map_bytes, scratch_bytes, weight_bytes};
+use crate::vgg::network::{map_bytes, scratch, weight_bytes};
 use crate::vgg::{Architecture, Border, Layer, Stage};
 
 /// Everything that grows neither with the picture nor with the threads: what is touched of the program and of its embedded
@@ -254,12 +255,13 @@ impl<'a> Count<'a> {
 
     /// What is there at all times, while strips of so many rows are evaluated.
     fn always(&self, scale: &Scale, rows: Option<usize>) -> Memory {
-        let of = |height| scratch_bytes(self.stages, &self.plan.convolutions, height, scale.width, self.threads);
-        let scratch = match rows {
-            None => of(scale.height),
-            // Of deep maps a strip has few rows, and of such a map all tiles are worked on together.
-            Some(rows) => [16, 32, 64, rows + 16].map(|rows| of(rows.min(scale.height))).into_iter().max().unwrap_or(0),
+        // Of deep maps a strip has few rows, and of such a map all tiles are worked on together.
+        let heights = rows.map_or(vec![scale.height], |rows| vec![16, 32, 64, rows + 16]);
+        let of = |height: usize| {
+            let size = (height.min(scale.height), scale.width);
+            scratch(self.stages, &self.plan.convolutions, size, self.threads)
         };
+        let scratch = heights.into_iter().map(of).fold(Scratch::default(), Scratch::max).bytes(self.threads);
         Memory {
             weights: weight_bytes(self.stages),
             targets: self.plan.remembered,

@@ -28,6 +28,7 @@ use crate::config::{Config, Moments};
 use crate::error::{Error, Result};
 use crate::kernels::reduce::BLOCK;
 use crate::kernels::resample::Interpolation;
+use crate::kernels::scratch;
 use crate::kernels::simd::pages::prefer_huge;
 use crate::objective::{Evaluation, Goal, Listener, Loss, Objective, Region, Sample, Viewer};
 use crate::optim::{Optimizer, Told};
@@ -265,8 +266,9 @@ impl<'a> Run<'a> {
             self.state.settling = config.until.map(Settling::new);
             return Ok(());
         }
-        // The maps of the last scale go before those of this one come.
+        // The maps of the last scale go before those of this one come, and what kernels worked with.
         self.state.pool = BufferPool::new();
+        scratch::give_back();
         let pictures = self.inputs.next();
         // Where nothing is made like the style pictures, the photograph is added in its own colours.
         let matched = config.detail > 0.0 && config.compares_style();

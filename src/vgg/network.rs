@@ -274,13 +274,12 @@ pub fn map_bytes(
 
 /// Scratch memory of the convolutions of some stages, forth and back, with so many threads.
 #[must_use]
-pub fn scratch_bytes(
+pub fn scratch(
     stages: &[Stage],
     convolutions: &[(Layer, Choice)],
-    mut height: usize,
-    mut width: usize,
+    (mut height, mut width): (usize, usize),
     threads: usize,
-) -> u64 {
+) -> Scratch {
     let (mut most, mut choices) = (Scratch::default(), convolutions.iter());
     for stage in stages {
         match *stage {
@@ -293,7 +292,7 @@ pub fn scratch_bytes(
             }
         }
     }
-    most.bytes(threads)
+    most
 }
 
 /// Bytes of the weights: transformed to four times their number for each direction, or for both where they are many.
