@@ -294,7 +294,7 @@ Pairs of [sample pictures](../samples/README.md), each stylised with every prese
 give, what they cost, and what can be measured on the result. `tools/judge.py --matrix` makes this page; its head says
 what each number means, and `tools/judge.py PICTURE STYLE CONTENT` prints the same numbers for any picture. In short:
 mean, rim tone and grey are best at 0, std and rim detail at 1, clipped and flats at the style picture's, in
-parentheses; p2 above 1 is grain, far below it blur; W2 is a distance, so smaller is nearer to the style.
+parentheses; p2 above 1 is grain, far below it blur; W2 is a distance, so smaller is nearer to the style.{also}
 
 {machine}, {threads}, {date}. Seconds are those of the whole program, files and all; MB is the most
 memory it had.
@@ -334,6 +334,7 @@ def gallery(arguments, results):
         size=arguments.size,
         machine=processor(),
         threads=f"{arguments.threads or len(os.sched_getaffinity(0))} thread(s)",
+        also=f" Not Impasto's: {', '.join(name for name, _ in arguments.also)}." if arguments.also else "",
         date=today(),
         summary=table(rows, ["pair", "made by", "s", "MB", *COLUMNS]),
     )

@@ -4,7 +4,7 @@
     python3 tools/peaks.py --impasto target/release/impasto photo.jpg painting.jpg
     python3 tools/peaks.py --sizes 512,2048 --options "--preset paper" photo.jpg painting.jpg
 
-Needs Linux, and nothing beyond Python's own library. Each run makes one iteration at each scale: later ones take no more.
+Needs Linux, and nothing beyond Python's own library. Each run makes one iteration at each scale: later ones take hardly more.
 A peak is the most memory that the process ever held, as the system counts it; it is that of the program's pages too, as
 many as it touched.
 """
