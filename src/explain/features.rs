@@ -15,7 +15,7 @@ use crate::vgg::layers::stride;
 use crate::vgg::{Layer, Stage, Vgg};
 
 /// Pixels of all of a layer's maps of one picture on the page: where there are many channels, each is smaller.
-const PIXELS: usize = 1 << 18;
+const PIXELS: usize = 3 << 16;
 
 /// Maps in a row of their picture.
 const COLUMNS: usize = 16;

@@ -13,6 +13,9 @@ use crate::tensor::FeatureMap;
 /// The longest side of what is only looked at.
 const SHOWN: usize = 320;
 
+/// The same of gradients, which are as good as noise: a file of them is large.
+const NOISY: usize = 256;
+
 /// Of what is only looked at: so much of JPEG's quality that brushwork stays brushwork.
 const QUALITY: u8 = 85;
 
@@ -21,15 +24,28 @@ pub(super) fn lossless(picture: &Picture) -> Image {
     image(picture, OutputFormat::Png, "image/png", &SaveOptions::default())
 }
 
+/// A picture at its own size, lossless if that is small.
+pub(super) fn whole(picture: &Picture) -> Image {
+    if picture.height().max(picture.width()) <= SHOWN { lossless(picture) } else { jpeg(picture) }
+}
+
 /// A picture that is only looked at, made smaller if it is large.
 pub(super) fn shown(picture: &Picture) -> Image {
+    within(SHOWN, picture)
+}
+
+fn within(longest: usize, picture: &Picture) -> Image {
     let (height, width) = (picture.height(), picture.width());
-    let options = SaveOptions { quality: Some(QUALITY), ..SaveOptions::default() };
-    if height.max(width) <= SHOWN {
-        return image(picture, OutputFormat::Jpeg, "image/jpeg", &options);
+    if height.max(width) <= longest {
+        return jpeg(picture);
     }
-    let (height, width) = fit(SHOWN as u32, height, width);
-    image(&picture.resize(height, width), OutputFormat::Jpeg, "image/jpeg", &options)
+    let (height, width) = fit(longest as u32, height, width);
+    jpeg(&picture.resize(height, width))
+}
+
+fn jpeg(picture: &Picture) -> Image {
+    let options = SaveOptions { quality: Some(QUALITY), ..SaveOptions::default() };
+    image(picture, OutputFormat::Jpeg, "image/jpeg", &options)
 }
 
 /// The same of the optimiser's picture (H × W × 3).
@@ -42,7 +58,7 @@ pub(super) fn shown_map(map: &FeatureMap) -> Image {
 pub(super) fn followed(gradient: &FeatureMap, most: f64) -> Image {
     let scale = if most > 0.0 { 0.5 / most } else { 0.0 };
     let rgb: Array3<f32> = gradient.view().mapv(|g| (0.5 - scale * f64::from(g)).clamp(0.0, 1.0) as f32);
-    shown(&Picture::from_rgb(rgb))
+    within(NOISY, &Picture::from_rgb(rgb))
 }
 
 /// A map of one channel in grey, made smaller if it is large; `most` is white.

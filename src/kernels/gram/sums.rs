@@ -4,9 +4,10 @@
 //! layer, 17 MB at relu4_1. So a block may be open. What waits then are its sums so far, and the pixels that do not make
 //! a chunk: sums go on where they were, in the same order, and are the same to the bit.
 
+use ndarray::Array2;
+
 use super::{DEPTH, Layout, NOTHING};
 use crate::kernels::simd::{Element, Isa};
-use ndarray::Array2;
 
 /// Sums over the rows of a map, which come in order, some at a time.
 #[derive(Debug)]
