@@ -296,8 +296,8 @@ what each number means, and `tools/judge.py PICTURE STYLE CONTENT` prints the sa
 mean, rim tone and grey are best at 0, std and rim detail at 1, clipped and flats at the style picture's, in
 parentheses; p2 above 1 is grain, far below it blur; W2 is a distance, so smaller is nearer to the style.{also}
 
-{machine}, {threads}, {date}. Seconds are those of the whole program, files and all; MB is the most
-memory it had.
+{machine}, {threads}, {date}. Seconds are those of the whole program, files and all, and missing
+where it was not alone; MB is the most memory it had.
 
 {summary}
 """
@@ -330,11 +330,12 @@ def gallery(arguments, results):
         pictures = f"| {' | '.join(titles)} |\n|{' --- |' * len(titles)}\n| {' | '.join(cells)} |"
         listed = "\n".join(["\n```sh", *commands, "```\n"]) if commands else ""
         sections.append(f"\n## {name}\n\n{pictures}\n{listed}")
+    also = ", ".join(name for name, _ in arguments.also)
     head = GALLERY.format(
         size=arguments.size,
         machine=processor(),
         threads=f"{arguments.threads or len(os.sched_getaffinity(0))} thread(s)",
-        also=f" Not Impasto's: {', '.join(name for name, _ in arguments.also)}." if arguments.also else "",
+        also=f"\nBy another program, as [the recipe](recipe.md) has it: {also}." if also else "",
         date=today(),
         summary=table(rows, ["pair", "made by", "s", "MB", *COLUMNS]),
     )
