@@ -9,7 +9,7 @@
 //!                                              readers   F's buffer
 //!   forward    the convolution that makes F      0      F
 //!              the next one, which reads F       0      F: its rule needs bits alone
-//!              the tap: gram of F, saves F       1      F
+//!              a loss: gram of F, saves F        1      F
 //!              release(F)                        1      F; the pool's, if no loss looks
 //!   backward   gram's rule: gradient_over        0      dF, written over F
 //!              the next one's: gradient_of       0      dF, added to: β = 1
@@ -17,7 +17,7 @@
 // ANCHOR_END: holder
 //! ```
 //!
-//! The tap waits for the next convolution because of the two lines after gram's: what is recorded last is differentiated
+//! The loss waits for the next convolution because of the two lines after gram's: what is recorded last is differentiated
 //! first, and F can be overwritten only while it has no gradient. Where it has one, or another rule is still to read F,
 //! [`Backward::gradient_over`] gives nothing, and dF takes a buffer beside F.
 
