@@ -17,9 +17,9 @@
 // ANCHOR_END: holder
 //! ```
 //!
-//! The loss waits for the next convolution because of the two lines after gram's: what is recorded last is differentiated
-//! first, and F can be overwritten only while it has no gradient. Where it has one, or another rule is still to read F,
-//! [`Backward::gradient_over`] gives nothing, and dF takes a buffer beside F.
+//! The loss waits for the next convolution because of the two lines after gram's: what is recorded last is
+//! differentiated first, and F can be overwritten only while it has no gradient. Where it has one, or another rule is
+//! still to read F, [`Backward::gradient_over`] gives nothing, and dF takes a buffer beside F.
 
 mod backward;
 
